@@ -1,0 +1,37 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The base class of all tests."""
+
+import fixtures
+from oslo_config import fixture as config_fixture
+from oslotest import base
+
+from watcher import conf
+
+
+class TestCase(base.BaseTestCase):
+    """Isolated configuration, captured logs, nothing else.
+
+    What a test needs beyond that it takes as a fixture from
+    ``watcher.tests.fixtures``.
+    """
+
+    def setUp(self):
+        super().setUp()
+        self.conf = self.useFixture(config_fixture.Config(conf.CONF))
+        self.conf.conf([], default_config_files=[], default_config_dirs=[])
+        self.logger = self.useFixture(
+            fixtures.FakeLogger(level=None, nuke_handlers=False))
+
+    def config(self, group=None, **kwargs):
+        """Override options for the duration of the test."""
+        self.conf.config(group=group, **kwargs)
