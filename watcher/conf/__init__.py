@@ -1,0 +1,64 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""All options of the service, registered when this package is imported.
+
+One module per subject. Each offers ``register_opts(conf)`` and
+``list_opts()``; :mod:`watcher.conf.opts` joins the lists for the sample
+configuration, :mod:`watcher.conf.plugins` adds the options of installed
+plug-ins.
+"""
+
+from oslo_config import cfg
+
+from watcher.conf import aetos_client
+from watcher.conf import api
+from watcher.conf import applier
+from watcher.conf import cinder
+from watcher.conf import clients_auth
+from watcher.conf import collector
+from watcher.conf import compute_model
+from watcher.conf import datasources
+from watcher.conf import db
+from watcher.conf import decision_engine
+from watcher.conf import exception
+from watcher.conf import gnocchi_client
+from watcher.conf import grafana_client
+from watcher.conf import grafana_translators
+from watcher.conf import ironic_client
+from watcher.conf import keystone
+from watcher.conf import maas_client
+from watcher.conf import notifications
+from watcher.conf import nova
+from watcher.conf import paths
+from watcher.conf import placement
+from watcher.conf import planner
+from watcher.conf import prometheus_client
+from watcher.conf import service
+
+CONF = cfg.CONF
+
+MODULES = (
+    service, paths, exception, notifications, api, db,
+    decision_engine, applier, planner, collector, compute_model, datasources,
+    clients_auth, nova, cinder, keystone, placement,
+    gnocchi_client, ironic_client, maas_client, aetos_client,
+    prometheus_client, grafana_client, grafana_translators,
+)
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Register every option of the service on ``conf``."""
+    for module in MODULES:
+        module.register_opts(conf)
+
+
+register_opts(CONF)

@@ -1,0 +1,68 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Building the cluster data models."""
+
+from oslo_config import cfg
+
+GROUP = cfg.OptGroup(
+    'collector',
+    title='Options for building the cluster data models')
+
+OPTS = [
+    cfg.ListOpt(
+        'collector_plugins',
+        default=['compute', 'storage'],
+        help="""
+Cluster data models to keep: compute (Nova and Placement), storage (Cinder),
+baremetal (Ironic) or third-party ones, by the name of their entry point in
+watcher_cluster_data_model_collectors. The storage model is left out by itself
+when the cloud has no block storage service.
+"""),
+    cfg.IntOpt(
+        'api_query_max_retries',
+        default=10,
+        min=1,
+        deprecated_opts=[
+            cfg.DeprecatedOpt('api_call_retries', group='collector')],
+        help="""
+How often a failing request to another service is tried while a model is
+built, before the build is given up and the model marked as stale.
+"""),
+    cfg.IntOpt(
+        'api_query_interval',
+        default=1,
+        min=0,
+        deprecated_opts=[
+            cfg.DeprecatedOpt('api_query_timeout', group='collector')],
+        help="""
+Seconds between those tries.
+"""),
+    cfg.IntOpt(
+        'compute_resources_collector_timeout',
+        default=600,
+        min=30,
+        help="""
+Seconds to wait for the next batch of answers while the compute model is read.
+When nothing arrives for so long the reading is given up. Raise it if the log
+shows timeouts on a large or slow cloud.
+"""),
+]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Register the options of this module on ``conf``."""
+    conf.register_opts(OPTS, group=GROUP)
+
+
+def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
+    """Return the options of this module by group name."""
+    return [(GROUP.name, OPTS)]

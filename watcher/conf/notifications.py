@@ -1,0 +1,45 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Which notifications leave the service."""
+
+from oslo_config import cfg
+
+GROUP = 'DEFAULT'
+
+OPTS = [
+    cfg.StrOpt(
+        'notification_level',
+        default='info',
+        choices=[
+            ('', 'send no notifications at all'),
+            ('debug', 'send everything'),
+            ('info', 'the usual notifications and above'),
+            ('warning', 'warnings and above'),
+            ('error', 'errors and critical notifications'),
+            ('critical', 'critical notifications only'),
+        ],
+        help="""
+Lowest priority of the versioned notifications that are sent about audits,
+action plans, actions and services. Where they go is decided by the
+[oslo_messaging_notifications] group.
+"""),
+]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Register the options of this module on ``conf``."""
+    conf.register_opts(OPTS)
+
+
+def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
+    """Return the options of this module by group name."""
+    return [(GROUP, OPTS)]
