@@ -24,30 +24,23 @@ OPTS = [
         'interface',
         default='public',
         choices=keystoneauth.INTERFACES,
-        help="""
-Interface of the metric-storage endpoint that is taken from the service
-catalogue. The spellings with and without URL mean the same.
-"""),
+        help='Interface of the metric-storage endpoint that is taken from '
+             'the service catalogue. The spellings with and without URL mean '
+             'the same.'),
     cfg.StrOpt(
         'region_name',
-        help="""
-Region whose endpoint is taken from the service catalogue. Needed only if the
-catalogue lists several regions.
-"""),
+        help='Region whose endpoint is taken from the service catalogue. '
+             'Needed only if the catalogue lists several regions.'),
     cfg.StrOpt(
         'fqdn_label',
         default='fqdn',
-        help="""
-Metric label whose value is the host name as Nova knows it. Host metrics
-without this label are not found.
-"""),
+        help='Metric label whose value is the host name as Nova knows it. '
+             'Host metrics without this label are not found.'),
     cfg.StrOpt(
         'instance_uuid_label',
         default='resource',
-        help="""
-Metric label whose value is the UUID of the server. Server metrics without
-this label are not found.
-"""),
+        help='Metric label whose value is the UUID of the server. Server '
+             'metrics without this label are not found.'),
 ]
 
 

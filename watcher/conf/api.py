@@ -21,60 +21,52 @@ OPTS = [
     cfg.PortOpt(
         'port',
         default=9322,
-        help="""
-TCP port on which the stand-alone watcher-api listens. Without effect under
-an own web server (uWSGI, mod_wsgi).
-"""),
+        help='TCP port on which the stand-alone watcher-api listens. Without '
+             'effect under an own web server (uWSGI, mod_wsgi).'),
     cfg.HostAddressOpt(
         'host',
         default='127.0.0.1',
-        help="""
-Address on which the stand-alone watcher-api listens. The default is reachable
-from this machine only: set 0.0.0.0 or :: to listen on all addresses, or the
-address that your load balancer calls. Without effect under an own web server.
-"""),
+        help='Address on which the stand-alone watcher-api listens. The '
+             'default is reachable from this machine only: set 0.0.0.0 or :: '
+             'to listen on all addresses, or the address that your load '
+             'balancer calls. Without effect under an own web server.'),
     cfg.IntOpt(
         'max_limit',
         default=1000,
-        help="""
-Largest number of resources in one response of a list. A request that asks for
-more, or for no limit, receives this many and a link to the next page.
-"""),
+        help='Largest number of resources in one response of a list. A '
+             'request that asks for more, or for no limit, receives this '
+             'many and a link to the next page.'),
     cfg.IntOpt(
         'workers',
         min=1,
         sample_default='<number of CPUs>',
-        help="""
-Number of processes of the stand-alone watcher-api. Unset, one per CPU.
-Each keeps its own database connections: workers times
-[database] max_pool_size must fit into what the database server allows.
-"""),
+        help='Number of processes of the stand-alone watcher-api. Unset, one '
+             'per CPU. Each keeps its own database connections: workers '
+             'times [database] max_pool_size must fit into what the database '
+             'server allows.'),
     cfg.BoolOpt(
         'enable_ssl_api',
         default=False,
-        help="""
-Serve HTTPS from the stand-alone watcher-api. Certificate and key are taken
-from the [ssl] group, which must then be filled in.
-"""),
+        help='Serve HTTPS from the stand-alone watcher-api. Certificate and '
+             'key are taken from the [ssl] group, which must then be filled '
+             'in.'),
     cfg.BoolOpt(
         'enable_webhooks_auth',
         default=True,
-        help="""
-Ask for a Keystone token and the policy rule webhook:trigger when an EVENT
-audit is triggered through /v1/webhooks. Turn it off only if the caller cannot
-authenticate and the endpoint is protected otherwise: without it anybody who
-reaches the API and knows the UUID of an EVENT audit may trigger it.
-"""),
+        help='Ask for a Keystone token and the policy rule webhook:trigger '
+             'when an EVENT audit is triggered through /v1/webhooks. Turn it '
+             'off only if the caller cannot authenticate and the endpoint is '
+             'protected otherwise: without it anybody who reaches the API '
+             'and knows the UUID of an EVENT audit may trigger it.'),
 ]
 
 AUTH_OPTS = [
     cfg.BoolOpt(
         'enable_authentication',
         default=True,
-        help="""
-Demand a valid Keystone token for the REST API. Without it every caller is an
-administrator: for tests on a closed machine only.
-"""),
+        help='Demand a valid Keystone token for the REST API. Without it '
+             'every caller is an administrator: for tests on a closed '
+             'machine only.'),
 ]
 
 

@@ -23,59 +23,50 @@ OPTS = [
         default=1,
         min=1,
         required=True,
-        help="""
-Number of action plans that one applier executes at the same time, in threads
-of one process. Further plans wait in state PENDING. How many actions of one
-plan run at the same time is a matter of the workflow engine, see
-[watcher_workflow_engines.taskflow] max_workers.
-"""),
+        help='Number of action plans that one applier executes at the same '
+             'time, in threads of one process. Further plans wait in state '
+             'PENDING. How many actions of one plan run at the same time is '
+             'a matter of the workflow engine, see '
+             '[watcher_workflow_engines.taskflow] max_workers.'),
     cfg.StrOpt(
         'conductor_topic',
         default='watcher.applier.control',
-        help="""
-RPC topic on which appliers receive requests. The API, the decision engines
-and all appliers must agree on it.
-"""),
+        help='RPC topic on which appliers receive requests. The API, the '
+             'decision engines and all appliers must agree on it.'),
     cfg.StrOpt(
         'publisher_id',
         default='watcher.applier.api',
         deprecated_for_removal=True,
         deprecated_since='2027.1',
         deprecated_reason='Notifications are published as infra-optim:<host>.',
-        help="""
-Has no effect. It is accepted so that old configuration files keep working.
-"""),
+        help='Has no effect. It is accepted so that old configuration files '
+             'keep working.'),
     cfg.StrOpt(
         'workflow_engine',
         default='taskflow',
         required=True,
-        help="""
-Name of the plug-in (entry point in watcher_workflow_engines) that executes
-action plans.
-"""),
+        help='Name of the plug-in (entry point in watcher_workflow_engines) '
+             'that executes action plans.'),
     cfg.BoolOpt(
         'rollback_when_actionplan_failed',
         default=False,
         deprecated_for_removal=True,
         deprecated_since='2026.1',
-        deprecated_reason="""
-Executed actions are not reverted: moving everything back seldom restores what
-was there before.
-""",
-        help="""
-Has no effect. It is accepted so that old configuration files keep working.
-"""),
+        deprecated_reason='Executed actions are not reverted: moving '
+                          'everything back seldom restores what was there '
+                          'before.',
+        help='Has no effect. It is accepted so that old configuration files '
+             'keep working.'),
     cfg.IntOpt(
         'reconcile_interval',
         default=10,
         min=1,
         mutable=True,
-        help="""
-Seconds between two searches of the database for action plans that wait for an
-applier or are to be cancelled. Requests are normally delivered at once over
-the message bus; this search finds those whose message was lost or whose
-applier died, so it is the longest such a plan waits.
-"""),
+        help='Seconds between two searches of the database for action plans '
+             'that wait for an applier or are to be cancelled. Requests are '
+             'normally delivered at once over the message bus; this search '
+             'finds those whose message was lost or whose applier died, so '
+             'it is the longest such a plan waits.'),
 ]
 
 

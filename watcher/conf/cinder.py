@@ -32,9 +32,8 @@ LEGACY_OPTS = [
         deprecated_for_removal=True,
         deprecated_since='2026.2',
         deprecated_reason='The version is negotiated with the service.',
-        help="""
-Has no effect. It is accepted so that old configuration files keep working.
-"""),
+        help='Has no effect. It is accepted so that old configuration files '
+             'keep working.'),
     cfg.StrOpt(
         'endpoint_type',
         default='publicURL',
@@ -42,18 +41,15 @@ Has no effect. It is accepted so that old configuration files keep working.
         deprecated_for_removal=True,
         deprecated_since='2026.2',
         deprecated_reason='Use [cinder] valid_interfaces.',
-        help="""
-Endpoint interface to use when [cinder] sets neither valid_interfaces nor
-interface.
-"""),
+        help='Endpoint interface to use when [cinder] sets neither '
+             'valid_interfaces nor interface.'),
     cfg.StrOpt(
         'region_name',
         deprecated_for_removal=True,
         deprecated_since='2026.2',
         deprecated_reason='Use [cinder] region_name.',
-        help="""
-Old place of [cinder] region_name, read when that one is not set.
-"""),
+        help='Old place of [cinder] region_name, read when that one is not '
+             'set.'),
 ]
 
 

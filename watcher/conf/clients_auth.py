@@ -18,11 +18,10 @@ from watcher.conf import keystoneauth
 GROUP = cfg.OptGroup(
     'watcher_clients_auth',
     title='Credentials for calling other services',
-    help="""
-Used for Nova, Cinder, Keystone and Placement when their own group names no
-auth_type, and always for Gnocchi, Ironic and Aetos. The user needs the role
-admin, because it migrates servers of all projects.
-""")
+    help='Used for Nova, Cinder, Keystone and Placement when their own group '
+         'names no auth_type, and always for Gnocchi, Ironic and Aetos. The '
+         'user needs the role admin, because it migrates servers of all '
+         'projects.')
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:

@@ -21,40 +21,36 @@ OPTS = [
     cfg.ListOpt(
         'collector_plugins',
         default=['compute', 'storage'],
-        help="""
-Cluster data models to keep: compute (Nova and Placement), storage (Cinder),
-baremetal (Ironic) or third-party ones, by the name of their entry point in
-watcher_cluster_data_model_collectors. The storage model is left out by itself
-when the cloud has no block storage service.
-"""),
+        help='Cluster data models to keep: compute (Nova and Placement), '
+             'storage (Cinder), baremetal (Ironic) or third-party ones, by '
+             'the name of their entry point in '
+             'watcher_cluster_data_model_collectors. The storage model is '
+             'left out by itself when the cloud has no block storage '
+             'service.'),
     cfg.IntOpt(
         'api_query_max_retries',
         default=10,
         min=1,
         deprecated_opts=[
             cfg.DeprecatedOpt('api_call_retries', group='collector')],
-        help="""
-How often a failing request to another service is tried while a model is
-built, before the build is given up and the model marked as stale.
-"""),
+        help='How often a failing request to another service is tried while '
+             'a model is built, before the build is given up and the model '
+             'marked as stale.'),
     cfg.IntOpt(
         'api_query_interval',
         default=1,
         min=0,
         deprecated_opts=[
             cfg.DeprecatedOpt('api_query_timeout', group='collector')],
-        help="""
-Seconds between those tries.
-"""),
+        help='Seconds between those tries.'),
     cfg.IntOpt(
         'compute_resources_collector_timeout',
         default=600,
         min=30,
-        help="""
-Seconds to wait for the next batch of answers while the compute model is read.
-When nothing arrives for so long the reading is given up. Raise it if the log
-shows timeouts on a large or slow cloud.
-"""),
+        help='Seconds to wait for the next batch of answers while the '
+             'compute model is read. When nothing arrives for so long the '
+             'reading is given up. Raise it if the log shows timeouts on a '
+             'large or slow cloud.'),
 ]
 
 

@@ -21,11 +21,10 @@ OPTS = [
     cfg.BoolOpt(
         'enable_extended_attributes',
         default=False,
-        help="""
-Also read the flavor extra specs and the pinned availability zone of each
-server, so that strategies and audit scopes can use them. The pinned zone
-needs [nova] api_version 2.96 or later. Makes the model larger.
-"""),
+        help='Also read the flavor extra specs and the pinned availability '
+             'zone of each server, so that strategies and audit scopes can '
+             'use them. The pinned zone needs [nova] api_version 2.96 or '
+             'later. Makes the model larger.'),
 ]
 
 

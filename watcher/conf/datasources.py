@@ -24,20 +24,18 @@ OPTS = [
         'datasources',
         item_type=cfg.types.String(choices=DATASOURCES),
         default=['gnocchi', 'grafana', 'aetos'],
-        help="""
-Data sources for metrics in order of preference. A strategy uses the first
-that offers all metrics it needs. Name only those that exist in your cloud.
-prometheus and aetos reach the same data in two ways and are refused together.
-Possible entries: gnocchi, grafana, prometheus, aetos.
-"""),
+        help='Data sources for metrics in order of preference. A strategy '
+             'uses the first that offers all metrics it needs. Name only '
+             'those that exist in your cloud. prometheus and aetos reach the '
+             'same data in two ways and are refused together. Possible '
+             'entries: gnocchi, grafana, prometheus, aetos.'),
     cfg.IntOpt(
         'query_max_retries',
         default=10,
         min=1,
         mutable=True,
-        help="""
-How often a failing metric query is tried before the metric counts as missing.
-"""),
+        help='How often a failing metric query is tried before the metric '
+             'counts as missing.'),
     cfg.IntOpt(
         'query_interval',
         default=1,
@@ -45,9 +43,7 @@ How often a failing metric query is tried before the metric counts as missing.
         mutable=True,
         deprecated_opts=[
             cfg.DeprecatedOpt('query_timeout', group='watcher_datasources')],
-        help="""
-Seconds between those tries.
-"""),
+        help='Seconds between those tries.'),
 ]
 
 

@@ -22,11 +22,10 @@ OPTS = [
     cfg.StrOpt(
         'mysql_engine',
         default='InnoDB',
-        help="""
-Storage engine that tables are created with on MySQL and MariaDB. It must be
-transactional and know foreign keys, so leave it at InnoDB unless your cluster
-software demands another name.
-"""),
+        help='Storage engine that tables are created with on MySQL and '
+             'MariaDB. It must be transactional and know foreign keys, so '
+             'leave it at InnoDB unless your cluster software demands '
+             'another name.'),
 ]
 
 

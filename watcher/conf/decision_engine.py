@@ -21,92 +21,77 @@ OPTS = [
     cfg.StrOpt(
         'conductor_topic',
         default='watcher.decision.control',
-        help="""
-RPC topic on which decision engines receive requests. The API and all decision
-engines must agree on it.
-"""),
+        help='RPC topic on which decision engines receive requests. The API '
+             'and all decision engines must agree on it.'),
     cfg.ListOpt(
         'notification_topics',
         default=['nova.versioned_notifications', 'openstack.notifications'],
-        help="""
-Where to listen for notifications of other services (compute and storage
-changes keep the cluster model fresh between two rebuilds). Each entry is
-exchange.topic, or just topic for the default exchange. Nova must send
-versioned notifications there: [notifications] notification_format is
-versioned or both.
-"""),
+        help='Where to listen for notifications of other services (compute '
+             'and storage changes keep the cluster model fresh between two '
+             'rebuilds). Each entry is exchange.topic, or just topic for the '
+             'default exchange. Nova must send versioned notifications '
+             'there: [notifications] notification_format is versioned or '
+             'both.'),
     cfg.StrOpt(
         'publisher_id',
         default='watcher.decision.api',
         deprecated_for_removal=True,
         deprecated_since='2027.1',
         deprecated_reason='Notifications are published as infra-optim:<host>.',
-        help="""
-Has no effect. It is accepted so that old configuration files keep working.
-"""),
+        help='Has no effect. It is accepted so that old configuration files '
+             'keep working.'),
     cfg.IntOpt(
         'max_audit_workers',
         default=2,
         min=1,
         required=True,
-        help="""
-Number of ONESHOT and EVENT audits that one decision engine runs at the same
-time. Further audits wait in state PENDING and lose nothing by waiting. Each
-running audit may need one CPU and its own view of the cluster model.
-"""),
+        help='Number of ONESHOT and EVENT audits that one decision engine '
+             'runs at the same time. Further audits wait in state PENDING '
+             'and lose nothing by waiting. Each running audit may need one '
+             'CPU and its own view of the cluster model.'),
     cfg.IntOpt(
         'max_general_workers',
         default=4,
         min=1,
         required=True,
-        help="""
-Number of threads shared by the tasks that read the cluster (Nova, Placement,
-Cinder, Ironic). More make the first reading faster and ask more of the APIs
-at the same time.
-"""),
+        help='Number of threads shared by the tasks that read the cluster '
+             '(Nova, Placement, Cinder, Ironic). More make the first reading '
+             'faster and ask more of the APIs at the same time.'),
     cfg.IntOpt(
         'action_plan_expiry',
         default=24,
         mutable=True,
-        help="""
-Age in hours after which an action plan that is still RECOMMENDED becomes
-SUPERSEDED, because the cluster it was made for has changed meanwhile. With 0
-plans never expire.
-"""),
+        help='Age in hours after which an action plan that is still '
+             'RECOMMENDED becomes SUPERSEDED, because the cluster it was '
+             'made for has changed meanwhile. With 0 plans never expire.'),
     cfg.IntOpt(
         'check_periodic_interval',
         default=1800,
         mutable=True,
-        help="""
-Seconds between two searches for expired action plans (see
-action_plan_expiry).
-"""),
+        help='Seconds between two searches for expired action plans (see '
+             'action_plan_expiry).'),
     cfg.StrOpt(
         'metric_map_path',
         default='/etc/watcher/metric_map.yaml',
-        help="""
-Optional YAML file that renames metrics for each data source, for clouds whose
-collectors use other names than the usual ones. Ignored if it does not exist.
-"""),
+        help='Optional YAML file that renames metrics for each data source, '
+             'for clouds whose collectors use other names than the usual '
+             'ones. Ignored if it does not exist.'),
     cfg.IntOpt(
         'continuous_audit_interval',
         default=10,
         mutable=True,
-        help="""
-Seconds between two rounds that look for CONTINUOUS audits to take over, to
-schedule anew or to end.
-"""),
+        help='Seconds between two rounds that look for CONTINUOUS audits to '
+             'take over, to schedule anew or to end.'),
     cfg.IntOpt(
         'reconcile_interval',
         default=10,
         min=1,
         mutable=True,
-        help="""
-Seconds between two searches of the database for audits that wait for a
-decision engine. Requests are normally delivered at once over the message bus;
-this search finds those whose message was lost or whose engine died, so it is
-the longest such an audit waits.
-"""),
+        help='Seconds between two searches of the database for audits that '
+             'wait for a decision engine. Requests are normally delivered at '
+             'once over the message bus; this search finds those whose '
+             'message was lost or whose engine died, so it is the longest '
+             'such an audit waits.'),
 ]
 
 

@@ -19,11 +19,10 @@ OPTS = [
     cfg.BoolOpt(
         'fatal_exception_format_errors',
         default=False,
-        help="""
-Raise when the message template of an exception does not fit its values,
-instead of logging the fault and showing the bare template. For tests only;
-in production it would replace the real error by another one.
-"""),
+        help='Raise when the message template of an exception does not fit '
+             'its values, instead of logging the fault and showing the bare '
+             'template. For tests only; in production it would replace the '
+             'real error by another one.'),
 ]
 
 

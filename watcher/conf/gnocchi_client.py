@@ -23,23 +23,17 @@ OPTS = [
     cfg.StrOpt(
         'api_version',
         default='1',
-        help="""
-Major version of the Gnocchi API.
-"""),
+        help='Major version of the Gnocchi API.'),
     cfg.StrOpt(
         'endpoint_type',
         default='public',
         choices=keystoneauth.INTERFACES,
-        help="""
-Interface of the endpoint that is taken from the service catalogue. The
-spellings with and without URL mean the same.
-"""),
+        help='Interface of the endpoint that is taken from the service '
+             'catalogue. The spellings with and without URL mean the same.'),
     cfg.StrOpt(
         'region_name',
-        help="""
-Region whose endpoint is taken from the service catalogue. Needed only if the
-catalogue lists several regions.
-"""),
+        help='Region whose endpoint is taken from the service catalogue. '
+             'Needed only if the catalogue lists several regions.'),
 ]
 
 

@@ -27,61 +27,50 @@ OPTS = [
     cfg.StrOpt(
         'token',
         secret=True,
-        help="""
-API token of Grafana, sent as bearer token.
-"""),
+        help='API token of Grafana, sent as bearer token.'),
     cfg.StrOpt(
         'base_url',
-        help="""
-URL of Grafana up to and including the path of its data source proxy, for
-example https://grafana.example.org/api/datasources/proxy/. The value from
-project_id_map and /query are appended.
-"""),
+        help='URL of Grafana up to and including the path of its data source '
+             'proxy, for example '
+             'https://grafana.example.org/api/datasources/proxy/. The value '
+             'from project_id_map and /query are appended.'),
     cfg.DictOpt(
         'project_id_map',
         default=NO_METRICS,
-        help="""
-Metric name to the id of the Grafana data source that is asked for it.
-A metric without a value here is not asked from Grafana.
-"""),
+        help='Metric name to the id of the Grafana data source that is asked '
+             'for it. A metric without a value here is not asked from '
+             'Grafana.'),
     cfg.DictOpt(
         'database_map',
         default=NO_METRICS,
-        help="""
-Metric name to the name of the database behind the Grafana data source.
-A metric without a value here is not asked from Grafana.
-"""),
+        help='Metric name to the name of the database behind the Grafana '
+             'data source. A metric without a value here is not asked from '
+             'Grafana.'),
     cfg.DictOpt(
         'attribute_map',
         default=NO_METRICS,
-        help="""
-Metric name to the attribute of the resource (for example hostname or uuid)
-whose value is put into the query.
-A metric without a value here is not asked from Grafana.
-"""),
+        help='Metric name to the attribute of the resource (for example '
+             'hostname or uuid) whose value is put into the query. A metric '
+             'without a value here is not asked from Grafana.'),
     cfg.DictOpt(
         'translator_map',
         default=NO_METRICS,
-        help="""
-Metric name to the translator that builds the query. Possible value: influxdb.
-A metric without a value here is not asked from Grafana.
-"""),
+        help='Metric name to the translator that builds the query. Possible '
+             'value: influxdb. A metric without a value here is not asked '
+             'from Grafana.'),
     cfg.DictOpt(
         'query_map',
         default=NO_METRICS,
-        help="""
-Metric name to the query template. Positions: {0} aggregate, {1} attribute,
-{2} period, {3} granularity, {4} value found by the translator.
-A metric without a value here is not asked from Grafana.
-"""),
+        help='Metric name to the query template. Positions: {0} aggregate, '
+             '{1} attribute, {2} period, {3} granularity, {4} value found by '
+             'the translator. A metric without a value here is not asked '
+             'from Grafana.'),
     cfg.IntOpt(
         'http_timeout',
         default=60,
         min=0,
         mutable=True,
-        help="""
-Seconds allowed for one request to Grafana.
-"""),
+        help='Seconds allowed for one request to Grafana.'),
 ]
 
 

@@ -25,10 +25,9 @@ OPTS = [
             'one_month': 2592000,
             'five_years': 31556952,
         },
-        help="""
-InfluxDB retention policies by name, each with the number of seconds for which
-it keeps values. The shortest one that covers the period of a query is used.
-"""),
+        help='InfluxDB retention policies by name, each with the number of '
+             'seconds for which it keeps values. The shortest one that '
+             'covers the period of a query is used.'),
 ]
 
 

@@ -35,17 +35,15 @@ LEGACY_OPTS = [
         deprecated_for_removal=True,
         deprecated_since='2026.2',
         deprecated_reason='Use [keystone] valid_interfaces.',
-        help="""
-Old place of [keystone] valid_interfaces, read when that one is not set.
-"""),
+        help='Old place of [keystone] valid_interfaces, read when that one '
+             'is not set.'),
     cfg.StrOpt(
         'region_name',
         deprecated_for_removal=True,
         deprecated_since='2026.2',
         deprecated_reason='Use [keystone] region_name.',
-        help="""
-Old place of [keystone] region_name, read when that one is not set.
-"""),
+        help='Old place of [keystone] region_name, read when that one is not '
+             'set.'),
 ]
 
 

@@ -20,22 +20,17 @@ GROUP = cfg.OptGroup(
 OPTS = [
     cfg.StrOpt(
         'url',
-        help="""
-Base URL of MAAS, for example http://maas.example.org:5240/MAAS. When it is
-set, hosts are switched on and off through MAAS instead of Ironic.
-"""),
+        help='Base URL of MAAS, for example '
+             'http://maas.example.org:5240/MAAS. When it is set, hosts are '
+             'switched on and off through MAAS instead of Ironic.'),
     cfg.StrOpt(
         'api_key',
         secret=True,
-        help="""
-API key of a MAAS user who may switch machines on and off.
-"""),
+        help='API key of a MAAS user who may switch machines on and off.'),
     cfg.IntOpt(
         'timeout',
         default=60,
-        help="""
-Seconds allowed for one operation of MAAS.
-"""),
+        help='Seconds allowed for one operation of MAAS.'),
 ]
 
 

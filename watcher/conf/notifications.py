@@ -27,11 +27,9 @@ OPTS = [
             ('error', 'errors and critical notifications'),
             ('critical', 'critical notifications only'),
         ],
-        help="""
-Lowest priority of the versioned notifications that are sent about audits,
-action plans, actions and services. Where they go is decided by the
-[oslo_messaging_notifications] group.
-"""),
+        help='Lowest priority of the versioned notifications that are sent '
+             'about audits, action plans, actions and services. Where they '
+             'go is decided by the [oslo_messaging_notifications] group.'),
 ]
 
 

@@ -30,46 +30,38 @@ OPTS = [
         'migration_max_retries',
         default=180,
         min=1,
-        help="""
-How often the state of a server is read while a migration or a resize runs.
-Together with migration_interval this is the longest such an action may take:
-by default 180 times 5 seconds, a quarter of an hour. Raise it for servers
-with much memory or with local disks; an action that runs out of time is
-reported as failed although Nova may still be working on it.
-"""),
+        help='How often the state of a server is read while a migration or a '
+             'resize runs. Together with migration_interval this is the '
+             'longest such an action may take: by default 180 times 5 '
+             'seconds, a quarter of an hour. Raise it for servers with much '
+             'memory or with local disks; an action that runs out of time is '
+             'reported as failed although Nova may still be working on it.'),
     cfg.FloatOpt(
         'migration_interval',
         default=5.0,
         min=0.1,
-        help="""
-Seconds between two such readings.
-"""),
+        help='Seconds between two such readings.'),
     cfg.IntOpt(
         'http_retries',
         default=3,
         min=1,
-        help="""
-How often a request to Nova is repeated after a connection error, before the
-action or the reading of the model fails.
-"""),
+        help='How often a request to Nova is repeated after a connection '
+             'error, before the action or the reading of the model fails.'),
     cfg.FloatOpt(
         'http_retry_interval',
         default=2.0,
         min=0.1,
-        help="""
-Seconds between two such attempts.
-"""),
+        help='Seconds between two such attempts.'),
     cfg.StrOpt(
         'api_version',
         default='2.56',
         deprecated_opts=[
             cfg.DeprecatedOpt('api_version', group='nova_client')],
-        help="""
-Compute API microversion that your cloud is known to support. 2.56 is the
-lowest possible one: without it servers cannot be migrated to a chosen host.
-2.96 or later adds the pinned availability zone of servers to the compute
-model. watcher-status upgrade check verifies the value.
-"""),
+        help='Compute API microversion that your cloud is known to support. '
+             '2.56 is the lowest possible one: without it servers cannot be '
+             'migrated to a chosen host. 2.96 or later adds the pinned '
+             'availability zone of servers to the compute model. '
+             'watcher-status upgrade check verifies the value.'),
 ]
 
 LEGACY_OPTS = [
@@ -79,9 +71,8 @@ LEGACY_OPTS = [
         deprecated_for_removal=True,
         deprecated_since='2026.1',
         deprecated_reason='Use [nova] api_version.',
-        help="""
-Old place of [nova] api_version, read when that one is not set.
-"""),
+        help='Old place of [nova] api_version, read when that one is not '
+             'set.'),
     cfg.StrOpt(
         'endpoint_type',
         default='publicURL',
@@ -89,18 +80,15 @@ Old place of [nova] api_version, read when that one is not set.
         deprecated_for_removal=True,
         deprecated_since='2026.1',
         deprecated_reason='Use [nova] valid_interfaces.',
-        help="""
-Endpoint interface to use when [nova] sets neither valid_interfaces nor
-interface.
-"""),
+        help='Endpoint interface to use when [nova] sets neither '
+             'valid_interfaces nor interface.'),
     cfg.StrOpt(
         'region_name',
         deprecated_for_removal=True,
         deprecated_since='2026.1',
         deprecated_reason='Use [nova] region_name.',
-        help="""
-Old place of [nova] region_name, read when that one is not set.
-"""),
+        help='Old place of [nova] region_name, read when that one is not '
+             'set.'),
 ]
 
 

@@ -25,29 +25,26 @@ OPTS = [
         'pybasedir',
         default=PACKAGE_DIRECTORY,
         sample_default='<directory of the installed package>',
-        help="""
-Directory of the installed package. Only there so that other paths can refer
-to it as $pybasedir; changing it moves nothing.
-"""),
+        help='Directory of the installed package. Only there so that other '
+             'paths can refer to it as $pybasedir; changing it moves '
+             'nothing.'),
     cfg.StrOpt(
         'bindir',
         default='$pybasedir/bin',
         deprecated_for_removal=True,
         deprecated_reason='The option has no effect.',
-        help="""
-Has no effect. It is accepted so that old configuration files keep working.
-"""),
+        help='Has no effect. It is accepted so that old configuration files '
+             'keep working.'),
     cfg.StrOpt(
         'state_path',
         default='$pybasedir',
-        help="""
-Directory for local state, referred to as $state_path by other options; the
-default of [database] connection puts its SQLite file here. The default, kept
-for existing installations, is the directory of the installed package, which
-is usually not writable and is lost at the next upgrade: set it to a
-directory of its own such as /var/lib/watcher unless [database] connection
-names a database server.
-"""),
+        help='Directory for local state, referred to as $state_path by other '
+             'options; the default of [database] connection puts its SQLite '
+             'file here. The default, kept for existing installations, is '
+             'the directory of the installed package, which is usually not '
+             'writable and is lost at the next upgrade: set it to a '
+             'directory of its own such as /var/lib/watcher unless '
+             '[database] connection names a database server.'),
 ]
 
 

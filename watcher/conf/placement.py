@@ -34,9 +34,8 @@ LEGACY_OPTS = [
         deprecated_for_removal=True,
         deprecated_since='2026.2',
         deprecated_reason='The version is negotiated with the service.',
-        help="""
-Has no effect. It is accepted so that old configuration files keep working.
-"""),
+        help='Has no effect. It is accepted so that old configuration files '
+             'keep working.'),
     cfg.StrOpt(
         'interface',
         default='public',
@@ -44,17 +43,15 @@ Has no effect. It is accepted so that old configuration files keep working.
         deprecated_for_removal=True,
         deprecated_since='2026.2',
         deprecated_reason='Use [placement] valid_interfaces.',
-        help="""
-Old place of [placement] valid_interfaces, read when that one is not set.
-"""),
+        help='Old place of [placement] valid_interfaces, read when that one '
+             'is not set.'),
     cfg.StrOpt(
         'region_name',
         deprecated_for_removal=True,
         deprecated_since='2026.2',
         deprecated_reason='Use [placement] region_name.',
-        help="""
-Old place of [placement] region_name, read when that one is not set.
-"""),
+        help='Old place of [placement] region_name, read when that one is '
+             'not set.'),
 ]
 
 

@@ -25,10 +25,8 @@ OPTS = [
         deprecated_for_removal=True,
         deprecated_since='2027.1',
         deprecated_reason='The strategy names its planner.',
-        help="""
-Has no effect: each strategy names the planner that fits it. It is accepted so
-that old configuration files keep working.
-"""),
+        help='Has no effect: each strategy names the planner that fits it. '
+             'It is accepted so that old configuration files keep working.'),
 ]
 
 

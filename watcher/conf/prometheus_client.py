@@ -28,63 +28,48 @@ OPTS = [
     cfg.HostAddressOpt(
         'host',
         **DEPRECATED,
-        help="""
-Address of the Prometheus server. Required when the data source is used.
-"""),
+        help='Address of the Prometheus server. Required when the data '
+             'source is used.'),
     cfg.PortOpt(
         'port',
         default=9090,
         **DEPRECATED,
-        help="""
-TCP port of the Prometheus server.
-"""),
+        help='TCP port of the Prometheus server.'),
     cfg.StrOpt(
         'fqdn_label',
         default='fqdn',
         **DEPRECATED,
-        help="""
-Metric label whose value is the host name as Nova knows it. Host metrics
-without this label are not found.
-"""),
+        help='Metric label whose value is the host name as Nova knows it. '
+             'Host metrics without this label are not found.'),
     cfg.StrOpt(
         'instance_uuid_label',
         default='resource',
         **DEPRECATED,
-        help="""
-Metric label whose value is the UUID of the server. Server metrics without
-this label are not found.
-"""),
+        help='Metric label whose value is the UUID of the server. Server '
+             'metrics without this label are not found.'),
     cfg.StrOpt(
         'username',
         **DEPRECATED,
-        help="""
-User for basic authentication, if the server asks for it.
-"""),
+        help='User for basic authentication, if the server asks for it.'),
     cfg.StrOpt(
         'password',
         secret=True,
         **DEPRECATED,
-        help="""
-Password for basic authentication.
-"""),
+        help='Password for basic authentication.'),
     cfg.StrOpt(
         'cafile',
         **DEPRECATED,
-        help="""
-CA bundle with which the server is verified. Setting it switches to HTTPS.
-"""),
+        help='CA bundle with which the server is verified. Setting it '
+             'switches to HTTPS.'),
     cfg.StrOpt(
         'certfile',
         **DEPRECATED,
-        help="""
-Client certificate. Used only together with cafile and keyfile.
-"""),
+        help='Client certificate. Used only together with cafile and '
+             'keyfile.'),
     cfg.StrOpt(
         'keyfile',
         **DEPRECATED,
-        help="""
-Key of the client certificate.
-"""),
+        help='Key of the client certificate.'),
 ]
 
 

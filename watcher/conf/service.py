@@ -25,50 +25,45 @@ OPTS = [
         'host',
         default=socket.gethostname(),
         sample_default='<hostname of this machine>',
-        help="""
-Name under which this node appears everywhere: RPC server name, notification
-publisher and pool, row in the list of services, owner of audits and action
-plans. It need not resolve, but it must be valid in an AMQP routing key and
-must stay the same over restarts: after a change, work that the old name owns
-waits until its services are declared dead, and the old rows stay in the list
-of services. Two nodes must never share one name.
-"""),
+        help='Name under which this node appears everywhere: RPC server '
+             'name, notification publisher and pool, row in the list of '
+             'services, owner of audits and action plans. It need not '
+             'resolve, but it must be valid in an AMQP routing key and must '
+             'stay the same over restarts: after a change, work that the old '
+             'name owns waits until its services are declared dead, and the '
+             'old rows stay in the list of services. Two nodes must never '
+             'share one name.'),
     cfg.IntOpt(
         'periodic_interval',
         default=60,
         mutable=True,
-        help="""
-Seconds between two rounds of the service monitor, which looks for decision
-engines and appliers that stopped sending signs of life and hands their work
-to living ones.
-"""),
+        help='Seconds between two rounds of the service monitor, which looks '
+             'for decision engines and appliers that stopped sending signs '
+             'of life and hands their work to living ones.'),
     cfg.IntOpt(
         'service_down_time',
         default=90,
-        help="""
-Age in seconds of the last sign of life above which a decision engine or an
-applier counts as FAILED. Keep it at least two to three times as long as
-heartbeat_interval, and the clocks of all nodes in step: a clock that is off
-by more than this makes living services look dead. Use the same value on all
-nodes, the API included.
-"""),
+        help='Age in seconds of the last sign of life above which a decision '
+             'engine or an applier counts as FAILED. Keep it at least two to '
+             'three times as long as heartbeat_interval, and the clocks of '
+             'all nodes in step: a clock that is off by more than this makes '
+             'living services look dead. Use the same value on all nodes, '
+             'the API included.'),
     cfg.IntOpt(
         'heartbeat_interval',
         default=60,
         min=1,
-        help="""
-Seconds between two signs of life of the decision engine and of the applier.
-Must be shorter than service_down_time; a value that is not is reported in
-the log, and half of service_down_time is used instead.
-"""),
+        help='Seconds between two signs of life of the decision engine and '
+             'of the applier. Must be shorter than service_down_time; a '
+             'value that is not is reported in the log, and half of '
+             'service_down_time is used instead.'),
     cfg.BoolOpt(
         'print_thread_pool_stats',
         default=False,
-        help="""
-Write the state of a thread pool (size, idle and busy threads, queue length)
-to the debug log each time work is given to it. Turn it on when audits or
-actions seem to wait without reason; needs debug logging.
-"""),
+        help='Write the state of a thread pool (size, idle and busy threads, '
+             'queue length) to the debug log each time work is given to it. '
+             'Turn it on when audits or actions seem to wait without reason; '
+             'needs debug logging.'),
 ]
 
 
