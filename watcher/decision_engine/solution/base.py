@@ -1,0 +1,65 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What a strategy hands to the planner."""
+
+import abc
+
+from watcher.decision_engine.solution import efficacy
+
+
+class BaseSolution(metaclass=abc.ABCMeta):
+    """An ordered list of actions, without structure in time, and its worth.
+
+    :param goal: the goal object.
+    :param strategy: the strategy object.
+    """
+
+    def __init__(self, goal, strategy):
+        self.goal = goal
+        self._strategy = strategy
+        self.origin = None
+        self.model = None
+        self.efficacy = efficacy.Efficacy(goal, strategy)
+
+    @property
+    def strategy(self):
+        """The strategy that made this solution."""
+        return self._strategy
+
+    @property
+    def global_efficacy(self):
+        """The goal's figures, or None."""
+        return self.efficacy.global_efficacy
+
+    @property
+    def efficacy_indicators(self) -> list:
+        """The indicators, in the order in which they were set."""
+        return self.efficacy.indicators
+
+    def compute_global_efficacy(self) -> None:
+        """Check the indicators and compute the goal's figures."""
+        self.efficacy.compute_global_efficacy()
+
+    def set_efficacy_indicators(self, **indicators_map) -> None:
+        """Add or replace indicator values by name."""
+        self.efficacy.set_efficacy_indicators(**indicators_map)
+
+    @abc.abstractmethod
+    def add_action(self, action_type, resource_id, input_parameters=None):
+        """Append an action."""
+        raise NotImplementedError
+
+    @property
+    @abc.abstractmethod
+    def actions(self):
+        """The actions, in order."""
+        raise NotImplementedError

@@ -1,0 +1,106 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The solution that strategies get."""
+
+import copy
+import json
+
+from oslo_log import log
+
+from watcher.common import exception
+from watcher.decision_engine.solution import base
+
+LOG = log.getLogger(__name__)
+
+RESOURCE_ID = 'resource_id'
+
+
+class PlannedAction(dict):
+    """An action of a solution: type and input parameters.
+
+    It is a plain dictionary with the keys ``action_type`` and
+    ``input_parameters``. The attribute ``reason`` says in words why the
+    strategy wants it; it takes no part in comparisons.
+    """
+
+    def __init__(self, action_type: str, input_parameters: dict,
+                 reason: str | None = None):
+        super().__init__(action_type=action_type,
+                         input_parameters=input_parameters)
+        self.reason = reason
+
+
+class DefaultSolution(base.BaseSolution):
+    """Keeps the actions in the order in which they were added.
+
+    ``remarks`` are sentences about what the strategy decided not to do, for
+    whoever wonders why something is missing from the plan.
+    """
+
+    def __init__(self, goal, strategy):
+        super().__init__(goal, strategy)
+        self._actions: list[dict] = []
+        self._keys: set[tuple[str, str]] = set()
+        self.remarks: list[str] = []
+
+    def add_action(self, action_type: str,
+                   input_parameters: dict | None = None,
+                   resource_id: str | None = None,
+                   reason: str | None = None) -> None:
+        """Append an action unless an equal one is there already.
+
+        :param input_parameters: parameters of the action; they are copied.
+        :param resource_id: added to the parameters under this name.
+        :param reason: why, in words, for the log and for explanations.
+        :raises: ReservedWord if the parameters hold a resource_id.
+        """
+        parameters = copy.deepcopy(dict(input_parameters or {}))
+        if RESOURCE_ID in parameters:
+            raise exception.ReservedWord(name=RESOURCE_ID)
+        if resource_id is not None:
+            parameters[RESOURCE_ID] = resource_id
+        action = PlannedAction(action_type, parameters, reason)
+        if self._is_duplicate(action):
+            LOG.warning('The action %(action)s is already part of the '
+                        'solution; it is not added a second time',
+                        {'action': action})
+            return
+        self._actions.append(action)
+        LOG.info('Planned %(type)s %(parameters)s: %(reason)s',
+                 {'type': action_type, 'parameters': parameters,
+                  'reason': reason or 'no reason given by the strategy'})
+
+    def _is_duplicate(self, action: dict) -> bool:
+        # The key only says whether a look is worth while: strategies may
+        # have removed or changed records of the live list meanwhile.
+        key = (action['action_type'],
+               json.dumps(action['input_parameters'], sort_keys=True,
+                          default=repr))
+        if key in self._keys and action in self._actions:
+            return True
+        self._keys.add(key)
+        return False
+
+    def add_remark(self, text: str) -> None:
+        """Note and log what was left out and why."""
+        self.remarks.append(text)
+        LOG.warning('%s', text)
+
+    @property
+    def actions(self) -> list[dict]:
+        """The live list of actions."""
+        return self._actions
+
+    def __str__(self):
+        return '\n'.join(
+            f"{action['action_type']} {action['input_parameters']}"
+            for action in self._actions)

@@ -1,0 +1,23 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Compares solutions."""
+
+import abc
+
+
+class BaseSolutionComparator(metaclass=abc.ABCMeta):
+    """Base class of everything that prefers one solution to another."""
+
+    @abc.abstractmethod
+    def compare(self, sol1, sol2):
+        """Compare two solutions."""
+        raise NotImplementedError
