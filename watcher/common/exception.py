@@ -374,6 +374,16 @@ class ActionExecutionFailure(WatcherException):
     msg_fmt = _('The action %(action_id)s failed.')
 
 
+class WaitInterrupted(WatcherException):
+    """Control flow: the service stops, so nobody waits for this any more.
+
+    What was asked of the cloud goes on there.
+    """
+
+    msg_fmt = _('The service is being stopped; it no longer waits for '
+                '%(what)s.')
+
+
 class UnsupportedActionType(UnsupportedError):
     msg_fmt = _('The action type %(action_type)s is not supported.')
 
