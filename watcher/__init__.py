@@ -10,3 +10,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 """Watcher: the OpenStack infrastructure optimisation service."""
+
+from oslo_service import backend
+
+# Libraries ask oslo.service for its components while they are imported, and
+# the first one to ask settles the concurrency model of the process. So it is
+# chosen here, before any other module of this package can be imported.
+backend.init_backend(backend.BackendType.THREADING)
