@@ -1,0 +1,125 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Who may do what: oslo.policy with the rules of watcher.common.policies."""
+
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from oslo_policy import policy
+
+from watcher import conf
+from watcher.common import exception
+from watcher.common import policies
+
+CONF = conf.CONF
+
+# The enforcer reloads changed policy files while it checks a rule, and is
+# incomplete meanwhile. So checks of several threads run one after another;
+# each takes microseconds.
+_lock = threading.RLock()
+_enforcer: policy.Enforcer | None = None
+
+_SECRETS = ('auth_token', 'auth_token_info')
+
+
+def init(policy_file: str | None = None, rules: dict | None = None,
+         default_rule: str | None = None,
+         use_conf: bool = True) -> policy.Enforcer:
+    """Return the enforcer of this process, building it at the first call.
+
+    :param policy_file: file to use instead of ``[oslo_policy] policy_file``.
+    :param rules: rules to use instead of those of a file.
+    :param use_conf: whether to read the policy file at all.
+    """
+    global _enforcer
+    with _lock:
+        if _enforcer is None:
+            enforcer = policy.Enforcer(
+                CONF, policy_file=policy_file, rules=rules,
+                default_rule=default_rule, use_conf=use_conf)
+            enforcer.register_defaults(policies.list_rules())
+            _enforcer = enforcer
+        return _enforcer
+
+
+def reset() -> None:
+    """Forget the enforcer; the next check builds a new one."""
+    global _enforcer
+    with _lock:
+        if _enforcer is not None:
+            _enforcer.clear()
+        _enforcer = None
+
+
+def get_enforcer() -> policy.Enforcer:
+    """Return the enforcer; the entry point of oslo.policy's tools."""
+    if not hasattr(CONF, 'config_file'):  # no command line was parsed yet
+        CONF(_config_arguments(sys.argv[1:]), project='watcher')
+    return init()
+
+
+def enforce(context, rule: str, target: Any = None,
+            do_raise: bool = True) -> bool:
+    """Check whether the rule lets the caller do this.
+
+    :param context: request context of the caller.
+    :param rule: name of a registered rule.
+    :param target: what it is done to: a mapping, an object with
+        ``as_dict()``, or None for nothing but the caller's own ids.
+    :param do_raise: raise instead of returning False.
+    :raises: PolicyNotAuthorized
+    """
+    enforcer = init()
+    with _lock:
+        allowed = _check(enforcer, rule, _target(context, target),
+                         _credentials(context))
+    if not allowed and do_raise:
+        raise exception.PolicyNotAuthorized(action=rule)
+    return bool(allowed)
+
+
+def _check(enforcer, rule, target, credentials):
+    try:
+        # raises PolicyNotRegistered for a misspelt rule of our own
+        return enforcer.authorize(rule, target, credentials)
+    except policy.InvalidScope:
+        return False
+
+
+def _credentials(context):
+    values = {key: value for key, value in context.to_dict().items()
+              if key not in _SECRETS}
+    values.update(context.to_policy_values())
+    return values
+
+
+def _target(context, target):
+    if target is None:
+        return {'project_id': context.project_id,
+                'user_id': context.user_id}
+    if isinstance(target, Mapping):
+        return dict(target)
+    return target.as_dict()
+
+
+def _config_arguments(argv):
+    """Pick the configuration files out of the arguments of another tool."""
+    arguments = iter(argv)
+    picked = []
+    for argument in arguments:
+        name, equals, value = argument.partition('=')
+        if name not in ('--config-file', '--config-dir'):
+            continue
+        picked += [name, value if equals else next(arguments, '')]
+    return picked
