@@ -555,6 +555,10 @@ class NovaClientError(WatcherException):
     msg_fmt = _('Nova client error: %(reason)s')
 
 
+class PlacementClientError(WatcherException):
+    msg_fmt = _('Placement client error: %(reason)s')
+
+
 class CinderClientError(WatcherException):
     msg_fmt = _('Cinder client error: %(reason)s')
 

@@ -1,0 +1,187 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What Watcher asks of Placement: how much each compute node offers."""
+
+import dataclasses
+import queue
+import threading
+from collections.abc import Callable
+from collections.abc import Iterable
+from typing import Any
+
+import futurist
+from oslo_log import log
+
+from watcher._i18n import _
+from watcher.common import clients
+from watcher.common import exception
+
+LOG = log.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Inventory:
+    """What a resource provider offers of one resource class.
+
+    Usable is (``total`` - ``reserved``) * ``allocation_ratio``.
+    """
+
+    total: int
+    reserved: int
+    min_unit: int
+    max_unit: int
+    step_size: int
+    allocation_ratio: float
+
+    @classmethod
+    def from_api(cls, record: dict[str, Any]) -> 'Inventory':
+        """Read one value of ``inventories``; Placement's defaults apply."""
+        total = int(record['total'])
+        return cls(
+            total=total, reserved=int(record.get('reserved') or 0),
+            min_unit=int(record.get('min_unit') or 1),
+            max_unit=int(record.get('max_unit') or total),
+            step_size=int(record.get('step_size') or 1),
+            allocation_ratio=float(record.get('allocation_ratio', 1.0)))
+
+
+Inventories = dict[str, Inventory]
+
+
+class PlacementHelper:
+    """Reads inventories; cheap to make.
+
+    :param session: a keystoneauth session or an openstacksdk connection to
+        use instead of the configured credentials.
+    :param context: request context, kept for callers.
+    :param osc: the :class:`~watcher.common.clients.OpenStackClients` that
+        plug-ins are given.
+    :raises: AuthorizationFailure when the credentials are incomplete.
+    """
+
+    def __init__(self, session: Any = None, context: Any = None, *,
+                 osc: Any = None):
+        self.context = context
+        self._rest = clients.rest_client(
+            'placement', session if session is not None else osc)
+
+    def get_inventories(self, rp_uuid: str) -> Inventories | None:
+        """Return the inventories of a resource provider by class.
+
+        :param rp_uuid: the hypervisor's uuid is also its provider's.
+        :returns: None when Placement does not know the provider.
+        :raises: PlacementClientError
+        """
+        path = f'/resource_providers/{rp_uuid}/inventories'
+        try:
+            body = self._rest.get(path)
+        except clients.RequestFailed as exc:
+            if exc.status == 404:
+                LOG.warning('Placement knows no resource provider %s',
+                            rp_uuid)
+                return None
+            raise exception.PlacementClientError(
+                reason=exc.reason, http_status=exc.status,
+                connection_error=exc.connection_error) from exc
+        return {name: Inventory.from_api(record)
+                for name, record in body['inventories'].items()}
+
+    def get_all_inventories(
+            self, rp_uuids: Iterable[str], workers: int,
+            timeout: float | None = None,
+            call: Callable | None = None,
+    ) -> tuple[dict[str, Inventories], dict[str, str]]:
+        """Return the inventories of many providers.
+
+        Placement has no bulk call, so they are read one by one, but
+        ``workers`` at the same time over the shared connection.
+
+        :param timeout: seconds within which the next answer has to come.
+        :param call: makes each request instead of calling it directly, to
+            repeat it.
+        :returns: inventories by uuid, and for the other uuids the reason
+            why there are none.
+        :raises: PlacementClientError when Placement cannot be reached or
+            nothing comes within the time-out, AuthorizationFailure
+        """
+        reading = _BulkRead(self, rp_uuids, call)
+        return reading.run(workers, timeout)
+
+
+class _BulkRead:
+    """One reading of many providers.
+
+    A few workers take uuids from one iterator and hand answers to the
+    caller's thread through a queue, so that the cost stays linear for any
+    number of providers.
+    """
+
+    def __init__(self, helper, uuids, call):
+        self._helper = helper
+        self._call = call or (lambda func, *args: func(*args))
+        self._uuids = list(dict.fromkeys(uuids))
+        self._next = iter(self._uuids)
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._answers = queue.SimpleQueue()
+
+    def run(self, workers, timeout):
+        found, missing = {}, {}
+        workers = max(1, min(workers, len(self._uuids)))
+        executor = futurist.ThreadPoolExecutor(max_workers=workers)
+        try:
+            for _worker in range(workers):
+                executor.submit(self._work)
+            for _uuid in self._uuids:
+                uuid, inventories, problem = self._answer(timeout)
+                if inventories is not None:
+                    found[uuid] = inventories
+                else:
+                    missing[uuid] = problem
+        finally:
+            self._stopped.set()
+            # Workers end after their current request, whose HTTP time-out
+            # bounds them; nobody has to wait for that.
+            executor.shutdown(wait=False)
+        return found, missing
+
+    def _answer(self, timeout):
+        try:
+            answer = self._answers.get(timeout=timeout)
+        except queue.Empty:
+            raise exception.PlacementClientError(
+                reason=_('no answer for %d seconds') % timeout) from None
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def _work(self):
+        while not self._stopped.is_set():
+            with self._lock:
+                uuid = next(self._next, None)
+            if uuid is None:
+                return
+            self._answers.put(self._one(uuid))
+
+    def _one(self, uuid):
+        try:
+            inventories = self._call(self._helper.get_inventories, uuid)
+        except exception.PlacementClientError as exc:
+            if exc.kwargs.get('connection_error'):
+                # The other providers would run into it as well.
+                return exc
+            return uuid, None, str(exc)
+        except Exception as exc:
+            return exc
+        if inventories is None:
+            return uuid, None, _('Placement does not know it')
+        return uuid, inventories, None
