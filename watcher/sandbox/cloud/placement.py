@@ -1,0 +1,305 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Placement: one resource provider for each compute host."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from watcher.sandbox.cloud import keystone
+from watcher.sandbox.cloud import state as cloud_state
+from watcher.sandbox.cloud import web
+
+MIN_VERSION = (1, 0)
+MAX_VERSION = (1, 39)
+
+RESOURCE_CLASSES = (cloud_state.VCPU, cloud_state.MEMORY_MB,
+                    cloud_state.DISK_GB, 'PCPU', 'VGPU')
+TRAITS = ('COMPUTE_NODE', 'COMPUTE_VOLUME_ATTACH', 'HW_CPU_X86_SSE2')
+
+
+class Placement(web.Service):
+
+    type = 'placement'
+    name = 'placement'
+    prefix = '/placement'
+
+    def __init__(self, state: cloud_state.CloudState,
+                 identity: keystone.Keystone) -> None:
+        super().__init__()
+        self.state = state
+        self._identity = identity
+
+    # The machinery.
+
+    def authenticate(self, request: web.Request) -> None:
+        request.identity = self._identity.identify(
+            request.header('X-Auth-Token'))
+        if request.identity is None:
+            raise web.HTTPError(
+                401, 'The request you have made requires authentication.',
+                {'WWW-Authenticate': 'Keystone uri="%s"'
+                 % (request.base_url.removesuffix(self.prefix)
+                    + keystone.Keystone.prefix)})
+
+    def check_admin(self, request: web.Request, rule: str) -> None:
+        roles = request.identity.roles
+        if not roles & {'admin', 'service'}:
+            raise web.HTTPError(
+                403, 'Policy does not allow %s to be performed.' % rule)
+
+    def negotiate(self, request: web.Request) -> None:
+        request.version = MIN_VERSION
+        for part in (request.header('OpenStack-API-Version')
+                     or '').split(','):
+            name, _, text = part.strip().partition(' ')
+            if name == 'placement':
+                request.version = self._parse(text.strip())
+
+    @staticmethod
+    def _parse(text: str) -> web.Version:
+        if text == 'latest':
+            return MAX_VERSION
+        major, _, minor = text.partition('.')
+        if not (major.isdigit() and minor.isdigit()):
+            raise web.HTTPError(400, 'invalid version string: %s' % text)
+        version = int(major), int(minor)
+        if not MIN_VERSION <= version <= MAX_VERSION:
+            raise web.HTTPError(406, 'Unacceptable version header: %s'
+                                % text)
+        return version
+
+    def error(self, request: web.Request,
+              error: web.HTTPError) -> web.Response:
+        title = HTTPStatus(error.status).phrase
+        if error.status == 401:
+            return web.json_response({'error': {
+                'code': 401, 'title': title, 'message': error.message}},
+                401)
+        entry: dict[str, Any] = {
+            'status': error.status, 'title': title,
+            'detail': error.message, 'request_id': request.id}
+        if error.status == 406:
+            entry.update(min_version='%d.%d' % MIN_VERSION,
+                         max_version='%d.%d' % MAX_VERSION)
+        if request.version >= (1, 23):
+            entry['code'] = 'placement.undefined_code'
+        return web.json_response({'errors': [entry]}, error.status)
+
+    def common_headers(self, request: web.Request) -> dict[str, str]:
+        version = request.version if request.version > (0, 0) \
+            else MIN_VERSION
+        return {'OpenStack-API-Version': 'placement %d.%d' % version,
+                'Vary': 'openstack-api-version',
+                'x-openstack-request-id': request.id}
+
+    @web.route('GET', '/', public=True)
+    def versions(self, request: web.Request) -> web.Response:
+        return web.json_response({'versions': [{
+            'id': 'v1.0', 'status': 'CURRENT',
+            'min_version': '%d.%d' % MIN_VERSION,
+            'max_version': '%d.%d' % MAX_VERSION,
+            'links': [{'rel': 'self', 'href': ''}]}]})
+
+    # Resource providers.
+
+    def _provider(self, uuid: str) -> cloud_state.Host:
+        host = self.state.host_by_uuid(uuid)
+        if host is None:
+            raise web.HTTPError(
+                404, 'The resource could not be found.\n\n No resource '
+                     'provider with uuid %s found  ' % uuid)
+        return host
+
+    @staticmethod
+    def _view(host: cloud_state.Host,
+              version: web.Version) -> dict[str, Any]:
+        url = '/placement/resource_providers/' + host.uuid
+        names = ['inventories', 'usages']
+        names += ['aggregates'] if version >= (1, 1) else []
+        names += ['traits'] if version >= (1, 6) else []
+        names += ['allocations'] if version >= (1, 11) else []
+        links = [{'rel': 'self', 'href': url}]
+        links += [{'rel': name, 'href': '%s/%s' % (url, name)}
+                  for name in names]
+        view = {'uuid': host.uuid, 'name': host.hypervisor_hostname,
+                'generation': host.generation, 'links': links}
+        if version >= (1, 14):
+            view['root_provider_uuid'] = host.uuid
+            view['parent_provider_uuid'] = None
+        return view
+
+    @web.route('GET', '/resource_providers',
+               admin='placement:resource_providers:list')
+    def list_providers(self, request: web.Request) -> web.Response:
+        with self.state.lock:
+            hosts = list(self.state.hosts.values())
+            name = request.arg('name')
+            uuid = request.arg('uuid', 'in_tree')
+            wanted = self._resources(request.arg('resources'))
+            hosts = [h for h in hosts
+                     if name in (None, h.hypervisor_hostname)
+                     and uuid in (None, h.uuid) and h.fits(wanted)]
+            return web.json_response({'resource_providers': [
+                self._view(h, request.version) for h in hosts]})
+
+    @staticmethod
+    def _resources(text: str | None) -> dict[str, int]:
+        """Parse ``VCPU:4,DISK_GB:64``."""
+        amounts = {}
+        for part in (text or '').split(','):
+            name, _, amount = part.partition(':')
+            if not part:
+                continue
+            if not amount.isdigit():
+                raise web.HTTPError(
+                    400, 'Badly formed resources parameter. Expected '
+                         'resources query string parameter in form: '
+                         '?resources=VCPU:2,MEMORY_MB:1024. Got: %s.'
+                    % text)
+            amounts[name] = int(amount)
+        return amounts
+
+    @web.route('GET', '/resource_providers/{uuid}',
+               admin='placement:resource_providers:show')
+    def show_provider(self, request: web.Request,
+                      uuid: str) -> web.Response:
+        with self.state.lock:
+            return web.json_response(
+                self._view(self._provider(uuid), request.version))
+
+    @staticmethod
+    def _inventory(inventory: cloud_state.Inventory) -> dict[str, Any]:
+        return {'total': inventory.total, 'reserved': inventory.reserved,
+                'min_unit': inventory.min_unit,
+                'max_unit': inventory.max_unit,
+                'step_size': inventory.step_size,
+                'allocation_ratio': inventory.allocation_ratio}
+
+    @web.route('GET', '/resource_providers/{uuid}/inventories',
+               admin='placement:resource_providers:inventories:list')
+    def list_inventories(self, request: web.Request,
+                         uuid: str) -> web.Response:
+        with self.state.lock:
+            host = self._provider(uuid)
+            return web.json_response({
+                'resource_provider_generation': host.generation,
+                'inventories': {name: self._inventory(inventory)
+                                for name, inventory
+                                in host.inventory.items()}})
+
+    @web.route('GET', '/resource_providers/{uuid}/inventories/{name}',
+               admin='placement:resource_providers:inventories:show')
+    def show_inventory(self, request: web.Request, uuid: str,
+                       name: str) -> web.Response:
+        with self.state.lock:
+            host = self._provider(uuid)
+            if name not in host.inventory:
+                raise web.HTTPError(
+                    404, 'No inventory of class %s for %s' % (name, uuid))
+            return web.json_response(
+                dict(self._inventory(host.inventory[name]),
+                     resource_provider_generation=host.generation))
+
+    @web.route('GET', '/resource_providers/{uuid}/usages',
+               admin='placement:resource_providers:usages')
+    def show_usages(self, request: web.Request, uuid: str) -> web.Response:
+        with self.state.lock:
+            host = self._provider(uuid)
+            return web.json_response({
+                'resource_provider_generation': host.generation,
+                'usages': {name: host.used.get(name, 0)
+                           for name in host.inventory}})
+
+    def _consumers(self) -> list[Any]:
+        """Everything that may hold allocations: servers, migrations."""
+        return [*self.state.servers.values(),
+                *self.state.migrations.values()]
+
+    @web.route('GET', '/resource_providers/{uuid}/allocations',
+               admin='placement:resource_providers:allocations:list')
+    def list_allocations(self, request: web.Request,
+                         uuid: str) -> web.Response:
+        with self.state.lock:
+            host = self._provider(uuid)
+            held = {c.uuid: {'resources': c.allocations[host.name]}
+                    for c in self._consumers()
+                    if host.name in c.allocations}
+            return web.json_response({
+                'resource_provider_generation': host.generation,
+                'allocations': held})
+
+    @web.route('GET', '/resource_providers/{uuid}/traits', since=(1, 6),
+               admin='placement:resource_providers:traits:list')
+    def list_provider_traits(self, request: web.Request,
+                             uuid: str) -> web.Response:
+        with self.state.lock:
+            host = self._provider(uuid)
+            traits = list(TRAITS)
+            if host.status == 'disabled':
+                traits.append('COMPUTE_STATUS_DISABLED')
+            return web.json_response({
+                'traits': traits,
+                'resource_provider_generation': host.generation})
+
+    @web.route('GET', '/resource_providers/{uuid}/aggregates',
+               since=(1, 1),
+               admin='placement:resource_providers:aggregates:list')
+    def list_provider_aggregates(self, request: web.Request,
+                                 uuid: str) -> web.Response:
+        with self.state.lock:
+            host = self._provider(uuid)
+            view: dict[str, Any] = {'aggregates': [
+                a.uuid for a in self.state.aggregates.values()
+                if host.name in a.hosts]}
+            if request.version >= (1, 19):
+                view['resource_provider_generation'] = host.generation
+            return web.json_response(view)
+
+    # Consumers, classes and traits.
+
+    @web.route('GET', '/allocations/{uuid}',
+               admin='placement:allocations:list')
+    def show_allocations(self, request: web.Request,
+                         uuid: str) -> web.Response:
+        with self.state.lock:
+            consumer = self.state.servers.get(uuid) or next(
+                (m for m in self.state.migrations.values()
+                 if m.uuid == uuid), None)
+            held = consumer.allocations if consumer else {}
+            view: dict[str, Any] = {'allocations': {
+                self.state.hosts[name].uuid: {
+                    'resources': amounts,
+                    'generation': self.state.hosts[name].generation}
+                for name, amounts in held.items()}}
+            if held and request.version >= (1, 12):
+                view.update(project_id=consumer.project_id,
+                            user_id=consumer.user_id)
+            if held and request.version >= (1, 28):
+                view['consumer_generation'] = 1
+            return web.json_response(view)
+
+    @web.route('GET', '/resource_classes', since=(1, 2),
+               admin='placement:resource_classes:list')
+    def list_classes(self, request: web.Request) -> web.Response:
+        return web.json_response({'resource_classes': [
+            {'name': name, 'links': [
+                {'rel': 'self',
+                 'href': '/placement/resource_classes/' + name}]}
+            for name in RESOURCE_CLASSES]})
+
+    @web.route('GET', '/traits', since=(1, 6),
+               admin='placement:traits:list')
+    def list_traits(self, request: web.Request) -> web.Response:
+        return web.json_response(
+            {'traits': [*TRAITS, 'COMPUTE_STATUS_DISABLED']})
