@@ -1,0 +1,542 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What all elements of the cluster data models have in common.
+
+The values of an element lie in one tuple that is never changed in place:
+writing a field makes a new tuple. So a copy of a model can share the tuples
+of its original, and an element of the copy costs nothing until somebody asks
+for it.
+"""
+
+import ast
+import copy
+import datetime
+import re
+from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import Any
+
+from lxml import etree
+from oslo_serialization import jsonutils
+from oslo_utils import strutils
+
+from watcher._i18n import _
+
+# What XML 1.0 cannot carry, not even escaped.
+_FORBIDDEN_IN_XML = re.compile(
+    '[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
+
+
+class _Unset:
+    """Stands for a field without a value."""
+
+    def __repr__(self):
+        return '<unset>'
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+UNSET = _Unset()
+
+
+class Field:
+    """One typed field of an element.
+
+    :param nullable: whether None is a value of its own.
+    :param default: value of a new element; None stores it as well. Without
+        a default the field stays unset.
+    """
+
+    #: Whether values can be changed in place, so that copies of a model
+    #: must not share them.
+    mutable = False
+
+    def __init__(self, nullable: bool = False, default: Any = UNSET):
+        self.nullable = nullable
+        self.default = default
+        self.name = None
+        self.index = None
+
+    def __get__(self, element, owner=None):
+        if element is None:
+            return self
+        value = element._values[self.index]
+        if value is UNSET:
+            raise NotImplementedError(
+                _("The field '%(field)s' of this %(kind)s is not set") % {
+                    'field': self.name, 'kind': type(element).__name__})
+        return value
+
+    def __set__(self, element, value):
+        element._store(self, self.checked(value))
+
+    def initial(self) -> Any:
+        """Return the value of a new element."""
+        return self.default
+
+    def checked(self, value: Any) -> Any:
+        """Return the value as it is stored.
+
+        :raises: ValueError
+        """
+        if value is None:
+            if self.nullable:
+                return None
+            if self.default is not UNSET:
+                return self.initial()
+            raise ValueError(_("The field '%s' cannot be null") % self.name)
+        return self.coerce(value)
+
+    def coerce(self, value: Any) -> Any:
+        """Convert a value that is not None."""
+        raise NotImplementedError
+
+    def to_xml(self, value: Any) -> str:
+        """Return the text of an XML attribute."""
+        return str(value)
+
+    def from_xml(self, text: str) -> Any:
+        """Read the text of an XML attribute."""
+        if self.nullable and text == 'None':
+            return None
+        return text
+
+    def refuse(self, value: Any, wanted: str) -> ValueError:
+        """Return the error for a value that does not fit."""
+        return ValueError(
+            _("The field '%(field)s' has to be %(wanted)s, not "
+              '%(value)r') % {'field': self.name, 'wanted': wanted,
+                              'value': value})
+
+
+class String(Field):
+    """Text; numbers and times are converted."""
+
+    def coerce(self, value):
+        if isinstance(value, str):
+            return value
+        if isinstance(value, (int, float, datetime.datetime)):
+            return str(value)
+        raise self.refuse(value, _('a text'))
+
+
+class Uuid(String):
+    """Text that usually is a UUID; empty counts as null."""
+
+    def checked(self, value):
+        return super().checked(None if value == '' else value)
+
+
+class NonNegativeInteger(Field):
+    """A whole number; fractions are cut off."""
+
+    def coerce(self, value):
+        try:
+            number = int(value)
+        except (TypeError, ValueError, OverflowError):
+            raise self.refuse(value, _('a whole number')) from None
+        if number < 0:
+            raise self.refuse(value, _('zero or more'))
+        return number
+
+
+class NonNegativeFloat(Field):
+    """A number."""
+
+    def coerce(self, value):
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            raise self.refuse(value, _('a number')) from None
+        if not number >= 0:
+            raise self.refuse(value, _('zero or more'))
+        return number
+
+
+class Boolean(Field):
+    """True or false; texts are understood, not taken as true."""
+
+    def coerce(self, value):
+        if not isinstance(value, str):
+            return bool(value)
+        try:
+            return strutils.bool_from_string(value, strict=True)
+        except ValueError:
+            raise self.refuse(value, _('a truth value')) from None
+
+
+class DateTime(Field):
+    """A point in time with its zone; UTC when it has none."""
+
+    def coerce(self, value):
+        if isinstance(value, str):
+            try:
+                value = datetime.datetime.fromisoformat(value)
+            except ValueError:
+                raise self.refuse(value, _('an ISO 8601 time')) from None
+        if not isinstance(value, datetime.datetime):
+            raise self.refuse(value, _('a time'))
+        if value.tzinfo is None:
+            return value.replace(tzinfo=datetime.UTC)
+        return value
+
+
+class _Structured(Field):
+    """Values that can be changed in place; JSON in XML."""
+
+    mutable = True
+
+    def __get__(self, element, owner=None):
+        if element is not None:
+            element._own()
+        return super().__get__(element, owner)
+
+    def initial(self):
+        default = self.default
+        if default is UNSET or default is None:
+            return default
+        return copy.deepcopy(default) if default else type(default)()
+
+    def to_xml(self, value):
+        if value == {}:  # by far the most frequent one
+            return '{}'
+        return jsonutils.dumps(value, sort_keys=True)
+
+    def from_xml(self, text):
+        # The dialect of older releases is the text of a Python literal.
+        try:
+            return jsonutils.loads(text)
+        except ValueError:
+            pass
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            return text
+
+
+class Json(_Structured):
+    """Anything; a text is read as JSON."""
+
+    def coerce(self, value):
+        if not isinstance(value, str):
+            return value
+        try:
+            return jsonutils.loads(value)
+        except ValueError:
+            raise self.refuse(value, _('JSON')) from None
+
+
+class Mapping(_Structured):
+    """A dictionary."""
+
+    def coerce(self, value):
+        if not isinstance(value, dict):
+            raise self.refuse(value, _('a dictionary'))
+        return value
+
+
+class _List(_Structured):
+    item_type: type = object
+    wanted = ''
+
+    def coerce(self, value):
+        if isinstance(value, str):
+            value = self.from_text(value)
+        if isinstance(value, (tuple, set)):
+            value = list(value)
+        if (not isinstance(value, list)
+                or not all(isinstance(item, self.item_type)
+                           for item in value)):
+            raise self.refuse(value, self.wanted)
+        return value
+
+    def from_text(self, text):
+        """Read a list that was given as text."""
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            raise self.refuse(text, self.wanted) from None
+
+
+class ListOfDicts(_List):
+    """A list of dictionaries; a text is read as a Python literal."""
+
+    item_type = dict
+    wanted = _('a list of dictionaries')
+
+
+class ListOfStrings(_List):
+    """A list of texts; a single text is a list of one."""
+
+    item_type = str
+    wanted = _('a list of texts')
+
+    def from_text(self, text):
+        return [text]
+
+
+class Tracker:
+    """Connects the elements of a model with it.
+
+    :ivar version: an object that each write of an element replaces.
+    :ivar epoch: an object that the model replaces whenever it shares its
+        values with a copy. An element of an older epoch must not hand out
+        values that can be changed in place.
+    :ivar exposed: elements that have handed out such values in this epoch,
+        by identity. Their values may change without any notice.
+    """
+
+    __slots__ = ('version', 'epoch', 'exposed', 'model')
+
+    def __init__(self, model):
+        self.model = model
+        self.version = object()
+        self.epoch = object()
+        self.exposed = {}
+
+
+#: Epoch of an element whose mutable values its maker may still hold.
+HELD = object()
+
+
+class Element:
+    """Base of all elements: fields as attributes and as a mapping.
+
+    Equal are elements of the same class with equal values; the hash goes by
+    identity, so that equal elements are distinct members of a set.
+
+    :param kwargs: values by field name. What is no field becomes a plain
+        attribute, which copies and serialisation leave out.
+    :raises: ValueError for a value that does not fit.
+    """
+
+    __slots__ = ('_values', '_tracker', '_epoch', '__dict__', '__weakref__')
+
+    #: Fields by name, in the order of serialisation.
+    fields: dict[str, Field] = {}
+    _mutable_indexes: tuple[int, ...] = ()
+    _field_list: tuple[Field, ...] = ()
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        found = {name: field for base in reversed(cls.__mro__)
+                 for name, field in vars(base).items()
+                 if isinstance(field, Field)}
+        order = getattr(cls, 'field_order', tuple(found))
+        cls.fields = {name: found[name] for name in order}
+        for index, (name, field) in enumerate(cls.fields.items()):
+            field.name, field.index = name, index
+        cls._field_list = tuple(cls.fields.values())
+        cls._mutable_indexes = tuple(
+            field.index for field in cls._field_list if field.mutable)
+
+    def __init__(self, **kwargs):
+        self._tracker = None
+        self._epoch = HELD
+        self._values = tuple(
+            [field.checked(kwargs.pop(name)) if name in kwargs
+             else field.initial()
+             for name, field in self.fields.items()])
+        if kwargs:
+            self.__dict__.update(kwargs)
+
+    @classmethod
+    def trusted(cls, **kwargs) -> 'Element':
+        """Build an element from values that are known to be right.
+
+        For collectors, which build hundreds of thousands of them. They must
+        not change dictionaries and lists afterwards that they passed in.
+        """
+        return cls.from_values(tuple(
+            [kwargs[name] if name in kwargs else field.initial()
+             for name, field in cls.fields.items()]))
+
+    @classmethod
+    def from_values(cls, values: tuple) -> 'Element':
+        """Build an element around a tuple of values in field order."""
+        element = cls.__new__(cls)
+        element._values = values
+        element._tracker = element._epoch = None
+        return element
+
+    # Writing --------------------------------------------------------------
+
+    def _store(self, field, value):
+        values = self._values
+        index = field.index
+        old = values[index]
+        self._values = (*values[:index], value, *values[index + 1:])
+        tracker = self._tracker
+        if tracker is not None:
+            tracker.version = object()
+            tracker.model.element_changed(self, field.name, old)
+
+    def __setitem__(self, name, value):
+        setattr(self, name, value)
+
+    def update(self, other: Any = (), **kwargs) -> None:
+        """Set several fields, from a mapping or from pairs."""
+        for name, value in dict(other, **kwargs).items():
+            setattr(self, name, value)
+
+    # Reading --------------------------------------------------------------
+
+    def _own(self):
+        """Make sure that no other model shares values that can change."""
+        tracker = self._tracker
+        if tracker is None or self._epoch is tracker.epoch:
+            return
+        with tracker.model.lock:
+            if self._mutable_indexes:
+                self._values = self._detached()
+                tracker.exposed[id(self)] = self
+            self._epoch = tracker.epoch
+
+    def _detached(self):
+        values = list(self._values)
+        for index in self._mutable_indexes:
+            value = values[index]
+            if value:
+                values[index] = copy.deepcopy(value)
+            elif isinstance(value, (dict, list)):
+                values[index] = type(value)()
+        return tuple(values)
+
+    def __getitem__(self, name):
+        return getattr(self, name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the value of a field, the default when it is unset.
+
+        :raises: AttributeError when there is no such field.
+        """
+        if name not in self.fields:
+            raise AttributeError(
+                _("%(kind)s has no field '%(field)s'") % {
+                    'kind': type(self).__name__, 'field': name})
+        return getattr(self, name) if self.obj_attr_is_set(name) else default
+
+    def obj_attr_is_set(self, name: str) -> bool:
+        """Tell whether a field has a value.
+
+        :raises: AttributeError when there is no such field.
+        """
+        try:
+            return self._values[self.fields[name].index] is not UNSET
+        except KeyError:
+            raise AttributeError(
+                _("%(kind)s has no field '%(field)s'") % {
+                    'kind': type(self).__name__, 'field': name}) from None
+
+    def __contains__(self, name):
+        return name in self.fields and self.obj_attr_is_set(name)
+
+    def __iter__(self):
+        return iter(self.keys())
+
+    def __len__(self):
+        return len(self.keys())
+
+    def __bool__(self):
+        return True
+
+    def keys(self) -> list[str]:
+        """Return the names of the set fields."""
+        return [name for name, value in zip(
+            self.fields, self._values, strict=True) if value is not UNSET]
+
+    def values(self) -> list[Any]:
+        """Return the values of the set fields."""
+        self._own()
+        return [value for value in self._values if value is not UNSET]
+
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """Yield the set fields with their values."""
+        self._own()
+        return iter([(name, value) for name, value in zip(
+            self.fields, self._values, strict=True) if value is not UNSET])
+
+    iterkeys = keys
+    itervalues = values
+    iteritems = items
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the set fields."""
+        return dict(self.items())
+
+    def __eq__(self, other):
+        if not isinstance(other, Element):
+            return NotImplemented
+        return (type(self) is type(other)
+                and self._values == other._values)
+
+    __hash__ = object.__hash__
+
+    def __repr__(self):
+        text = ','.join(f'{name}={value!r}' for name, value in zip(
+            self.fields, self._values, strict=True))
+        return f'{type(self).__name__}({text})'
+
+    def accept(self, visitor: Any) -> None:
+        """Reserved for visitors; no element supports them."""
+        raise NotImplementedError
+
+    # Copies and serialisation ---------------------------------------------
+
+    def __copy__(self):
+        return self.from_values(self._values)
+
+    def __deepcopy__(self, memo):
+        return self.from_values(self._detached())
+
+    def __reduce__(self):
+        return _rebuild, (type(self), dict(zip(
+            self.keys(), [value for value in self._values
+                          if value is not UNSET], strict=True)))
+
+    @classmethod
+    def xml_attributes(cls, values: tuple) -> dict[str, str]:
+        """Return the set values as texts that XML can carry."""
+        attributes = {}
+        for field, value in zip(cls._field_list, values, strict=True):
+            if value is UNSET:
+                continue
+            text = field.to_xml(value)
+            if not text.isprintable():
+                text = _FORBIDDEN_IN_XML.sub('', text)
+            attributes[field.name] = text
+        return attributes
+
+    def as_xml_element(self) -> etree._Element:
+        """Return an XML element with the set fields as attributes."""
+        return etree.Element(type(self).__name__,
+                             self.xml_attributes(self._values))
+
+    @classmethod
+    def from_xml_attributes(
+            cls, attributes: Iterable[tuple[str, str]]) -> 'Element':
+        """Read what :meth:`as_xml_element` wrote, also in older dialects.
+
+        Unknown attributes are ignored.
+        """
+        return cls(**{
+            name: cls.fields[name].from_xml(text)
+            for name, text in attributes if name in cls.fields})
+
+
+def _rebuild(cls, values):
+    return cls.from_values(tuple(
+        [values.get(name, UNSET) for name in cls.fields]))
