@@ -1,0 +1,319 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The tables of the service: THE definition of the sound shape.
+
+Databases of the previous implementation exist in two shapes under one
+revision (``f56ba02662b4``), depending on how they were made. The sound shape,
+which these models define and every migrated database has, is:
+
+* ``audits.interval`` is text: seconds or a cron expression;
+* ``audits.force`` is never NULL;
+* ``audits (name, deleted)`` is unique, as for goals, strategies and templates;
+* ``apscheduler_jobs`` has its five columns and nothing else;
+* JSON columns are MEDIUMTEXT on MySQL, because TEXT ends at 65 535 bytes;
+* every foreign key and the state columns, which the services poll, have an
+  index.
+
+The baseline migration creates that shape except for the indexes, the next one
+brings both old shapes to it, the third adds the indexes. A test holds models
+and migrations against each other on every database.
+
+No column has a server-side default. Dates are naive UTC. ``deleted`` is 0 for
+a living row and its own id for a soft deleted one, so that unique keys over
+``(name, deleted)`` let a name be used again; whether a row is visible is
+decided by ``deleted_at``.
+"""
+
+import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from oslo_db.sqlalchemy import models as oslo_models
+from oslo_db.sqlalchemy import types as oslo_types
+from oslo_utils import timeutils
+from sqlalchemy import orm
+
+from watcher.db.sqlalchemy import types
+
+
+class Base(oslo_models.ModelBase, orm.DeclarativeBase):
+    """Base of all tables."""
+
+
+class RecordMixin:
+    """The four columns that all tables but the job table have."""
+
+    created_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(
+        sa.DateTime, default=lambda: timeutils.utcnow(), sort_order=-10)
+    updated_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(
+        sa.DateTime, sort_order=-9)
+    deleted_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(
+        sa.DateTime, sort_order=-8)
+    deleted: orm.Mapped[int | None] = orm.mapped_column(
+        oslo_types.SoftDeleteInteger, default=0, sort_order=-7)
+
+
+def _id() -> orm.Mapped[int]:
+    return orm.mapped_column(sa.Integer, primary_key=True)
+
+
+def _string(length: int, null: bool = True) -> orm.Mapped[Any]:
+    return orm.mapped_column(sa.String(length), nullable=null)
+
+
+def _date() -> orm.Mapped[Any]:
+    return orm.mapped_column(sa.DateTime, nullable=True)
+
+
+def _key(target: str, null: bool = False) -> orm.Mapped[Any]:
+    return orm.mapped_column(sa.Integer, sa.ForeignKey(f'{target}.id'),
+                             nullable=null)
+
+
+def _related(target: str, key: str) -> orm.Mapped[Any]:
+    # Read only, and never loaded by accident: queries join what they need.
+    return orm.relationship(target, foreign_keys=key, lazy='raise',
+                            viewonly=True)
+
+
+class Goal(RecordMixin, Base):
+    __tablename__ = 'goals'
+    __table_args__ = (
+        sa.UniqueConstraint('uuid', name='uniq_goals0uuid'),
+        sa.UniqueConstraint('name', 'deleted', name='uniq_goals0name'),
+    )
+
+    id: orm.Mapped[int] = _id()
+    uuid: orm.Mapped[str | None] = _string(36)
+    name: orm.Mapped[str] = _string(63, null=False)
+    display_name: orm.Mapped[str] = _string(63, null=False)
+    efficacy_specification: orm.Mapped[list] = orm.mapped_column(
+        types.JsonList, nullable=False)
+
+
+class Strategy(RecordMixin, Base):
+    __tablename__ = 'strategies'
+    __table_args__ = (
+        sa.UniqueConstraint('uuid', name='uniq_strategies0uuid'),
+        sa.UniqueConstraint('name', 'deleted', name='uniq_strategies0name'),
+        sa.Index('ix_strategies_goal_id', 'goal_id'),
+    )
+
+    id: orm.Mapped[int] = _id()
+    uuid: orm.Mapped[str | None] = _string(36)
+    name: orm.Mapped[str] = _string(63, null=False)
+    display_name: orm.Mapped[str] = _string(63, null=False)
+    goal_id: orm.Mapped[int] = _key('goals')
+    parameters_spec: orm.Mapped[dict | None] = orm.mapped_column(
+        types.JsonDict, nullable=True)
+
+    goal: orm.Mapped[Goal | None] = _related('Goal', 'Strategy.goal_id')
+
+
+class AuditTemplate(RecordMixin, Base):
+    __tablename__ = 'audit_templates'
+    __table_args__ = (
+        sa.UniqueConstraint('uuid', name='uniq_audit_templates0uuid'),
+        sa.UniqueConstraint('name', 'deleted',
+                            name='uniq_audit_templates0name'),
+        sa.Index('ix_audit_templates_goal_id', 'goal_id'),
+        sa.Index('ix_audit_templates_strategy_id', 'strategy_id'),
+    )
+
+    id: orm.Mapped[int] = _id()
+    uuid: orm.Mapped[str | None] = _string(36)
+    name: orm.Mapped[str | None] = _string(63)
+    description: orm.Mapped[str | None] = _string(255)
+    goal_id: orm.Mapped[int] = _key('goals')
+    strategy_id: orm.Mapped[int | None] = _key('strategies', null=True)
+    scope: orm.Mapped[list | None] = orm.mapped_column(
+        types.JsonList, nullable=True)
+    default_parameters: orm.Mapped[dict | None] = orm.mapped_column(
+        types.JsonDict, nullable=True)
+
+    goal: orm.Mapped[Goal | None] = _related('Goal', 'AuditTemplate.goal_id')
+    strategy: orm.Mapped[Strategy | None] = _related(
+        'Strategy', 'AuditTemplate.strategy_id')
+
+
+class Audit(RecordMixin, Base):
+    __tablename__ = 'audits'
+    __table_args__ = (
+        sa.UniqueConstraint('uuid', name='uniq_audits0uuid'),
+        sa.UniqueConstraint('name', 'deleted', name='uniq_audits0name'),
+        sa.Index('ix_audits_goal_id', 'goal_id'),
+        sa.Index('ix_audits_strategy_id', 'strategy_id'),
+        sa.Index('ix_audits_state', 'state'),
+    )
+
+    id: orm.Mapped[int] = _id()
+    uuid: orm.Mapped[str | None] = _string(36)
+    audit_type: orm.Mapped[str | None] = _string(20)
+    state: orm.Mapped[str | None] = _string(20)
+    parameters: orm.Mapped[dict | None] = orm.mapped_column(
+        types.JsonDict, nullable=True)
+    interval: orm.Mapped[str | None] = _string(36)
+    goal_id: orm.Mapped[int] = _key('goals')
+    strategy_id: orm.Mapped[int | None] = _key('strategies', null=True)
+    scope: orm.Mapped[list | None] = orm.mapped_column(
+        types.JsonList, nullable=True)
+    auto_trigger: orm.Mapped[bool] = orm.mapped_column(
+        sa.Boolean, nullable=False)
+    next_run_time: orm.Mapped[datetime.datetime | None] = _date()
+    name: orm.Mapped[str | None] = _string(63)
+    hostname: orm.Mapped[str | None] = _string(255)
+    start_time: orm.Mapped[datetime.datetime | None] = _date()
+    end_time: orm.Mapped[datetime.datetime | None] = _date()
+    force: orm.Mapped[bool] = orm.mapped_column(
+        sa.Boolean, nullable=False, default=False)
+    status_message: orm.Mapped[str | None] = _string(255)
+
+    goal: orm.Mapped[Goal | None] = _related('Goal', 'Audit.goal_id')
+    strategy: orm.Mapped[Strategy | None] = _related(
+        'Strategy', 'Audit.strategy_id')
+
+
+class ActionPlan(RecordMixin, Base):
+    __tablename__ = 'action_plans'
+    __table_args__ = (
+        sa.UniqueConstraint('uuid', name='uniq_action_plans0uuid'),
+        sa.Index('ix_action_plans_audit_id', 'audit_id'),
+        sa.Index('ix_action_plans_strategy_id', 'strategy_id'),
+        sa.Index('ix_action_plans_state', 'state'),
+    )
+
+    id: orm.Mapped[int] = _id()
+    uuid: orm.Mapped[str | None] = _string(36)
+    audit_id: orm.Mapped[int] = _key('audits')
+    strategy_id: orm.Mapped[int] = _key('strategies')
+    state: orm.Mapped[str | None] = _string(20)
+    global_efficacy: orm.Mapped[list | None] = orm.mapped_column(
+        types.JsonList, nullable=True)
+    hostname: orm.Mapped[str | None] = _string(255)
+    status_message: orm.Mapped[str | None] = _string(255)
+
+    audit: orm.Mapped[Audit | None] = _related('Audit', 'ActionPlan.audit_id')
+    strategy: orm.Mapped[Strategy | None] = _related(
+        'Strategy', 'ActionPlan.strategy_id')
+
+
+class Action(RecordMixin, Base):
+    __tablename__ = 'actions'
+    __table_args__ = (
+        sa.UniqueConstraint('uuid', name='uniq_actions0uuid'),
+        sa.Index('ix_actions_action_plan_id', 'action_plan_id'),
+    )
+
+    id: orm.Mapped[int] = _id()
+    uuid: orm.Mapped[str] = _string(36, null=False)
+    action_plan_id: orm.Mapped[int] = _key('action_plans')
+    action_type: orm.Mapped[str] = _string(255, null=False)
+    input_parameters: orm.Mapped[dict | None] = orm.mapped_column(
+        types.JsonDict, nullable=True)
+    state: orm.Mapped[str | None] = _string(20)
+    parents: orm.Mapped[list | None] = orm.mapped_column(
+        types.JsonList, nullable=True)
+    status_message: orm.Mapped[str | None] = _string(255)
+
+    action_plan: orm.Mapped[ActionPlan | None] = _related(
+        'ActionPlan', 'Action.action_plan_id')
+
+
+class EfficacyIndicator(RecordMixin, Base):
+    """``data`` is the value; ``value`` is its predecessor.
+
+    ``value`` loses the decimals on MySQL and is only read when ``data`` is
+    NULL. It is still written for readers of the previous release.
+    """
+
+    __tablename__ = 'efficacy_indicators'
+    __table_args__ = (
+        sa.UniqueConstraint('uuid', name='uniq_efficacy_indicators0uuid'),
+        sa.Index('ix_efficacy_indicators_action_plan_id', 'action_plan_id'),
+    )
+
+    id: orm.Mapped[int] = _id()
+    uuid: orm.Mapped[str | None] = _string(36)
+    name: orm.Mapped[str | None] = _string(63)
+    description: orm.Mapped[str | None] = _string(255)
+    unit: orm.Mapped[str | None] = _string(63)
+    value: orm.Mapped[float | None] = orm.mapped_column(
+        sa.Numeric(asdecimal=False), nullable=True)
+    action_plan_id: orm.Mapped[int] = _key('action_plans')
+    data: orm.Mapped[float | None] = orm.mapped_column(
+        sa.Float, nullable=True)
+
+    action_plan: orm.Mapped[ActionPlan | None] = _related(
+        'ActionPlan', 'EfficacyIndicator.action_plan_id')
+
+
+class ScoringEngine(RecordMixin, Base):
+    __tablename__ = 'scoring_engines'
+    __table_args__ = (
+        sa.UniqueConstraint('uuid', name='uniq_scoring_engines0uuid'),
+        sa.UniqueConstraint('name', 'deleted',
+                            name='uniq_scoring_engines0name'),
+    )
+
+    id: orm.Mapped[int] = _id()
+    uuid: orm.Mapped[str] = _string(36, null=False)
+    name: orm.Mapped[str] = _string(63, null=False)
+    description: orm.Mapped[str | None] = _string(255)
+    metainfo: orm.Mapped[str | None] = orm.mapped_column(
+        sa.Text, nullable=True)
+
+
+class Service(RecordMixin, Base):
+    __tablename__ = 'services'
+    __table_args__ = (
+        sa.UniqueConstraint('host', 'name', 'deleted',
+                            name='uniq_services0host0name0deleted'),
+    )
+
+    id: orm.Mapped[int] = _id()
+    name: orm.Mapped[str] = _string(255, null=False)
+    host: orm.Mapped[str] = _string(255, null=False)
+    last_seen_up: orm.Mapped[datetime.datetime | None] = _date()
+
+
+class ActionDescription(RecordMixin, Base):
+    __tablename__ = 'action_descriptions'
+    __table_args__ = (
+        sa.UniqueConstraint('action_type',
+                            name='uniq_action_description0action_type'),
+    )
+
+    id: orm.Mapped[int] = _id()
+    action_type: orm.Mapped[str] = _string(255, null=False)
+    description: orm.Mapped[str] = _string(255, null=False)
+
+
+class SchedulerJob(Base):
+    """Timers of CONTINUOUS audits; only a cache of the audit rows.
+
+    ``job_state`` of the previous release is a pickle. It is never loaded:
+    whoever can write this table could run code in the decision engine.
+    """
+
+    __tablename__ = 'apscheduler_jobs'
+    __table_args__ = (
+        sa.Index('ix_apscheduler_jobs_next_run_time', 'next_run_time'),
+        sa.Index('ix_apscheduler_jobs_service_id', 'service_id'),
+    )
+
+    id: orm.Mapped[str] = orm.mapped_column(sa.String(191), primary_key=True)
+    next_run_time: orm.Mapped[float | None] = orm.mapped_column(
+        sa.Float(25), nullable=True)
+    job_state: orm.Mapped[bytes] = orm.mapped_column(
+        sa.LargeBinary, nullable=False)
+    service_id: orm.Mapped[int] = _key('services')
+    tag: orm.Mapped[str | None] = orm.mapped_column(sa.Text, nullable=True)

@@ -1,0 +1,212 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What an audit recommends: actions and the order between them."""
+
+import datetime
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+from oslo_log import log
+from oslo_utils import timeutils
+
+from watcher import conf
+from watcher.common import exception
+from watcher.objects import audit
+from watcher.objects import base
+from watcher.objects import events
+from watcher.objects import fields as wfields
+from watcher.objects import states
+from watcher.objects import strategy
+
+CONF = conf.CONF
+LOG = log.getLogger(__name__)
+
+State = states.ActionPlanState
+CANCEL_STATES = states.ACTION_PLAN_CANCEL
+
+
+@base.WatcherObjectRegistry.register
+class ActionPlan(base.UuidMixin, base.StoredObject):
+    """Version 2.3.
+
+    1.0: initial; 1.1: relations; 1.2: audit_id mandatory; 2.0: without the
+    key of the first action; 2.1: global_efficacy as list; 2.2: hostname;
+    2.3: status_message.
+    """
+
+    VERSION = '2.3'
+
+    entity = 'action_plan'
+    relations = {'audit': audit.Audit, 'strategy': strategy.Strategy}
+    machine = states.ACTION_PLAN
+
+    fields = {
+        'id': wfields.IntegerField(),
+        'uuid': wfields.UUIDField(),
+        'audit_id': wfields.IntegerField(),
+        'strategy_id': wfields.IntegerField(),
+        'state': wfields.StringField(nullable=True),
+        'global_efficacy': wfields.FlexibleListOfDictField(nullable=True),
+        'hostname': wfields.StringField(nullable=True),
+        'status_message': wfields.StringField(nullable=True),
+        'audit': wfields.ObjectField('Audit', nullable=True),
+        'strategy': wfields.ObjectField('Strategy', nullable=True),
+    }
+
+    @classmethod
+    def create_with(cls, context: Any, plan: Mapping[str, Any],
+                    actions: Sequence[Mapping[str, Any]] = (),
+                    efficacy_indicators: Sequence[Mapping[str, Any]] = ()
+                    ) -> 'ActionPlan':
+        """Store a whole plan in one transaction, or nothing of it.
+
+        The plan and then each action are announced. A plan without actions
+        has nothing to do: it becomes ``SUCCEEDED``, unless ``plan`` names
+        another state.
+
+        :param plan: fields of the plan; ``audit_id`` and ``strategy_id`` are
+            needed, the state is ``RECOMMENDED`` if not given
+        :param actions: fields of each action without its plan; ``parents``
+            are UUIDs of actions of this plan
+        :param efficacy_indicators: fields of each indicator without its plan
+        :returns: the plan, with its relations
+        :raises watcher.common.exception.ResourceNotFound: if the audit or
+            the strategy does not exist
+        """
+        return cls.dbapi.run_in_transaction(
+            cls._create_with, context, plan, actions, efficacy_indicators)
+
+    @classmethod
+    def _create_with(cls, context: Any, fields: Mapping[str, Any],
+                     actions: Sequence[Mapping[str, Any]],
+                     indicators: Sequence[Mapping[str, Any]]
+                     ) -> 'ActionPlan':
+        plan = cls(context, **{'state': State.RECOMMENDED, **fields})
+        plan.create()
+        cls.dbapi.bulk_create_efficacy_indicators(
+            [{**indicator, 'action_plan_id': plan.id}
+             for indicator in indicators])
+        plan._announce_actions(
+            (row, None) for row in cls.dbapi.bulk_create_actions(
+                [{**action, 'action_plan_id': plan.id}
+                 for action in actions]))
+        if not actions and 'state' not in fields:
+            plan.transition(State.SUCCEEDED)
+        return plan
+
+    def _announce_actions(self, rows: Iterable[tuple[Any, str | None]],
+                          update: bool = False,
+                          delete: bool = False) -> list[Any]:
+        """Announce changed rows of actions that belong to this plan.
+
+        :param rows: each row with its former state
+        :returns: the actions
+        """
+        action_class = self._action_class()
+        actions = []
+        for row, old_state in rows:
+            action = action_class.from_row(self._context, row)
+            action.action_plan = self
+            action.obj_reset_changes()
+            if not update and not delete:
+                events.created(action)
+            if update:
+                events.updated(action, old_state)
+            if delete:
+                events.deleted(action)
+            actions.append(action)
+        return actions
+
+    @staticmethod
+    def _action_class() -> Any:
+        # Actions know their plan's class; the other way round it is found
+        # by name, or the modules would import each other.
+        return base.WatcherObjectRegistry.obj_classes()['Action'][0]
+
+    def transition_actions(self, new_state: str,
+                           expected: str | Iterable[str],
+                           **values: Any) -> list[Any]:
+        """Change the state of all living actions that are as expected.
+
+        One statement for all of them; each change is announced.
+
+        :param expected: state, or several, of the actions to change
+        :param values: further fields to store
+        :returns: the changed actions
+        :raises watcher.common.exception.InvalidStateTransition: if there is
+            no such way between the states
+        """
+        machine = self._action_class().machine
+        expected = [expected] if isinstance(expected, str) else list(expected)
+        for old_state in expected:
+            machine.check(old_state, new_state)
+        rows = self.dbapi.update_actions_of_plan(
+            self.id, {**values, 'state': new_state}, expected)
+        return self._announce_actions(rows, update=True)
+
+    @base.remotable
+    def soft_delete(self) -> None:
+        """Hide the plan with its actions and efficacy indicators."""
+        self.dbapi.run_in_transaction(self._soft_delete)
+
+    def _soft_delete(self) -> None:
+        rows = self.dbapi.soft_delete_actions_of_plan(
+            self.id, {'state': states.ActionState.DELETED})
+        self._announce_actions(rows, update=True, delete=True)
+        self.dbapi.soft_delete_efficacy_indicators_of_plan(self.id)
+        base.StoredObject.soft_delete.original_fn(self)
+
+    @base.remotable
+    def destroy(self) -> None:
+        """Remove the plan and its efficacy indicators for good.
+
+        :raises watcher.common.exception.ActionPlanReferenced: while it has
+            actions, even deleted ones
+        """
+        self.dbapi.run_in_transaction(self._destroy)
+
+    def _destroy(self) -> None:
+        self.dbapi.destroy_efficacy_indicators_of_plan(self.id)
+        base.StoredObject.destroy(self)
+
+    @classmethod
+    def supersede_expired(cls, context: Any) -> list['ActionPlan']:
+        """Give up recommendations that are too old to be sensible.
+
+        Plans that are ``RECOMMENDED`` for longer than
+        ``[watcher_decision_engine] action_plan_expiry`` hours become
+        ``SUPERSEDED``, unless somebody starts them at this moment. 0 keeps
+        them for ever.
+
+        :returns: the plans given up
+        """
+        hours = CONF.watcher_decision_engine.action_plan_expiry
+        if not hours:
+            return []
+        expired = cls.list(context, eager=True, filters={
+            'state': State.RECOMMENDED,
+            'created_at__lt': (timeutils.utcnow()
+                               - datetime.timedelta(hours=hours))})
+        given_up = []
+        for plan in expired:
+            try:
+                plan.transition(State.SUPERSEDED)
+            except exception.StateConflict as conflict:
+                LOG.info('Action plan %(uuid)s is kept although it is older '
+                         'than %(hours)s hours: %(reason)s',
+                         {'uuid': plan.uuid, 'hours': hours,
+                          'reason': conflict})
+            else:
+                given_up.append(plan)
+        return given_up

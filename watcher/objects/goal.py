@@ -1,0 +1,32 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What an operator wants to achieve."""
+
+from watcher.objects import base
+from watcher.objects import fields as wfields
+
+
+@base.WatcherObjectRegistry.register
+class Goal(base.UuidMixin, base.NameMixin, base.StoredObject):
+    """Version 1.0: initial."""
+
+    VERSION = '1.0'
+
+    entity = 'goal'
+
+    fields = {
+        'id': wfields.IntegerField(),
+        'uuid': wfields.UUIDField(),
+        'name': wfields.StringField(),
+        'display_name': wfields.StringField(),
+        'efficacy_specification': wfields.FlexibleListOfDictField(),
+    }

@@ -1,0 +1,111 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""A daemon of Watcher, kept alive by its heartbeats."""
+
+import datetime
+from typing import Any
+
+from oslo_log import log
+from oslo_utils import timeutils
+
+from watcher import conf
+from watcher.common import exception
+from watcher.objects import base
+from watcher.objects import events
+from watcher.objects import fields as wfields
+
+CONF = conf.CONF
+LOG = log.getLogger(__name__)
+
+
+class ServiceStatus:
+    """Derived from the dates, not stored."""
+
+    ACTIVE = 'ACTIVE'
+    FAILED = 'FAILED'
+
+
+def last_sign(service: Any) -> datetime.datetime:
+    """When the service was last known to be alive, as an aware date."""
+    if service.last_seen_up is not None:
+        return service.last_seen_up.replace(tzinfo=datetime.UTC)
+    return service.updated_at or service.created_at
+
+
+def is_alive(service: Any, now: datetime.datetime | None = None) -> bool:
+    """Return whether the last heartbeat is recent enough.
+
+    A clock that is ahead counts as far as one that is behind.
+
+    :param now: aware date to compare with, the present if not given
+    """
+    now = now or timeutils.utcnow(with_timezone=True)
+    age = abs((now - last_sign(service)).total_seconds())
+    return age <= CONF.service_down_time
+
+
+def get_state(service: Any, now: datetime.datetime | None = None) -> str:
+    """``ACTIVE`` or ``FAILED``."""
+    return (ServiceStatus.ACTIVE if is_alive(service, now)
+            else ServiceStatus.FAILED)
+
+
+@base.WatcherObjectRegistry.register
+class Service(base.StoredObject):
+    """Version 1.0: initial."""
+
+    VERSION = '1.0'
+
+    entity = 'service'
+    row_key = 'id'
+
+    fields = {
+        'id': wfields.IntegerField(),
+        'name': wfields.StringField(),
+        'host': wfields.StringField(),
+        'last_seen_up': wfields.DateTimeField(nullable=True,
+                                              tzinfo_aware=False),
+    }
+
+    @property
+    def state(self) -> str:
+        """``ACTIVE`` or ``FAILED`` at this moment."""
+        return get_state(self)
+
+    @classmethod
+    @base.remotable
+    def get_by_name(cls, context: Any, name: str) -> 'Service':
+        """Read one service of this name.
+
+        The same service runs on several hosts: one that is alive is
+        preferred, else the oldest row.
+
+        :raises watcher.common.exception.ServiceNotFound:
+        """
+        services = cls.list(context, filters={'name': name})
+        if not services:
+            raise exception.ServiceNotFound(service=name)
+        return next((service for service in services if is_alive(service)),
+                    services[0])
+
+    @classmethod
+    def heartbeat(cls, context: Any, name: str, host: str) -> 'Service':
+        """Note that the service on this host is alive.
+
+        Its row is created by the first beat. Beats are not announced, only
+        the new row is.
+        """
+        row, is_new = cls.dbapi.touch_service(name, host)
+        service = cls.from_row(context, row)
+        if is_new:
+            events.created(service)
+        return service
