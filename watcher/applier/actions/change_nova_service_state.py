@@ -1,0 +1,105 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Disables or enables a compute service."""
+
+from oslo_log import log
+
+from watcher._i18n import _
+from watcher.applier.actions import nova_action
+from watcher.common import exception
+
+LOG = log.getLogger(__name__)
+
+
+class ChangeNovaServiceState(nova_action.NovaAction):
+    """Makes the scheduler of Nova avoid or use a compute node."""
+
+    STATE = 'state'
+    REASON = 'disabled_reason'
+    RESOURCE_NAME = 'resource_name'
+
+    ENABLED = 'enabled'
+    DISABLED = 'disabled'
+
+    @property
+    def schema(self):
+        return {
+            'type': 'object',
+            'properties': {
+                'resource_id': nova_action.TEXT,
+                'resource_name': nova_action.TEXT,
+                'state': {'type': 'string',
+                          'enum': [self.ENABLED, self.DISABLED]},
+                'disabled_reason': {'type': 'string'},
+            },
+            'required': ['resource_id', 'state'],
+            'additionalProperties': False,
+        }
+
+    @property
+    def host(self) -> str:
+        """Host of the compute service.
+
+        Strategies put it into ``resource_name`` and the UUID of the node
+        into ``resource_id``; by hand only the latter may be given.
+        """
+        return self.input_parameters.get(self.RESOURCE_NAME,
+                                         self.resource_id)
+
+    @property
+    def state(self) -> str:
+        """``enabled`` or ``disabled``."""
+        return self.input_parameters[self.STATE]
+
+    @property
+    def reason(self) -> str | None:
+        """Why the service is disabled, shown by Nova."""
+        return self.input_parameters.get(self.REASON)
+
+    def pre_condition(self):
+        """Is there such a service, in another state?"""
+        services = self.nova.get_service_list(host=self.host)
+        service = next((item for item in services
+                        if item.host == self.host), None)
+        if service is None:
+            raise exception.ActionSkipped(
+                _('There is no nova-compute service on host %s') % self.host)
+        if service.status == self.state:
+            raise exception.ActionSkipped(
+                _('The nova-compute service on host %(host)s is already '
+                  '%(state)s') % {'host': self.host, 'state': self.state})
+
+    def execute(self):
+        """Change the state of the service."""
+        return self._set(self.state)
+
+    def revert(self):
+        """Set the opposite state."""
+        return self._set(self.DISABLED if self.state == self.ENABLED
+                         else self.ENABLED)
+
+    def _set(self, state):
+        LOG.info('The nova-compute service on host %(host)s becomes '
+                 '%(state)s', {'host': self.host, 'state': state})
+        if state == self.ENABLED:
+            outcome = self.nova.enable_service_nova_compute(self.host)
+        else:
+            outcome = self.nova.disable_service_nova_compute(
+                self.host, reason=self.reason)
+        return self.judge(outcome)
+
+    def post_condition(self):
+        """Nova's answer has told the new state."""
+
+    def get_description(self):
+        return ('Disable or enable the compute service of a node, so that '
+                'the scheduler avoids or uses it.')

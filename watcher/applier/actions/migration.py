@@ -1,0 +1,136 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Moves a server to another compute node."""
+
+from oslo_log import log
+
+from watcher._i18n import _
+from watcher.applier.actions import nova_action
+from watcher.common import exception
+
+LOG = log.getLogger(__name__)
+
+
+class Migrate(nova_action.NovaAction):
+    """Moves a server live or cold.
+
+    Without a destination the scheduler of Nova chooses one.
+    """
+
+    MIGRATION_TYPE = 'migration_type'
+    LIVE_MIGRATION = 'live'
+    COLD_MIGRATION = 'cold'
+    DESTINATION_NODE = 'destination_node'
+    SOURCE_NODE = 'source_node'
+
+    @property
+    def schema(self):
+        return {
+            'type': 'object',
+            'properties': {
+                'resource_id': nova_action.SERVER_ID,
+                'migration_type': {
+                    'type': 'string',
+                    'enum': [self.LIVE_MIGRATION, self.COLD_MIGRATION]},
+                'source_node': nova_action.TEXT,
+                'destination_node': nova_action.TEXT,
+                'resource_name': nova_action.DISPLAY_NAME,
+            },
+            'required': ['resource_id', 'migration_type', 'source_node'],
+            'additionalProperties': False,
+        }
+
+    @property
+    def migration_type(self) -> str:
+        """``live`` or ``cold``."""
+        return self.input_parameters[self.MIGRATION_TYPE]
+
+    @property
+    def source_node(self) -> str:
+        """Host of the compute service that the server leaves."""
+        return self.input_parameters[self.SOURCE_NODE]
+
+    @property
+    def destination_node(self) -> str | None:
+        """Host of the compute service to go to; None: Nova chooses."""
+        return self.input_parameters.get(self.DESTINATION_NODE)
+
+    def pre_condition(self):
+        """Is the server still there, and can it go where it should?"""
+        server = self.find_server()
+        if server.host != self.source_node:
+            raise exception.ActionSkipped(
+                _('Server %(server)s is not on host %(expected)s but on '
+                  '%(actual)s') % {'server': server.uuid,
+                                   'expected': self.source_node,
+                                   'actual': server.host})
+        if self.destination_node is not None:
+            self._check_destination()
+        if (self.migration_type == self.LIVE_MIGRATION
+                and server.status != 'ACTIVE'):
+            raise exception.ActionExecutionFailure(
+                _('Server %(server)s has to be ACTIVE for a live migration '
+                  'but is %(status)s') % {'server': server.uuid,
+                                          'status': server.status})
+
+    def _check_destination(self):
+        try:
+            node = self.nova.get_compute_node_by_hostname(
+                self.destination_node)
+        except exception.ComputeResourceNotFound:
+            raise exception.ActionExecutionFailure(
+                _('Destination node %s was not found')
+                % self.destination_node)
+        if node.status != 'enabled':
+            raise exception.ActionExecutionFailure(
+                _('Destination node %(node)s is not enabled but '
+                  '%(status)s') % {'node': self.destination_node,
+                                   'status': node.status})
+
+    def execute(self):
+        """Move the server and wait until it has arrived."""
+        return self._migrate_to(self.destination_node)
+
+    def _migrate_to(self, host):
+        LOG.info('Migrating server %(server)s (%(type)s) from %(source)s to '
+                 '%(destination)s', {
+                     'server': self.resource_id,
+                     'type': self.migration_type,
+                     'source': self.source_node,
+                     'destination': host or 'a host that Nova chooses'})
+        move = (self.nova.live_migrate_instance
+                if self.migration_type == self.LIVE_MIGRATION
+                else self.nova.watcher_non_live_migrate_instance)
+        return self.judge(move(self.resource_id, host,
+                               should_stop=self.should_stop))
+
+    def revert(self):
+        """Move the server back."""
+        return self._migrate_to(self.source_node)
+
+    def abort(self):
+        """Stop a running live migration; a cold one cannot be stopped.
+
+        :returns: whether the server stays where it was
+        """
+        if self.migration_type != self.LIVE_MIGRATION:
+            LOG.warning('The cold migration of server %s cannot be aborted',
+                        self.resource_id)
+            return False
+        return self.nova.abort_live_migrate(
+            self.resource_id, self.source_node, self.destination_node)
+
+    def post_condition(self):
+        """The outcome was judged while the migration was followed."""
+
+    def get_description(self):
+        return 'Move a server from its compute node to another one.'

@@ -1,0 +1,271 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The applier: finds the action plans that wait and runs them.
+
+The rows of the database are the queue. A plan waits when it is PENDING, or
+RECOMMENDED with the host of an applier, which means that it was launched
+without being PENDING before. Messages only say that it is worth looking now.
+A plan is claimed by a compare-and-swap to ONGOING, by an applier that has a
+free worker at this moment; so each plan runs once, whatever happens to
+messages, and none waits behind a busy applier while another one is idle.
+"""
+
+import collections
+import threading
+import time
+from typing import Any
+
+from oslo_log import log
+
+from watcher import conf
+from watcher import objects
+from watcher.applier import endpoints
+from watcher.applier import recovery
+from watcher.applier import sync
+from watcher.applier.action_plan import default as action_plan_handler
+from watcher.common import context as watcher_context
+from watcher.common import exception
+from watcher.common import periodic
+from watcher.objects import action_plan as plan_objects
+
+CONF = conf.CONF
+LOG = log.getLogger(__name__)
+
+State = plan_objects.State
+
+#: Seconds that stopping may take when nobody says it.
+STOP_TIMEOUT = 8.0
+#: Seconds of these that are kept for storing what was left unfinished.
+_STORE_TIME = 2.0
+#: Plans looked at in one search.
+_SEARCH_LIMIT = 50
+#: Requests whose context is remembered until the plan starts.
+_CONTEXTS_LIMIT = 1000
+
+
+def _context_of(request: Any) -> watcher_context.RequestContext:
+    """Who asked, without the token, which is never used or passed on."""
+    values = {**request.to_dict(), 'auth_token': None,
+              'auth_token_info': None, 'is_admin': True,
+              'show_deleted': False}
+    return watcher_context.RequestContext.from_dict(values, overwrite=False)
+
+
+class _Run:
+    """A plan that is being executed."""
+
+    def __init__(self, context, plan, handler, thread):
+        self.context = context
+        self.plan = plan
+        self.handler = handler
+        self.thread = thread
+
+
+class ApplierManager:
+    """Everything the applier does, apart from being a process."""
+
+    API_VERSION = '1.0'
+
+    service_name = 'watcher-applier'
+
+    def __init__(self):
+        #: Set when no action may be started and no waiting go on.
+        self.stopping = threading.Event()
+        self.endpoints = [endpoints.ActionPlanEndpoint(self)]
+        # Guards the three below.
+        self._lock = threading.Lock()
+        self._runs: dict[str, _Run] = {}
+        self._unsettled: dict[str, action_plan_handler.
+                              DefaultActionPlanHandler] = {}
+        self._contexts: collections.OrderedDict[str, Any] = (
+            collections.OrderedDict())
+        self._dispatcher = periodic.Loop(
+            'plan-dispatcher', self._dispatch,
+            lambda: CONF.watcher_applier.reconcile_interval)
+
+    @property
+    def topic(self) -> str:
+        """RPC topic to listen on."""
+        return CONF.watcher_applier.conductor_topic
+
+    @property
+    def running(self) -> list[str]:
+        """UUIDs of the plans that are being executed here."""
+        with self._lock:
+            return list(self._runs)
+
+    # Called by the service --------------------------------------------
+
+    def pre_start(self) -> None:
+        """Bring the database up to date before anything is served."""
+        context = watcher_context.admin_context()
+        sync.ActionDescriptionSynchroniser(context).sync()
+        recovered = recovery.recover_own_plans(context, CONF.host)
+        if recovered:
+            LOG.warning('%(count)d action plans that the applier on '
+                        '%(host)s was running when it ended are CANCELLED '
+                        'now; see their status messages',
+                        {'count': recovered, 'host': CONF.host})
+
+    def start(self) -> None:
+        """Start to take plans."""
+        self._dispatcher.start()
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Take no more plans and bring those that run to a defined state.
+
+        Actions that wait for the cloud stop waiting. What does not end by
+        itself in time is recorded as cancelled, and its thread left behind.
+
+        :param timeout: seconds this may take
+        """
+        deadline = time.monotonic() + (timeout or STOP_TIMEOUT)
+        self.stopping.set()
+        self._dispatcher.stop(timeout=1.0)
+        with self._lock:
+            runs = list(self._runs.values())
+        for run in runs:
+            left = deadline - _STORE_TIME - time.monotonic()
+            run.thread.join(max(left, 0.1))
+        for run in runs:
+            if run.thread.is_alive():
+                self._leave_behind(run)
+
+    def reset(self) -> None:
+        """Follow changed options."""
+        self._dispatcher.wake()
+
+    # Called by the endpoint -------------------------------------------
+
+    def accept(self, context: Any, plan_uuid: str) -> None:
+        """Note that a plan is to be launched, and look for a free worker.
+
+        :raises: ActionPlanNotFound
+        """
+        own = _context_of(context)
+        plan = objects.ActionPlan.get_by_uuid(own, plan_uuid, eager=True)
+        if plan.state == State.CANCELLED:
+            recovery.cancel_actions(plan)
+        if plan.state not in (State.PENDING, State.RECOMMENDED):
+            LOG.info('Action plan %(uuid)s is %(state)s; the request to '
+                     'launch it is ignored',
+                     {'uuid': plan_uuid, 'state': plan.state})
+            return
+        self._remember(own, plan_uuid)
+        self._take_on(plan)
+        self._dispatcher.wake()
+
+    def _remember(self, context, plan_uuid):
+        with self._lock:
+            self._contexts[plan_uuid] = context
+            while len(self._contexts) > _CONTEXTS_LIMIT:
+                self._contexts.popitem(last=False)
+
+    def _take_on(self, plan):
+        """Put our host on a waiting plan."""
+        try:
+            plan.hostname = CONF.host
+            plan.save(where={'state': plan.state})
+        except exception.StateConflict:
+            LOG.info('Action plan %s was started or cancelled before this '
+                     'applier could accept it', plan.uuid)
+        else:
+            LOG.info('Action plan %s is accepted', plan.uuid)
+
+    # The dispatcher ---------------------------------------------------
+
+    def _dispatch(self):
+        self._settle()
+        while not self.stopping.is_set() and self._has_free_worker():
+            plan = self._claim_next()
+            if plan is None:
+                return
+            self._launch(plan)
+
+    def _has_free_worker(self):
+        with self._lock:
+            return len(self._runs) < CONF.watcher_applier.workers
+
+    def _claim_next(self):
+        context = watcher_context.admin_context()
+        for plan in self._search(context):
+            if self.stopping.is_set():
+                return None
+            try:
+                plan.transition(State.ONGOING, expected=(plan.state,),
+                                hostname=CONF.host)
+                return plan
+            except exception.StateConflict as conflict:
+                LOG.debug('Action plan %(uuid)s is not claimed: %(reason)s',
+                          {'uuid': plan.uuid, 'reason': conflict})
+        return None
+
+    @staticmethod
+    def _search(context):
+        """Return the plans that wait, the longest waiting first."""
+        plans = []
+        for filters in ({'state': State.PENDING},
+                        {'state': State.RECOMMENDED, 'hostname': CONF.host}):
+            plans += objects.ActionPlan.list(
+                context, filters=filters, limit=_SEARCH_LIMIT,
+                sort_key='updated_at', sort_dir='asc', eager=True)
+        return sorted(plans, key=lambda plan: (
+            plan.updated_at or plan.created_at, plan.id))
+
+    def _launch(self, plan):
+        with self._lock:
+            context = self._contexts.pop(plan.uuid, None)
+        context = context or watcher_context.admin_context()
+        run = _Run(
+            context, plan,
+            action_plan_handler.DefaultActionPlanHandler(context, self, plan),
+            threading.Thread(target=self._run, args=(plan.uuid,),
+                             name=f'plan-{plan.uuid}', daemon=True))
+        with self._lock:
+            self._runs[plan.uuid] = run
+        run.thread.start()
+
+    def _run(self, plan_uuid):
+        run = self._runs[plan_uuid]
+        run.context.update_store()
+        try:
+            run.handler.execute()
+        except Exception:
+            LOG.exception('The outcome of action plan %s could not be '
+                          'stored; this is tried again', plan_uuid)
+            with self._lock:
+                self._unsettled[plan_uuid] = run.handler
+        finally:
+            with self._lock:
+                del self._runs[plan_uuid]
+            self._dispatcher.wake()
+
+    def _settle(self):
+        """Store outcomes that could not be stored before."""
+        with self._lock:
+            handlers = dict(self._unsettled)
+        for plan_uuid, handler in handlers.items():
+            handler.conclude()
+            with self._lock:
+                del self._unsettled[plan_uuid]
+
+    def _leave_behind(self, run):
+        LOG.warning('Action plan %s does not end by itself; it is recorded '
+                    'as cancelled', run.plan.uuid)
+        try:
+            plan = objects.ActionPlan.get_by_uuid(
+                run.context, run.plan.uuid, eager=True)
+            recovery.stop_plan(run.context, plan, CONF.host)
+        except Exception:
+            LOG.exception('Action plan %s could not be recorded as '
+                          'cancelled; the next start of this applier does '
+                          'that', run.plan.uuid)

@@ -1,0 +1,184 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Bringing a plan that nobody runs any more into a defined state."""
+
+from typing import Any
+
+from oslo_db import exception as db_exc
+from oslo_log import log
+
+from watcher import objects
+from watcher._i18n import _
+from watcher.common import exception
+from watcher.objects import action as action_objects
+from watcher.objects import action_plan as plan_objects
+
+LOG = log.getLogger(__name__)
+
+State = action_objects.State
+PlanState = plan_objects.State
+
+_ATTEMPTS = 3
+
+#: States of a plan that somebody executes.
+RUNNING = (PlanState.ONGOING, PlanState.CANCELLING)
+
+# Consumers match these two sentences literally.
+_PLAN_STOPPED = ('Action plan was cancelled because Applier %s was stopped '
+                 'while the action plan was ongoing.')
+_ACTION_STOPPED = ('Action was cancelled because Applier %s was stopped '
+                   'while the action plan was ongoing.')
+_PLAN_GOES_ON = ' May still be running in %(where)s: %(actions)s'
+_ACTION_GOES_ON = ' It had been started and may still be running in %s.'
+
+_WHERE = {'volume_migrate': 'Cinder', 'change_node_power_state': 'Ironic'}
+#: Actions that end with the applier, for they are nowhere else.
+_LOCAL = ('nop', 'sleep')
+
+
+def list_actions(context: Any, plan: objects.ActionPlan
+                 ) -> list[objects.Action]:
+    """Return the actions of a plan with their relations, in order."""
+    return objects.Action.list(
+        context, filters={'action_plan_uuid': plan.uuid},
+        sort_key='id', sort_dir='asc', eager=True)
+
+
+def cancel_actions(plan: objects.ActionPlan) -> None:
+    """Cancel the actions of a plan that were not started."""
+    plan.transition_actions(State.CANCELLED, State.PENDING)
+
+
+def stop_plan(context: Any, plan: objects.ActionPlan, host: str) -> bool:
+    """Cancel a plan whose applier was stopped, with all that is unfinished.
+
+    :param host: the host of the applier, which still owns the plan
+    :returns: whether the plan was cancelled here; false when somebody else
+        has changed it before
+    """
+    started = []
+
+    def change():
+        started[:] = _list_started(context, plan)
+        plan.transition(
+            PlanState.CANCELLED, expected=RUNNING, where={'hostname': host},
+            status_message=_PLAN_STOPPED % host + _what_goes_on(started))
+        message = _ACTION_STOPPED % host
+        plan.transition_actions(State.CANCELLED, State.PENDING,
+                                status_message=message)
+        for action in started:
+            action.transition(State.CANCELLED,
+                              status_message=message + _goes_on(action))
+
+    if not _changed_together(plan, change):
+        return False
+    LOG.warning('Action plan %(uuid)s is CANCELLED because the applier on '
+                '%(host)s was stopped while it ran; started and not '
+                'finished: %(started)s', {
+                    'uuid': plan.uuid, 'host': host,
+                    'started': _listed(started) or 'nothing'})
+    return True
+
+
+def fail_plan(context: Any, plan: objects.ActionPlan, host: str,
+              reason: str) -> bool:
+    """Fail a plan whose execution broke off, with all that is unfinished.
+
+    :param host: the host of the applier, which still owns the plan
+    :param reason: what went wrong, in a few words
+    :returns: as :func:`stop_plan`
+    """
+    message = _('The execution broke off: %s') % reason
+
+    def change():
+        plan.transition_actions(State.CANCELLED, State.PENDING,
+                                status_message=message)
+        for action in _list_started(context, plan):
+            action.transition(State.FAILED,
+                              status_message=message + _goes_on(action))
+        plan.transition(PlanState.FAILED, expected=RUNNING,
+                        where={'hostname': host}, status_message=message)
+
+    return _changed_together(plan, change)
+
+
+def recover_own_plans(context: Any, host: str) -> int:
+    """Cancel what this host was running when it was stopped or killed.
+
+    A plan that cannot be recovered is logged and does not keep the others
+    from being recovered.
+
+    :returns: how many plans were cancelled
+    """
+    recovered = 0
+    for state in RUNNING:
+        plans = objects.ActionPlan.list(
+            context, filters={'state': state, 'hostname': host}, eager=True)
+        for plan in plans:
+            try:
+                recovered += stop_plan(context, plan, host)
+            except db_exc.DBConnectionError:
+                raise
+            except Exception:
+                LOG.exception('Action plan %(uuid)s could not be recovered; '
+                              'it stays %(state)s. Restart the applier to '
+                              'try again.',
+                              {'uuid': plan.uuid, 'state': state})
+    return recovered
+
+
+def _changed_together(plan, change):
+    """Change a plan and its actions in one transaction."""
+    for _attempt in range(_ATTEMPTS):
+        try:
+            objects.ActionPlan.dbapi.run_in_transaction(change)
+            return True
+        except exception.StateConflict as conflict:
+            reason = conflict
+        # An action may have finished at this very moment.
+        plan.refresh()
+        if plan.state not in RUNNING:
+            break
+    LOG.info('Action plan %(uuid)s is left as it is: %(reason)s',
+             {'uuid': plan.uuid, 'reason': reason})
+    return False
+
+
+def _list_started(context, plan):
+    return [action for action in list_actions(context, plan)
+            if action.state in (State.ONGOING, State.CANCELLING)]
+
+
+def _where(action):
+    return _WHERE.get(action.action_type, 'Nova')
+
+
+def _goes_on(action):
+    if action.action_type in _LOCAL:
+        return ''
+    return _ACTION_GOES_ON % _where(action)
+
+
+def _what_goes_on(started):
+    remote = [action for action in started
+              if action.action_type not in _LOCAL]
+    if not remote:
+        return ''
+    return _PLAN_GOES_ON % {'where': _where(remote[0]),
+                            'actions': _listed(remote)}
+
+
+def _listed(actions):
+    return ', '.join(
+        f'{action.action_type} of '
+        f'{(action.input_parameters or {}).get("resource_id", action.uuid)}'
+        for action in actions)
