@@ -21,6 +21,7 @@ from oslo_policy import policy
 from watcher import conf
 from watcher.common import exception
 from watcher.common import policies
+from watcher.common import utils
 
 CONF = conf.CONF
 
@@ -65,7 +66,7 @@ def reset() -> None:
 def get_enforcer() -> policy.Enforcer:
     """Return the enforcer; the entry point of oslo.policy's tools."""
     if not hasattr(CONF, 'config_file'):  # no command line was parsed yet
-        CONF(_config_arguments(sys.argv[1:]), project='watcher')
+        CONF(utils.pick_config_arguments(sys.argv[1:]), project='watcher')
     return init()
 
 
@@ -111,15 +112,3 @@ def _target(context, target):
     if isinstance(target, Mapping):
         return dict(target)
     return target.as_dict()
-
-
-def _config_arguments(argv):
-    """Pick the configuration files out of the arguments of another tool."""
-    arguments = iter(argv)
-    picked = []
-    for argument in arguments:
-        name, equals, value = argument.partition('=')
-        if name not in ('--config-file', '--config-dir'):
-            continue
-        picked += [name, value if equals else next(arguments, '')]
-    return picked

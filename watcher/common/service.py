@@ -95,7 +95,7 @@ def prepare_service(argv: Sequence[str] = (),
         service_opts.register_service_opts(conf)
         config.set_lib_defaults()
         config.parse_args(argv, default_config_files=default_config_files,
-                          conf=conf)
+                          conf=conf, prog=program)
         log.setup(conf, LOG_PRODUCT, version.release_string())
         _keep_standard_output_clean()
         _check_values(conf)

@@ -12,6 +12,7 @@
 """Small tools that every floor and many plug-ins use."""
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import jsonschema
@@ -90,6 +91,20 @@ def truncate(text: str | None, limit: int = 255) -> str | None:
     if limit <= len(ELLIPSIS):
         return text[:limit]
     return text[:limit - len(ELLIPSIS)] + ELLIPSIS
+
+
+def pick_config_arguments(argv: Sequence[str]) -> list[str]:
+    """Pick ``--config-file`` and ``--config-dir`` out of foreign arguments.
+
+    :param argv: arguments of another program, without its name.
+    """
+    arguments = iter(argv)
+    picked = []
+    for argument in arguments:
+        name, equals, value = argument.partition('=')
+        if name in ('--config-file', '--config-dir'):
+            picked += [name, value if equals else next(arguments, '')]
+    return picked
 
 
 Draft4Validator = jsonschema.Draft4Validator

@@ -19,6 +19,7 @@ import contextlib
 import os
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -119,8 +120,21 @@ def check_tls(conf: cfg.ConfigOpts) -> None:
             f'together: {exc}') from exc
 
 
+class _TLSAdapter(builtin.BuiltinSSLAdapter):
+    """Leaves the handshake to the thread that answers the request.
+
+    cheroot shakes hands while it accepts, so that one silent client would
+    keep all others out.
+    """
+
+    def wrap(self, sock):
+        wrapped = self.context.wrap_socket(
+            sock, do_handshake_on_connect=False, server_side=True)
+        return wrapped, {'wsgi.url_scheme': 'https', 'HTTPS': 'on'}
+
+
 def _tls_adapter(conf):
-    adapter = builtin.BuiltinSSLAdapter(
+    adapter = _TLSAdapter(
         conf.ssl.cert_file, conf.ssl.key_file,
         certificate_chain=conf.ssl.ca_file, ciphers=conf.ssl.ciphers)
     adapter.context.minimum_version = (
@@ -256,7 +270,12 @@ class _Server(wsgi.Server):
     keep_alive_conn_limit = 1000
 
     def error_log(self, msg='', level=20, traceback=False):
-        LOG.log(level, 'HTTP server: %s', msg, exc_info=traceback)
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            # what clients do to connections, plain HTTP on a TLS port
+            LOG.info('HTTP server: a client was disconnected: %s', error)
+        else:
+            LOG.log(level, 'HTTP server: %s', msg, exc_info=traceback)
 
 
 class WSGIServer:
