@@ -1,0 +1,269 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""One run of an audit, whatever its type.
+
+::
+
+    begin     unless forced: no plan may be running
+              claim the audit: ONGOING on this host
+    strategy  run the strategy              -> solution
+    planner   store plan and actions        -> action plan
+    finish    SUCCEEDED; with auto_trigger the plan is handed to the applier
+
+Somebody may cancel, suspend or take away the audit at any time. Each step
+therefore is a compare-and-swap on the stored row: who finds the audit no
+longer ONGOING on this host stops, changes nothing and leaves no plan behind.
+"""
+
+import abc
+
+import jsonschema
+from oslo_db import exception as db_exc
+from oslo_log import log
+
+from watcher import conf
+from watcher import objects
+from watcher.common import exception
+from watcher.common import rpcapi
+from watcher.db import api as db_api
+from watcher.decision_engine.planner import manager as planner_manager
+from watcher.decision_engine.strategy.context import default
+from watcher.notifications import audit as notifications
+
+CONF = conf.CONF
+LOG = log.getLogger(__name__)
+
+STATE = objects.audit.State
+PLAN_STATE = objects.action_plan.State
+
+#: Plans that are changing the cloud. Those being cancelled still have running
+#: actions.
+_BUSY_PLANS = [PLAN_STATE.ONGOING, PLAN_STATE.CANCELLING]
+
+#: Errors that are part of normal life: they are explained, not traced.
+_EXPECTED = (exception.WatcherException, jsonschema.ValidationError)
+
+
+def explain(exc: BaseException) -> str:
+    """Say in one line what went wrong, for people who see only the audit."""
+    if isinstance(exc, jsonschema.ValidationError):
+        where = '.'.join(str(part) for part in exc.absolute_path)
+        return f'{where}: {exc.message}' if where else exc.message
+    if isinstance(exc, exception.WatcherException):
+        return str(exc) or type(exc).__name__
+    # The text of foreign errors may hold anything, also secrets.
+    return (f'unexpected {type(exc).__name__}, see the log of '
+            f'watcher-decision-engine on {CONF.host}')
+
+
+class AuditHandler(abc.ABC):
+    """Runs audits of one type; used by several threads at once."""
+
+    #: States in which a run may begin.
+    startable: tuple[str, ...] = ()
+
+    def __init__(self):
+        self.strategy_context = default.DefaultStrategyContext()
+        self.planner_manager = planner_manager.PlannerManager()
+        self.applier = rpcapi.ApplierAPI()
+
+    def execute(self, context, audit: 'objects.Audit') -> None:
+        """Run the audit to its end; nothing is raised.
+
+        :param audit: loaded with its relations, as it is now.
+        """
+        if not self._begin(context, audit):
+            return
+        LOG.info('Audit %(uuid)s (%(name)s) starts on %(host)s',
+                 {'uuid': audit.uuid, 'name': audit.name,
+                  'host': CONF.host})
+        phase = 'strategy'
+        try:
+            solution = self._run_strategy(context, audit)
+            phase = 'planner'
+            plan = self._make_plan(context, audit, solution)
+            phase = 'end'
+            self._finish(context, audit, plan)
+        except exception.AuditCancelled:
+            LOG.info('Audit %s is no longer to be run and ends without an '
+                     'action plan', audit.uuid)
+        except Exception as exc:
+            self._fail(audit, phase, exc)
+
+    # Begin ----------------------------------------------------------------
+
+    def _begin(self, context, audit) -> bool:
+        """Claim the audit; False if it is not to be run now."""
+        if audit.state not in self.startable:
+            LOG.info('Audit %(uuid)s is %(state)s and is not run',
+                     {'uuid': audit.uuid, 'state': audit.state})
+            return False
+        plan = None if audit.force else self._busy_plan(context)
+        try:
+            if plan is not None:
+                self._blocked(audit, plan)
+                return False
+            audit.transition(STATE.ONGOING, hostname=CONF.host,
+                             status_message=None)
+        except exception.StateConflict as exc:
+            LOG.info('Audit %(uuid)s is not run here: %(reason)s',
+                     {'uuid': audit.uuid, 'reason': exc})
+            return False
+        return True
+
+    @staticmethod
+    def _busy_plan(context):
+        plans = objects.ActionPlan.list(
+            context, filters={'state__in': _BUSY_PLANS}, limit=1)
+        return plans[0] if plans else None
+
+    @abc.abstractmethod
+    def _blocked(self, audit, plan) -> None:
+        """Decide about an audit that meets a running plan."""
+
+    # Strategy -------------------------------------------------------------
+
+    def _run_strategy(self, context, audit):
+        notifications.send_action_notification(
+            context, audit, action='strategy', phase='start')
+        try:
+            solution = self.strategy_context.execute_strategy(audit, context)
+        except Exception as exc:
+            notifications.send_action_notification(
+                context, audit, action='strategy', phase='error',
+                priority='error', exc=exc)
+            raise
+        notifications.send_action_notification(
+            context, audit, action='strategy', phase='end')
+        self._check_still_ours(context, audit)
+        LOG.info('Audit %(uuid)s: the strategy %(strategy)s recommends '
+                 '%(count)d actions',
+                 {'uuid': audit.uuid, 'strategy': solution.strategy.name,
+                  'count': len(solution.actions)})
+        return solution
+
+    @staticmethod
+    def _check_still_ours(context, audit) -> None:
+        stored = objects.Audit.get_by_uuid(context, audit.uuid)
+        if (stored.state, stored.hostname) != (STATE.ONGOING, CONF.host):
+            raise exception.AuditCancelled(uuid=audit.uuid)
+
+    # Planner --------------------------------------------------------------
+
+    def _make_plan(self, context, audit, solution):
+        notifications.send_action_notification(
+            context, audit, action='planner', phase='start')
+        try:
+            planner = self.planner_manager.load(solution.strategy.planner)
+            plan = db_api.get_instance().run_in_transaction(
+                self._store_plan, context, audit, planner, solution)
+        except exception.AuditCancelled:
+            raise
+        except Exception as exc:
+            notifications.send_action_notification(
+                context, audit, action='planner', phase='error',
+                priority='error', exc=exc)
+            raise
+        notifications.send_action_notification(
+            context, audit, action='planner', phase='end')
+        return plan
+
+    def _store_plan(self, context, audit, planner, solution):
+        self._hold(audit)
+        return planner.schedule(context, audit.id, solution)
+
+    @staticmethod
+    def _hold(audit) -> None:
+        """Keep the stored audit from changing until the transaction ends."""
+        try:
+            db_api.get_instance().update_audit(
+                audit.uuid, {'hostname': CONF.host},
+                expected={'state': STATE.ONGOING, 'hostname': CONF.host})
+        except (exception.StateConflict, exception.AuditNotFound):
+            raise exception.AuditCancelled(uuid=audit.uuid) from None
+
+    # End ------------------------------------------------------------------
+
+    def _finish(self, context, audit, plan) -> None:
+        """The audit SUCCEEDED; hand the plan over if that is wanted.
+
+        Both happen in one transaction: a plan is never launched for an
+        audit that was cancelled meanwhile, and the launch is not lost when
+        this process or the message dies.
+        """
+        launch = audit.auto_trigger and plan.state == PLAN_STATE.RECOMMENDED
+        try:
+            db_api.get_instance().run_in_transaction(
+                self._store_end, audit.uuid, plan.uuid if launch else None,
+                context)
+        except exception.StateConflict:
+            self._withdraw(context, audit, plan)
+            raise exception.AuditCancelled(uuid=audit.uuid) from None
+        LOG.info('Audit %(uuid)s SUCCEEDED with the action plan %(plan)s',
+                 {'uuid': audit.uuid, 'plan': plan.uuid})
+        if launch:
+            self.applier.launch_action_plan(context, plan.uuid)
+
+    @staticmethod
+    def _store_end(audit_uuid, launched_plan_uuid, context) -> None:
+        # Read here: the transaction may run twice after a deadlock.
+        if launched_plan_uuid is not None:
+            plan = objects.ActionPlan.get_by_uuid(
+                context, launched_plan_uuid, eager=True)
+            plan.transition(PLAN_STATE.PENDING)
+        audit = objects.Audit.get_by_uuid(context, audit_uuid, eager=True)
+        audit.transition(STATE.SUCCEEDED, expected=STATE.ONGOING,
+                         where={'hostname': CONF.host})
+
+    @staticmethod
+    def _withdraw(context, audit, plan) -> None:
+        """Take back the plan of an audit that was cancelled after all."""
+        stored = objects.ActionPlan.get_by_uuid(
+            context, plan.uuid, eager=True)
+        if stored.state != PLAN_STATE.RECOMMENDED:
+            return
+        try:
+            stored.transition(
+                PLAN_STATE.CANCELLED, expected=PLAN_STATE.RECOMMENDED,
+                status_message=f'The audit {audit.uuid} was cancelled')
+        except exception.StateConflict as exc:
+            LOG.warning('The action plan %(plan)s of the cancelled audit '
+                        '%(audit)s could not be withdrawn: %(reason)s',
+                        {'plan': plan.uuid, 'audit': audit.uuid,
+                         'reason': exc})
+
+    @staticmethod
+    def _fail(audit, phase: str, exc: Exception) -> None:
+        """Store why the audit FAILED, unless its state is taken already."""
+        what = {'strategy': 'The strategy failed',
+                'planner': 'The planner failed',
+                'end': 'Storing the result failed'}[phase]
+        message = f'{what}: {explain(exc)}'
+        if isinstance(exc, _EXPECTED):
+            LOG.error('Audit %(uuid)s FAILED. %(message)s',
+                      {'uuid': audit.uuid, 'message': message})
+        else:
+            LOG.error('Audit %(uuid)s FAILED. %(message)s',
+                      {'uuid': audit.uuid, 'message': message},
+                      exc_info=exc)
+        try:
+            audit.transition(STATE.FAILED, expected=STATE.ONGOING,
+                             where={'hostname': CONF.host},
+                             status_message=message)
+        except exception.StateConflict as conflict:
+            LOG.info('The failure of audit %(uuid)s is not stored: '
+                     '%(reason)s', {'uuid': audit.uuid, 'reason': conflict})
+        except db_exc.DBError as db_error:
+            LOG.error('The failure of audit %(uuid)s cannot be stored now, '
+                      'the audit will be cancelled when the database is '
+                      'back: %(error)s',
+                      {'uuid': audit.uuid, 'error': db_error})

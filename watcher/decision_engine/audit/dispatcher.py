@@ -1,0 +1,256 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Gives waiting audits to a limited number of threads.
+
+The rows of the database are the queue: a ONESHOT audit waits as long as it is
+PENDING. A message from the API only makes it start at once; if the message is
+lost, the next round finds the audit. A trigger of an EVENT audit exists in
+the message alone.
+"""
+
+import collections
+import threading
+import time
+
+from oslo_db import exception as db_exc
+from oslo_log import log
+
+from watcher import conf
+from watcher import objects
+from watcher.common import context as watcher_context
+from watcher.common import exception
+from watcher.common import periodic
+from watcher.db import api as db_api
+from watcher.decision_engine.audit import base
+from watcher.decision_engine.audit import event
+from watcher.decision_engine.audit import oneshot
+
+CONF = conf.CONF
+LOG = log.getLogger(__name__)
+
+STATE = objects.audit.State
+ONESHOT = objects.audit.AuditType.ONESHOT.value
+EVENT = objects.audit.AuditType.EVENT.value
+
+#: Seconds that running audits get to end by themselves at a stop.
+GRACE = 2.0
+
+
+def _context_for(context):
+    """Return the context of a run and make it that of this thread."""
+    if context is None:
+        return watcher_context.make_context(is_admin=True)
+    # A header of the user must not make the engine see deleted rows.
+    context.show_deleted = False
+    context.update_store()
+    return context
+
+
+class AuditDispatcher:
+    """Starts audits, at most ``max_audit_workers`` at the same time."""
+
+    def __init__(self):
+        self._handlers = {ONESHOT: oneshot.OneShotAuditHandler(),
+                          EVENT: event.EventAuditHandler()}
+        self._lock = threading.Lock()
+        self._running: dict[str, threading.Thread] = {}
+        self._triggered = collections.OrderedDict()
+        self._stopping = False
+        self._loop = periodic.Loop(
+            'audit-dispatcher', self._round,
+            lambda: CONF.watcher_decision_engine.reconcile_interval)
+
+    def start(self) -> None:
+        """Begin to take audits."""
+        self._stopping = False
+        self._loop.start()
+
+    def trigger(self, context, audit_uuid: str) -> None:
+        """Run this audit as soon as a thread is free."""
+        with self._lock:
+            self._triggered[audit_uuid] = context
+        self._loop.wake()
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Take nothing more and bring running audits into a defined state.
+
+        They get a moment to end by themselves; then they are CANCELLED.
+        Their threads cannot be stopped, but find that out before they store
+        anything.
+        """
+        deadline = time.monotonic() + min(GRACE, (timeout or 2 * GRACE) / 2)
+        self._stopping = True
+        self._loop.stop(max(0.1, deadline - time.monotonic()))
+        with self._lock:
+            threads = dict(self._running)
+            triggers = list(self._triggered)
+        for thread in threads.values():
+            thread.join(max(0, deadline - time.monotonic()))
+        for uuid, thread in threads.items():
+            if thread.is_alive():
+                self._cancel_interrupted(uuid)
+        if triggers:
+            LOG.warning('Triggers of these audits have not been handled; '
+                        'ONESHOT audits among them start with the next '
+                        'decision engine, EVENT audits must be triggered '
+                        'again: %s', ', '.join(triggers))
+
+    # Rounds ---------------------------------------------------------------
+
+    def _round(self) -> None:
+        try:
+            self._cancel_orphans()
+            for uuid, context in self._next_audits():
+                self._start(uuid, context)
+        except db_exc.DBError as exc:
+            LOG.error('Waiting audits cannot be looked for, the database '
+                      'does not work: %s', exc)
+
+    def _free(self) -> int:
+        return (CONF.watcher_decision_engine.max_audit_workers
+                - len(self._running))
+
+    def _next_audits(self) -> list[tuple]:
+        """Choose what to start now: triggered audits, then waiting rows."""
+        with self._lock:
+            free = self._free()
+            if self._stopping or free <= 0:
+                return []
+            chosen = {}
+            for uuid in list(self._triggered):
+                if len(chosen) < free and uuid not in self._running:
+                    chosen[uuid] = self._triggered.pop(uuid)
+            running = set(self._running)
+        if len(chosen) < free:
+            for uuid in self._waiting(limit=free + len(running)):
+                if len(chosen) < free and uuid not in running:
+                    chosen.setdefault(uuid, None)
+        return list(chosen.items())
+
+    @staticmethod
+    def _waiting(limit: int) -> list[str]:
+        """Return the longest waiting ONESHOT audits."""
+        audits = objects.Audit.list(
+            watcher_context.admin_context(), limit=limit, sort_key='id',
+            filters={'audit_type': ONESHOT, 'state': STATE.PENDING})
+        return [audit.uuid for audit in audits]
+
+    def _start(self, uuid: str, context) -> None:
+        thread = threading.Thread(
+            target=self._run, args=(uuid, context), daemon=True,
+            name=f'audit-{uuid}')
+        with self._lock:
+            # Registered before it is claimed: an audit that is ONGOING here
+            # but not registered counts as interrupted.
+            if self._stopping:
+                return
+            self._running[uuid] = thread
+        thread.start()
+
+    def _run(self, uuid: str, context) -> None:
+        done = False
+        try:
+            done = self._execute(uuid, _context_for(context))
+        finally:
+            with self._lock:
+                self._running.pop(uuid, None)
+                if not done and context is not None:
+                    self._triggered.setdefault(uuid, context)
+            if done:
+                # Otherwise the next regular round tries again: without a
+                # pause it would fail in the same way.
+                self._loop.wake()
+
+    def _execute(self, uuid: str, context) -> bool:
+        """Run the audit; False if it has to be tried again."""
+        try:
+            audit = objects.Audit.get_by_uuid(context, uuid, eager=True)
+            handler = self._handlers.get(audit.audit_type)
+            if handler is None:
+                LOG.debug('Audit %s is CONTINUOUS and is not run by a '
+                          'trigger', uuid)
+            else:
+                handler.execute(context, audit)
+        except exception.AuditNotFound as exc:
+            LOG.warning('The audit that was asked for is gone: %s', exc)
+        except db_exc.DBError as exc:
+            LOG.error('Audit %(uuid)s is not run now, the database failed: '
+                      '%(error)s', {'uuid': uuid, 'error': exc})
+            return False
+        except Exception as exc:
+            self._give_up(uuid, exc)
+        return True
+
+    @staticmethod
+    def _give_up(uuid: str, exc: Exception) -> None:
+        """Fail an audit that cannot even be read or claimed.
+
+        Left PENDING it would come first in every round.
+        """
+        LOG.exception('Audit %s cannot be run', uuid)
+        try:
+            db_api.get_instance().update_audit(
+                uuid, {'state': STATE.FAILED, 'status_message':
+                       f'The audit cannot be run: {base.explain(exc)}'},
+                expected_state=STATE.PENDING)
+        except (exception.WatcherException, db_exc.DBError) as error:
+            LOG.warning('Audit %(uuid)s cannot be set to FAILED: %(error)s',
+                        {'uuid': uuid, 'error': error})
+
+    # Interrupted audits ---------------------------------------------------
+
+    def _cancel_orphans(self) -> None:
+        """Cancel audits that are ONGOING on this host but run nowhere.
+
+        They were interrupted by a crash or restart, or their end could not
+        be stored because the database was away.
+        """
+        ongoing = objects.Audit.list(
+            watcher_context.admin_context(), eager=True,
+            filters={'audit_type__in': [ONESHOT, EVENT],
+                     'state': STATE.ONGOING, 'hostname': CONF.host})
+        for audit in ongoing:
+            with self._lock:
+                running = audit.uuid in self._running
+            if not running:
+                self._cancel(audit, (
+                    f'Interrupted: the decision engine on {CONF.host} was '
+                    f'restarted, or lost the database, while the audit ran'))
+
+    def _cancel_interrupted(self, uuid: str) -> None:
+        try:
+            audit = objects.Audit.get_by_uuid(
+                watcher_context.admin_context(), uuid, eager=True)
+        except Exception as exc:
+            LOG.error('Audit %(uuid)s cannot be cancelled at this stop; the '
+                      'next start on %(host)s will do it: %(error)s',
+                      {'uuid': uuid, 'host': CONF.host, 'error': exc})
+            return
+        if audit.state == STATE.ONGOING:
+            self._cancel(audit, (
+                f'Interrupted: the decision engine on {CONF.host} was '
+                f'stopped while the audit ran'))
+
+    @staticmethod
+    def _cancel(audit, message: str) -> None:
+        """Cancel one audit; its problems must not affect the others."""
+        try:
+            audit.transition(STATE.CANCELLED, expected=STATE.ONGOING,
+                             status_message=message)
+        except exception.StateConflict:
+            return
+        except Exception as exc:
+            LOG.error('Audit %(uuid)s cannot be cancelled: %(error)s',
+                      {'uuid': audit.uuid, 'error': exc})
+            return
+        LOG.warning('Audit %(uuid)s is CANCELLED. %(message)s',
+                    {'uuid': audit.uuid, 'message': message})

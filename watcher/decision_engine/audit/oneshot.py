@@ -1,0 +1,30 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Audits that run once."""
+
+from watcher import objects
+from watcher.decision_engine.audit import base
+
+STATE = objects.audit.State
+
+
+class OneShotAuditHandler(base.AuditHandler):
+    """Runs a PENDING audit to SUCCEEDED, FAILED or CANCELLED."""
+
+    startable = (STATE.PENDING,)
+
+    def _blocked(self, audit, plan):
+        message = (f'The action plan {plan.uuid} is {plan.state}. Wait for '
+                   f'its end or create the audit with force.')
+        audit.transition(STATE.CANCELLED, status_message=message)
+        base.LOG.warning('Audit %(uuid)s is CANCELLED: %(message)s',
+                         {'uuid': audit.uuid, 'message': message})

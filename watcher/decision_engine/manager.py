@@ -1,0 +1,145 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The decision engine: what runs in its process and in which order."""
+
+import threading
+import time
+
+from oslo_log import log
+
+from watcher import conf
+from watcher import objects
+from watcher.common import context as watcher_context
+from watcher.common import periodic
+from watcher.decision_engine import report
+from watcher.decision_engine import sync
+from watcher.decision_engine.audit import dispatcher
+from watcher.decision_engine.messaging import audit_endpoint
+from watcher.decision_engine.messaging import data_model_endpoint
+from watcher.decision_engine.messaging import strategy_endpoint
+from watcher.decision_engine.model.collector import manager as collectors
+
+CONF = conf.CONF
+LOG = log.getLogger(__name__)
+
+#: Seconds between attempts to find out which collectors there are.
+COLLECTOR_RETRY = 60
+
+
+class DecisionEngineManager:
+    """The parts of one decision engine, built for the service shell.
+
+    The shell calls ``pre_start``, ``start``, ``stop`` and ``reset`` and
+    serves ``endpoints`` on ``topic``.
+    """
+
+    API_VERSION = '1.0'
+
+    service_name = 'watcher-decision-engine'
+
+    def __init__(self):
+        self._dispatcher = dispatcher.AuditDispatcher()
+        self._expiry = periodic.Loop(
+            'action-plan-expiry', _supersede_expired_plans,
+            lambda: CONF.watcher_decision_engine.check_periodic_interval)
+        self._models = ModelSynchronisation()
+        self.endpoints = [
+            audit_endpoint.AuditEndpoint(self._dispatcher),
+            strategy_endpoint.StrategyEndpoint(),
+            data_model_endpoint.DataModelEndpoint(),
+        ]
+        report.register()
+
+    @property
+    def topic(self) -> str:
+        """RPC topic on which this engine is called."""
+        return CONF.watcher_decision_engine.conductor_topic
+
+    def pre_start(self) -> None:
+        """Bring what is stored about plug-ins up to date."""
+        sync.sync()
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._models.start()
+        self._expiry.start()
+        self._dispatcher.start()
+
+    def stop(self, timeout: float | None = None) -> None:
+        """End within the timeout, with all audits in a defined state.
+
+        :param timeout: seconds.
+        """
+        self._expiry.stop(timeout=0.1)
+        self._models.stop()
+        self._dispatcher.stop(timeout)
+
+    def reset(self) -> None:
+        """Use changed options: the loops read them in each round."""
+
+
+def _supersede_expired_plans() -> None:
+    plans = objects.ActionPlan.supersede_expired(
+        watcher_context.admin_context())
+    for plan in plans:
+        LOG.info('Action plan %s is SUPERSEDED: nobody started it in time',
+                 plan.uuid)
+
+
+class ModelSynchronisation:
+    """Rebuilds the cluster models, each at its own period.
+
+    Which collectors there are may depend on a Keystone that is away at the
+    start: then it is asked again later.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._loops: dict[str, periodic.Loop] = {}
+        self._stopped = False
+        self._finder = periodic.Loop(
+            'model-collectors', self._find, COLLECTOR_RETRY)
+
+    def start(self) -> None:
+        """Look for the collectors."""
+        with self._lock:
+            self._stopped = False
+        self._finder.start()
+
+    def stop(self, timeout: float = 0.1) -> None:
+        """Start no further rebuild; one that is going on is abandoned."""
+        deadline = time.monotonic() + timeout
+        with self._lock:
+            self._stopped = True
+            loops = [self._finder, *self._loops.values()]
+        for loop in loops:
+            loop.stop(max(0, deadline - time.monotonic()))
+
+    def _find(self) -> None:
+        try:
+            found = collectors.CollectorManager().get_collectors()
+        except Exception as exc:
+            LOG.error('The collectors of cluster models cannot be loaded, '
+                      'next attempt in %(pause)d seconds: %(error)s',
+                      {'pause': COLLECTOR_RETRY, 'error': exc})
+            return
+        for name, collector in found.items():
+            self._watch(name, collector)
+
+    def _watch(self, name, collector) -> None:
+        with self._lock:
+            if self._stopped or name in self._loops:
+                return
+            self._loops[name] = periodic.Loop(
+                f'model-{name}', collector.synchronize,
+                lambda: collector.config.period)
+            self._loops[name].start()

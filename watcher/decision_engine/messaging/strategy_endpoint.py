@@ -1,0 +1,105 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""RPC: what a strategy needs and whether it is there."""
+
+import oslo_messaging as messaging
+from oslo_log import log
+
+from watcher.common import exception
+from watcher.decision_engine.loading import default
+
+LOG = log.getLogger(__name__)
+
+AVAILABLE = 'available'
+NOT_AVAILABLE = 'not available'
+NO_DATASOURCE = 'Datasource is not presented for this strategy'
+
+#: Property of strategies -> name of the collector.
+MODELS = {'compute_model': 'compute', 'storage_model': 'storage',
+          'baremetal_model': 'baremetal'}
+
+
+class StrategyEndpoint:
+    """Looks at the requirements of strategies."""
+
+    target = messaging.Target(version='1.0')
+
+    def __init__(self):
+        self._loader = default.DefaultStrategyLoader()
+
+    def get_strategy_info(self, context, strategy_name: str) -> list[dict]:
+        """Return the state of data source, metrics and models, in order.
+
+        :raises: StrategyNotFound if the strategy is not installed.
+        """
+        if strategy_name not in self._loader.list_available():
+            raise exception.StrategyNotFound(strategy=strategy_name)
+        strategy = self._loader.load(strategy_name)
+        backend = _backend(strategy)
+        return [
+            _entry('Datasource', _datasource_state(backend), True),
+            _entry('Metrics', _metrics_state(strategy, backend), False),
+            _entry('CDM', _model_states(strategy), True),
+        ]
+
+
+def _entry(type_, state, mandatory) -> dict:
+    return {'type': type_, 'state': state, 'mandatory': mandatory,
+            'comment': ''}
+
+
+def _backend(strategy):
+    """The data source an audit would use, None if there is none."""
+    if not strategy.DATASOURCE_METRICS:
+        return None
+    try:
+        return strategy.datasource_backend
+    except exception.WatcherException as exc:
+        LOG.info('The strategy %(strategy)s has no data source: %(error)s',
+                 {'strategy': strategy.name, 'error': exc})
+        return None
+
+
+def _datasource_state(backend) -> str:
+    if backend is None:
+        return NO_DATASOURCE
+    return f'{backend.NAME}: {backend.check_availability()}'
+
+
+def _metrics_state(strategy, backend) -> list[dict]:
+    if backend is None:
+        return []
+    # A source that cannot be reached has no metrics to offer.
+    known = backend.list_metrics() or ()
+    names = [backend.METRIC_MAP.get(metric) or metric
+             for metric in strategy.DATASOURCE_METRICS]
+    return [{name: AVAILABLE if name in known else NOT_AVAILABLE}
+            for name in names]
+
+
+def _model_states(strategy) -> list[dict]:
+    installed = default.ClusterDataModelCollectorLoader().list_available()
+    return [
+        {name: AVAILABLE if collector in installed and _is_readable(
+            strategy, name) else NOT_AVAILABLE}
+        for name, collector in MODELS.items()]
+
+
+def _is_readable(strategy, name: str) -> bool:
+    try:
+        getattr(strategy, name)
+    except Exception as exc:
+        # Whatever keeps a model from being read is the answer here.
+        LOG.info('The %(model)s is not available: %(error)s',
+                 {'model': name, 'error': exc})
+        return False
+    return True

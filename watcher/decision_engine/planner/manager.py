@@ -1,0 +1,30 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Loads planners by name."""
+
+from watcher.decision_engine.loading import default
+
+
+class PlannerManager:
+    def __init__(self):
+        self._loader = default.DefaultPlannerLoader()
+
+    @property
+    def loader(self) -> default.DefaultPlannerLoader:
+        return self._loader
+
+    def load(self, planner_name: str):
+        """Build the planner of this name.
+
+        :raises: LoadingError
+        """
+        return self._loader.load(planner_name)

@@ -1,0 +1,221 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Orders actions by the weight of their type.
+
+Heavy types run first. Actions of one type are cut into layers of at most
+``parallelization`` actions; each layer waits for the whole layer before it.
+"""
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
+
+import networkx as nx
+from oslo_config import cfg
+from oslo_log import log
+
+from watcher import objects
+from watcher._i18n import _
+from watcher.common import exception
+from watcher.common import utils
+from watcher.db import api as db_api
+from watcher.decision_engine.planner import base
+
+LOG = log.getLogger(__name__)
+
+
+class WeightPlanner(base.BasePlanner):
+    """The default planner."""
+
+    action_weights = {
+        'nop': 70,
+        'volume_migrate': 60,
+        'change_nova_service_state': 50,
+        'sleep': 40,
+        'stop': 35,
+        'migrate': 30,
+        'resize': 20,
+        'turn_host_to_acpi_s3_state': 10,
+        'change_node_power_state': 9,
+    }
+
+    parallelization = {
+        'turn_host_to_acpi_s3_state': 2,
+        'resize': 2,
+        'stop': 2,
+        'migrate': 2,
+        'sleep': 1,
+        'change_nova_service_state': 1,
+        'nop': 1,
+        'change_node_power_state': 2,
+        'volume_migrate': 2,
+    }
+
+    @classmethod
+    def get_config_opts(cls):
+        return [
+            cfg.DictOpt(
+                'weights',
+                default=cls.action_weights,
+                help='Numbers by action type. Actions of the type with the '
+                     'highest number run first. Types that are not named '
+                     'keep their default number; types of other vendors '
+                     'must be named.'),
+            cfg.DictOpt(
+                'parallelization',
+                default=cls.parallelization,
+                help='How many actions of one type may run at the same '
+                     'time, by action type. Types that are not named keep '
+                     'their default; the default of types of other vendors '
+                     'is 1.'),
+        ]
+
+    def schedule(self, context, audit_id, solution):
+        """Store plan, indicators and actions, or nothing at all.
+
+        :raises: UnsupportedActionType, Invalid if an action of the solution
+            could never run.
+        """
+        self._check(solution.actions)
+        with db_api.get_instance().transaction():
+            action_plan = self.create_action_plan(
+                context, audit_id, solution)
+            base.create_efficacy_indicators(
+                context, action_plan.id, solution.efficacy_indicators)
+            sorted_actions = self.get_sorted_actions_by_weight(
+                context, action_plan, solution)
+            graph = self.compute_action_graph(sorted_actions)
+            self.create_scheduled_actions(graph)
+            if not solution.actions:
+                LOG.info('The action plan %s has no actions: there is '
+                         'nothing to improve', action_plan.uuid)
+                action_plan.state = objects.action_plan.State.SUCCEEDED
+                action_plan.save()
+        return action_plan
+
+    def _check(self, actions):
+        weights = self._weights()
+        for action in actions:
+            action_type = action['action_type']
+            if action_type in weights:
+                self._parallelization(action_type)
+                continue
+            raise exception.UnsupportedActionType(
+                _('The action type %(type)s has no weight. Add it to '
+                  '[watcher_planners.weight] weights and parallelization.')
+                % {'type': action_type}, action_type=action_type)
+        if actions:
+            base.ActionValidator().check(actions)
+
+    def _weights(self) -> dict[str, float]:
+        """Return the weights as numbers, configured types first."""
+        configured = self._configured('weights')
+        weights = {**configured,
+                   **{name: weight
+                      for name, weight in self.action_weights.items()
+                      if name not in configured}}
+        return {name: _number(weight, 'weights', name)
+                for name, weight in weights.items()}
+
+    def _parallelization(self, action_type: str) -> int:
+        configured = self._configured('parallelization')
+        count = configured.get(
+            action_type, self.parallelization.get(action_type, 1))
+        return max(1, int(_number(count, 'parallelization', action_type)))
+
+    def _configured(self, option: str) -> Mapping[str, Any]:
+        return (self.config or {}).get(option) or {}
+
+    @staticmethod
+    def chunkify(lst: list, n: int) -> Iterator[list]:
+        """Cut a list into consecutive parts of at most ``n`` elements.
+
+        For planners of third parties that derive from this one.
+        """
+        n = max(1, int(n))
+        for i in range(0, len(lst), n):
+            yield lst[i:i + n]
+
+    def create_action_plan(self, context, audit_id, solution):
+        """Store the record of the plan."""
+        return base.create_plan(context, audit_id, solution)
+
+    def get_sorted_actions_by_weight(self, context, action_plan,
+                                     solution) -> list[tuple[float, list]]:
+        """Return ``(weight, unsaved actions of one type)``, heaviest first.
+
+        Types of equal weight follow each other in the order of the weights
+        option, the actions of one type in the order of the solution.
+        """
+        weights = self._weights()
+        by_type = {name: [] for name in weights}
+        for action in solution.actions:
+            by_type[action['action_type']].append(objects.Action(
+                context,
+                uuid=utils.generate_uuid(),
+                action_plan_id=action_plan.id,
+                action_type=action['action_type'],
+                input_parameters=action['input_parameters'],
+                state=objects.action.State.PENDING,
+                parents=[]))
+        groups = [(weights[name], actions)
+                  for name, actions in by_type.items() if actions]
+        return sorted(groups, key=lambda group: -group[0])
+
+    def compute_action_graph(self, sorted_weighted_actions) -> nx.DiGraph:
+        """Connect each layer completely with the one before it."""
+        graph = nx.DiGraph()
+        previous = []
+        for _weight, actions in sorted_weighted_actions:
+            for layer in self._layers(actions):
+                graph.add_nodes_from(layer)
+                graph.add_edges_from(
+                    (parent, child) for parent in previous
+                    for child in layer)
+                previous = layer
+        return graph
+
+    def _layers(self, actions: list) -> Iterator[list]:
+        """Cut the actions of one type into layers.
+
+        Two actions on the same resource never share a layer: they would
+        run at the same time.
+        """
+        limit = self._parallelization(actions[0].action_type)
+        layer, resources = [], set()
+        for action in actions:
+            resource = (action.input_parameters or {}).get('resource_id')
+            if len(layer) == limit or resource in resources:
+                yield layer
+                layer, resources = [], set()
+            layer.append(action)
+            if resource is not None:
+                resources.add(resource)
+        yield layer
+
+    def create_scheduled_actions(self, graph: nx.DiGraph) -> None:
+        """Store the actions of the graph with their parents."""
+        for action in graph.nodes:
+            action.parents = [
+                parent.uuid for parent in graph.predecessors(action)]
+            action.create()
+
+
+def _number(value: Any, option: str, action_type: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise exception.Invalid(
+            _('[watcher_planners.weight] %(option)s: %(value)r of '
+              '%(type)s is not a number.') % {
+                  'option': option, 'value': value,
+                  'type': action_type}) from None

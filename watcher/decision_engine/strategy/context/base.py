@@ -1,0 +1,25 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Runs the strategy of an audit."""
+
+import abc
+
+
+class BaseStrategyContext(metaclass=abc.ABCMeta):
+    @abc.abstractmethod
+    def execute_strategy(self, audit, request_context):
+        """Run the audit's strategy and return its solution.
+
+        :param audit: audit object, loaded with goal and strategy.
+        :param request_context: on whose behalf.
+        """
+        raise NotImplementedError

@@ -1,0 +1,63 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Prepares the strategy of an audit and runs it."""
+
+import copy
+
+from oslo_log import log
+
+from watcher.common import clients
+from watcher.common import utils
+from watcher.decision_engine.strategy.context import base
+from watcher.decision_engine.strategy.selection import default
+
+LOG = log.getLogger(__name__)
+
+
+class DefaultStrategyContext(base.BaseStrategyContext):
+
+    def execute_strategy(self, audit, request_context):
+        """Run the audit's strategy and return its solution."""
+        strategy = self.select_strategy(audit)
+        strategy.audit_scope = copy.deepcopy(audit.scope) or []
+        strategy.input_parameters.update(
+            self.parameters_for(audit, strategy))
+        LOG.info('Audit %(audit)s runs the strategy %(strategy)s with the '
+                 'parameters %(parameters)s',
+                 {'audit': audit.uuid, 'strategy': strategy.name,
+                  'parameters': dict(strategy.input_parameters)})
+        return strategy.execute(audit=audit)
+
+    @staticmethod
+    def select_strategy(audit):
+        """Build the strategy that the audit names, or the goal's first."""
+        strategy_name = audit.strategy.name if audit.strategy_id else None
+        return default.DefaultStrategySelector(
+            goal_name=audit.goal.name, strategy_name=strategy_name,
+            osc=clients.OpenStackClients()).select()
+
+    @staticmethod
+    def parameters_for(audit, strategy) -> dict:
+        """Return the parameters of this run.
+
+        They are a copy: strategies may change them without changing the
+        audit. An audit without parameters gets the defaults of the schema.
+
+        :raises: jsonschema.ValidationError if the schema asks for a
+            parameter that has no default.
+        """
+        parameters = copy.deepcopy(dict(audit.parameters or {}))
+        schema = strategy.get_schema()
+        if not parameters and schema:
+            utils.StrictDefaultValidatingDraft4Validator(schema).validate(
+                parameters)
+        return parameters

@@ -1,0 +1,31 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+from watcher.decision_engine.strategy.strategies import actuation
+from watcher.decision_engine.strategy.strategies import base
+from watcher.decision_engine.strategy.strategies import dummy_strategy
+from watcher.decision_engine.strategy.strategies import dummy_with_scorer
+from watcher.decision_engine.strategy.strategies import host_maintenance
+
+Actuator = actuation.Actuator
+BaseStrategy = base.BaseStrategy
+DummyStrategy = dummy_strategy.DummyStrategy
+DummyWithScorer = dummy_with_scorer.DummyWithScorer
+HostMaintenance = host_maintenance.HostMaintenance
+
+__all__ = (
+    'Actuator',
+    'BaseStrategy',
+    'DummyStrategy',
+    'DummyWithScorer',
+    'HostMaintenance',
+)

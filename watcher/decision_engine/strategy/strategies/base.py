@@ -1,0 +1,430 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Base classes of strategies.
+
+A strategy works in three steps: *gather* reads the model and the metrics,
+*decide* is a pure function of what was gathered, *emit* turns the decision
+into actions, indicators and reasons in words. The documented methods
+``pre_execute``, ``do_execute`` and ``post_execute`` are the shell around them.
+"""
+
+import abc
+
+from oslo_config import cfg
+from oslo_log import log
+from oslo_utils import strutils
+
+from watcher._i18n import _
+from watcher.common import clients
+from watcher.common import context
+from watcher.common import exception
+from watcher.common import utils
+from watcher.common.loader import loadable
+from watcher.conf import datasources as conf_datasources
+from watcher.decision_engine.datasources import manager as datasources
+from watcher.decision_engine.loading import default as loading
+from watcher.decision_engine.model.collector import manager
+from watcher.decision_engine.solution import default
+from watcher.decision_engine.strategy.common import level
+
+LOG = log.getLogger(__name__)
+
+
+class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
+    """Base class of strategies.
+
+    An object is built for each run of an audit.
+
+    :param config: values of the strategy's own options.
+    :param osc: holder of OpenStack clients; made when needed if missing.
+    """
+
+    DATASOURCE_METRICS: list[str] = []
+    """Names of the metrics that the strategy cannot do without."""
+
+    MIGRATION = 'migrate'
+
+    def __init__(self, config, osc=None):
+        super().__init__(config)
+        self.ctx = context.admin_context()
+        self._name = self.get_name()
+        self._display_name = self.get_display_name()
+        self._goal = self.get_goal()
+        self._strategy_level = level.StrategyLevel.conservative
+        self._cluster_state_collector = None
+        self._solution = default.DefaultSolution(goal=self.goal,
+                                                 strategy=self)
+        self._osc = osc
+        self._collector_manager = None
+        self._compute_model = None
+        self._storage_model = None
+        self._baremetal_model = None
+        self._input_parameters = utils.Struct()
+        self._audit_scope = None
+        self._datasource_backend = None
+        self._planner = 'weight'
+
+    # What a plug-in declares ----------------------------------------------
+
+    @classmethod
+    @abc.abstractmethod
+    def get_name(cls) -> str:
+        """Return the name: the same as that of the entry point."""
+        raise NotImplementedError
+
+    @classmethod
+    @abc.abstractmethod
+    def get_display_name(cls) -> str:
+        """Return the name for people, translated."""
+        raise NotImplementedError
+
+    @classmethod
+    @abc.abstractmethod
+    def get_translatable_display_name(cls) -> str:
+        """Return the name for people as it is stored, not translated."""
+        raise NotImplementedError
+
+    @classmethod
+    @abc.abstractmethod
+    def get_goal_name(cls) -> str:
+        """Return the name of the goal that this strategy serves."""
+        raise NotImplementedError
+
+    @classmethod
+    def get_goal(cls):
+        """Load the goal object that this strategy serves."""
+        return loading.DefaultGoalLoader().load(cls.get_goal_name())
+
+    @classmethod
+    def get_config_opts(cls) -> list:
+        """Return the options of this strategy."""
+        return [
+            cfg.ListOpt(
+                'datasources',
+                item_type=cfg.types.String(
+                    choices=conf_datasources.DATASOURCES),
+                help='Data sources for metrics in order of preference, '
+                     'instead of [watcher_datasources] datasources. '
+                     'Possible entries: %s.' % ', '.join(
+                         conf_datasources.DATASOURCES)),
+        ]
+
+    @classmethod
+    def get_schema(cls) -> dict:
+        """Return the JSON schema (draft 4) of the audit parameters.
+
+        Give every property a default: an audit without a named strategy
+        starts with no parameters at all.
+        """
+        return {}
+
+    @abc.abstractmethod
+    def pre_execute(self):
+        """Check and fetch what is needed."""
+        raise NotImplementedError
+
+    @abc.abstractmethod
+    def do_execute(self, audit=None):
+        """Gather, decide and emit.
+
+        :param audit: the audit object on whose behalf this happens.
+        """
+        raise NotImplementedError
+
+    @abc.abstractmethod
+    def post_execute(self):
+        """Set the efficacy indicators on the solution."""
+        raise NotImplementedError
+
+    # The life cycle -------------------------------------------------------
+
+    def execute(self, audit=None):
+        """Run all steps and return the solution."""
+        self.pre_execute()
+        self.do_execute(audit=audit)
+        self.post_execute()
+        self.solution.compute_global_efficacy()
+        return self.solution
+
+    def _pre_execute(self):
+        """Make sure that the compute model can be used."""
+        LOG.info('The strategy %s starts', self.get_display_name())
+        model = self.compute_model
+        if LOG.isEnabledFor(log.DEBUG):
+            # Rendering a big model takes seconds; only for readers.
+            LOG.debug('Compute model: %s', model.to_string())
+
+    # What the engine and strategies use -----------------------------------
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def display_name(self) -> str:
+        return self._display_name
+
+    @property
+    def goal(self):
+        return self._goal
+
+    @property
+    def solution(self) -> default.DefaultSolution:
+        return self._solution
+
+    @solution.setter
+    def solution(self, value):
+        self._solution = value
+
+    @property
+    def input_parameters(self) -> utils.Struct:
+        """Parameters of the audit, by key or as attributes."""
+        return self._input_parameters
+
+    @input_parameters.setter
+    def input_parameters(self, value):
+        self._input_parameters = value
+
+    @property
+    def audit_scope(self) -> list | None:
+        return self._audit_scope
+
+    @audit_scope.setter
+    def audit_scope(self, value):
+        self._audit_scope = value
+
+    @property
+    def planner(self) -> str:
+        """Name of the planner that orders the actions."""
+        return self._planner
+
+    @planner.setter
+    def planner(self, value):
+        self._planner = value
+
+    @property
+    def strategy_level(self) -> level.StrategyLevel:
+        return self._strategy_level
+
+    @strategy_level.setter
+    def strategy_level(self, value):
+        self._strategy_level = value
+
+    @property
+    def state_collector(self):
+        return self._cluster_state_collector
+
+    @state_collector.setter
+    def state_collector(self, value):
+        self._cluster_state_collector = value
+
+    @property
+    def osc(self) -> clients.OpenStackClients:
+        """Holder of OpenStack clients."""
+        if not self._osc:
+            self._osc = clients.OpenStackClients()
+        return self._osc
+
+    @property
+    def collector_manager(self) -> manager.CollectorManager:
+        """Way to the collectors of all models, also third-party ones."""
+        if self._collector_manager is None:
+            self._collector_manager = manager.CollectorManager()
+        return self._collector_manager
+
+    @property
+    def compute_model(self):
+        """This run's own view of the compute model, reduced to the scope.
+
+        :raises: ClusterStateNotDefined if there is none, ClusterStateStale
+            if it is out of date.
+        """
+        if self._compute_model is None:
+            self._compute_model = self._scoped_model('compute')
+            if hasattr(self._compute_model, 'invalidate_resource_cache'):
+                self._compute_model.invalidate_resource_cache()
+        return _usable(self._compute_model)
+
+    @property
+    def storage_model(self):
+        """As :attr:`compute_model`, for pools and volumes."""
+        if self._storage_model is None:
+            self._storage_model = self._scoped_model('storage')
+        return _usable(self._storage_model)
+
+    @property
+    def baremetal_model(self):
+        """As :attr:`compute_model`, for bare metal nodes."""
+        if self._baremetal_model is None:
+            self._baremetal_model = self._scoped_model('baremetal')
+        return _usable(self._baremetal_model)
+
+    def _scoped_model(self, name):
+        collector = self.collector_manager.get_cluster_model_collector(
+            name, osc=self.osc)
+        handler = collector.get_audit_scope_handler(
+            audit_scope=self.audit_scope or [])
+        return handler.get_scoped_model(
+            collector.get_latest_cluster_data_model())
+
+    @property
+    def datasource_backend(self):
+        """The data source that offers every metric the strategy needs.
+
+        :raises: InvalidParameter if the strategy declares no metrics.
+        """
+        if self._datasource_backend is None:
+            if not self.DATASOURCE_METRICS:
+                raise exception.InvalidParameter(
+                    _('The strategy %s asks for a data source but declares '
+                      'no metrics in DATASOURCE_METRICS.') % self.name)
+            self._datasource_backend = datasources.DataSourceManager(
+                config=self._datasource_config(),
+                osc=self.osc).get_backend(self.DATASOURCE_METRICS)
+        return self._datasource_backend
+
+    def _datasource_config(self):
+        # None means: the global order of preference.
+        own = getattr(self.config, 'datasources', None)
+        return utils.Struct(datasources=own) if own else None
+
+    # Helpers --------------------------------------------------------------
+
+    def filter_instances_by_audit_tag(self, instances: list) -> list:
+        """Leave out instances whose metadata say ``optimize=false``.
+
+        Only with the option ``check_optimize_metadata``. An instance that
+        says nothing is kept: its owner never opted out.
+        """
+        if not self.config.check_optimize_metadata:
+            return instances
+        return [instance for instance in instances
+                if strutils.bool_from_string(
+                    (instance.metadata or {}).get('optimize', True))]
+
+    def add_action_migrate(self, instance, migration_type: str,
+                           source_node, destination_node=None,
+                           reason: str | None = None) -> None:
+        """Add the migration of one instance to the solution.
+
+        :param migration_type: ``live`` or ``cold``.
+        :param source_node: compute node on which the instance is.
+        :param destination_node: compute node it shall go to; without one
+            the scheduler of Nova chooses.
+        :param reason: why, in words.
+        """
+        parameters = {'migration_type': migration_type,
+                      'source_node': source_node.hostname,
+                      'resource_name': instance.name}
+        if destination_node is not None:
+            parameters['destination_node'] = destination_node.hostname
+        arguments = {'action_type': self.MIGRATION,
+                     'resource_id': instance.uuid,
+                     'input_parameters': parameters}
+        if reason is not None:
+            arguments['reason'] = reason
+        self.solution.add_action(**arguments)
+
+
+def _usable(model):
+    if model is None:
+        raise exception.ClusterStateNotDefined()
+    if model.stale:
+        raise exception.ClusterStateStale()
+    if not model:
+        raise exception.ClusterStateNotDefined()
+    return model
+
+
+class DummyBaseStrategy(BaseStrategy, metaclass=abc.ABCMeta):
+    @classmethod
+    def get_goal_name(cls):
+        return 'dummy'
+
+    @classmethod
+    def get_config_opts(cls):
+        """These strategies read no metrics and have no options."""
+        return []
+
+
+class UnclassifiedStrategy(BaseStrategy, metaclass=abc.ABCMeta):
+    """The recommended start for strategies of third parties."""
+
+    @classmethod
+    def get_goal_name(cls):
+        return 'unclassified'
+
+
+class ServerConsolidationBaseStrategy(BaseStrategy, metaclass=abc.ABCMeta):
+    REASON_FOR_DISABLE = 'watcher_disabled'
+
+    @classmethod
+    def get_goal_name(cls):
+        return 'server_consolidation'
+
+
+class ThermalOptimizationBaseStrategy(BaseStrategy, metaclass=abc.ABCMeta):
+    @classmethod
+    def get_goal_name(cls):
+        return 'thermal_optimization'
+
+
+class WorkloadStabilizationBaseStrategy(BaseStrategy,
+                                        metaclass=abc.ABCMeta):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._planner = 'workload_stabilization'
+
+    @classmethod
+    def get_goal_name(cls):
+        return 'workload_balancing'
+
+
+class NoisyNeighborBaseStrategy(BaseStrategy, metaclass=abc.ABCMeta):
+    @classmethod
+    def get_goal_name(cls):
+        return 'noisy_neighbor'
+
+
+class SavingEnergyBaseStrategy(BaseStrategy, metaclass=abc.ABCMeta):
+    @classmethod
+    def get_goal_name(cls):
+        return 'saving_energy'
+
+    @classmethod
+    def get_config_opts(cls):
+        """These strategies read no metrics and have no options."""
+        return []
+
+
+class ZoneMigrationBaseStrategy(BaseStrategy, metaclass=abc.ABCMeta):
+    @classmethod
+    def get_goal_name(cls):
+        return 'hardware_maintenance'
+
+    @classmethod
+    def get_config_opts(cls):
+        """These strategies read no metrics and have no options."""
+        return []
+
+
+class HostMaintenanceBaseStrategy(BaseStrategy, metaclass=abc.ABCMeta):
+    REASON_FOR_MAINTAINING = 'watcher_maintaining'
+
+    @classmethod
+    def get_goal_name(cls):
+        return 'cluster_maintaining'
+
+    @classmethod
+    def get_config_opts(cls):
+        """These strategies read no metrics and have no options."""
+        return []
