@@ -42,8 +42,11 @@ def set_defaults() -> None:
     The option itself is changed, not the value of one ConfigOpts, because
     the latter is forgotten by ``ConfigOpts.clear()``.
     """
+    # Without oslo.db's own attempts (ten, ten seconds apart) a database that
+    # is away shows at once: commands end with a clear line, requests are
+    # answered, daemons say so and try again by themselves.
     cfg.set_defaults(oslo_db_options.database_opts,
-                     connection=DEFAULT_CONNECTION)
+                     connection=DEFAULT_CONNECTION, max_retries=0)
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
