@@ -286,12 +286,14 @@ class StoredObject(WatcherPersistentObject, WatcherObject,
         return self._stored_state
 
     @remotable
-    def save(self) -> None:
+    def save(self, where: Mapping[str, Any] | None = None) -> None:
         """Store the changed fields.
 
         A changed state is compared and swapped: it is only stored if the
         row is still in the state that this object last saw.
 
+        :param where: fields and the value (or several) they must have in
+            the row, e.g. ``{'state': ('PENDING',)}``
         :raises watcher.common.exception.StateConflict: if it is not
         :raises watcher.common.exception.InvalidStateTransition: if there is
             no such way between the two states
@@ -306,7 +308,7 @@ class StoredObject(WatcherPersistentObject, WatcherObject,
                 self.machine.check(old_state, changes['state'], self._ident)
                 expected = old_state
         if changes:
-            self._store(changes, expected)
+            self._store(changes, expected, where)
         self.obj_reset_changes()
         events.updated(self, old_state)
 
