@@ -1,0 +1,214 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What stands around the code: packaging, requirements, test discovery."""
+
+import ast
+import configparser
+import os
+import pathlib
+import re
+import subprocess
+import sys
+from collections.abc import Iterable
+from importlib import metadata
+
+import fixtures
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import watcher
+from watcher.tests import base
+
+PACKAGE = pathlib.Path(watcher.__file__).parent
+ROOT = PACKAGE.parent
+
+#: Imported where a database URL asks for it, used by tools, or run as a
+#: program: needed although no module imports it.
+NOT_IMPORTED = {
+    'requirements.txt': {'pbr', 'oslo-i18n'},
+    'test-requirements.txt': {
+        'coverage', 'psycopg2-binary', 'pymysql', 'ruff', 'stestr',
+        'python-openstackclient', 'python-subunit', 'python-watcherclient',
+        'testtools'},
+}
+
+
+def read_requirements(name: str) -> dict[str, Requirement]:
+    lines = (ROOT / name).read_text(encoding='utf-8').splitlines()
+    parsed = [Requirement(line.partition('#')[0]) for line in lines
+              if line.partition('#')[0].strip()]
+    return {canonicalize_name(item.name): item for item in parsed}
+
+
+def imported_modules(paths: Iterable[pathlib.Path]) -> set[str]:
+    found = set()
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+            if isinstance(node, ast.Import):
+                found.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                found.add(node.module)
+    return {name.partition('.')[0] for name in found}
+
+
+def distributions_of(modules: set[str]) -> set[str]:
+    owners = metadata.packages_distributions()
+    names = {canonicalize_name(owner) for module in modules
+             for owner in owners.get(module, ())
+             if module not in sys.stdlib_module_names
+             and module != 'watcher'}
+    return names
+
+
+class TestRequirements(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        tests = PACKAGE / 'tests'
+        files = list(PACKAGE.rglob('*.py'))
+        self.test_imports = distributions_of(imported_modules(
+            path for path in files if tests in path.parents))
+        self.imports = distributions_of(imported_modules(
+            path for path in files if tests not in path.parents))
+
+    def test_what_the_service_imports_is_required(self):
+        self.assertEqual(
+            set(), self.imports - set(read_requirements('requirements.txt')))
+
+    def test_what_is_required_is_used(self):
+        required = set(read_requirements('requirements.txt'))
+        self.assertEqual(
+            set(), required - self.imports - NOT_IMPORTED['requirements.txt'])
+
+    def test_what_the_tests_import_is_required(self):
+        required = (set(read_requirements('requirements.txt'))
+                    | set(read_requirements('test-requirements.txt')))
+        self.assertEqual(set(), self.test_imports - required)
+
+    def test_what_the_tests_require_is_used(self):
+        required = set(read_requirements('test-requirements.txt'))
+        self.assertEqual(set(), required - self.test_imports
+                         - NOT_IMPORTED['test-requirements.txt'])
+
+    def test_eventlet_is_not_asked_for(self):
+        for name in ('requirements.txt', 'test-requirements.txt',
+                     'doc/requirements.txt'):
+            self.assertNotIn('eventlet', read_requirements(name))
+
+    def test_constraints_satisfy_the_requirements(self):
+        exact = {}
+        for name, item in read_requirements('upper-constraints.txt').items():
+            [clause] = item.specifier
+            self.assertEqual('===', clause.operator, name)
+            exact[name] = clause.version
+        for source in ('requirements.txt', 'test-requirements.txt',
+                       'doc/requirements.txt'):
+            for name, item in read_requirements(source).items():
+                self.assertIn(name, exact)
+                self.assertTrue(
+                    item.specifier.contains(exact[name]),
+                    f'{source}: {item} against {exact[name]}')
+
+
+class TestDiscovery(base.TestCase):
+
+    def test_every_folder_of_tests_is_a_package(self):
+        # Discovery passes over other folders without a word.
+        lost = [str(path.parent.relative_to(ROOT))
+                for path in (PACKAGE / 'tests').rglob('*.py')
+                if not (path.parent / '__init__.py').exists()]
+        self.assertEqual([], sorted(set(lost)))
+
+    def test_every_folder_of_code_is_a_package(self):
+        lost = [str(path.parent.relative_to(ROOT))
+                for path in PACKAGE.rglob('*.py')
+                if not (path.parent / '__init__.py').exists()
+                and 'versions' not in path.parts]
+        self.assertEqual([], sorted(set(lost)))
+
+    def test_modules_with_tests_are_named_so(self):
+        misnamed = []
+        for path in (PACKAGE / 'tests').rglob('*.py'):
+            if path.name.startswith('test_'):
+                continue
+            tree = ast.parse(path.read_text(encoding='utf-8'))
+            for node in ast.walk(tree):
+                if (isinstance(node, ast.FunctionDef)
+                        and node.name.startswith('test_')):
+                    misnamed.append(str(path.relative_to(ROOT)))
+        self.assertEqual([], sorted(set(misnamed)))
+
+    def test_every_file_carries_the_licence(self):
+        bare = [
+            str(path.relative_to(ROOT)) for path in PACKAGE.rglob('*.py')
+            if path.stat().st_size
+            and 'http://www.apache.org/licenses/LICENSE-2.0'
+            not in path.read_text(encoding='utf-8')]
+        self.assertEqual([], bare)
+
+
+class TestEntryPoints(base.TestCase):
+
+    def test_every_target_exists(self):
+        parser = configparser.ConfigParser(delimiters=('=',))
+        parser.read(ROOT / 'setup.cfg', encoding='utf-8')
+        text = '\n'.join(parser['entry_points'].values())
+        targets = re.findall(r'^\s*\S+ = (\S+)$', text, re.MULTILINE)
+        self.assertGreater(len(targets), 40)
+        for target in targets:
+            entry_point = metadata.EntryPoint('any', target, 'any')
+            self.assertIsNotNone(entry_point.load(), target)
+
+    def test_names_are_installed_as_declared(self):
+        parser = configparser.ConfigParser(delimiters=('=',))
+        parser.read(ROOT / 'setup.cfg', encoding='utf-8')
+        declared = set()
+        for group, text in parser['entry_points'].items():
+            for name, value in re.findall(
+                    r'^\s*(\S+) = (\S+)$', text, re.MULTILINE):
+                declared.add((group, name, value))
+        installed = {
+            (item.group, item.name, item.value)
+            for item in metadata.distribution('python-watcher').entry_points}
+        self.assertEqual(
+            {item for item in declared if item[0] != 'wsgi_scripts'},
+            {item for item in installed if item[0] != 'wsgi_scripts'})
+
+
+class TestScripts(base.TestCase):
+
+    def run_script(self, *args, **env):
+        return subprocess.run(
+            [str(ROOT / args[0]), *args[1:]], capture_output=True, text=True,
+            stdin=subprocess.DEVNULL, timeout=60, check=False,
+            env={**os.environ, **env})
+
+    def test_ci_services_explains_itself(self):
+        done = self.run_script('tools/ci-services.sh')
+        self.assertEqual(2, done.returncode)
+        self.assertIn('start|stop|env', done.stderr)
+
+    def test_ci_services_env_before_start(self):
+        folder = self.useFixture(fixtures.TempDir()).path
+        done = self.run_script('tools/ci-services.sh', 'env',
+                               CI_SERVICES_DIR=folder)
+        self.assertEqual(1, done.returncode)
+        self.assertIn('ci-services.sh start', done.stderr)
+        self.assertEqual('', done.stdout)
+
+    def test_shell_scripts_parse(self):
+        scripts = [*ROOT.glob('tools/*.sh'), ROOT / '.ci' / 'run']
+        self.assertGreater(len(scripts), 3)
+        for script in scripts:
+            done = subprocess.run(['bash', '-n', str(script)],
+                                  capture_output=True, text=True, check=False)
+            self.assertEqual((0, ''), (done.returncode, done.stderr), script)
