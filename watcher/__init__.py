@@ -14,6 +14,8 @@
 from oslo_service import backend
 
 # Libraries ask oslo.service for its components while they are imported, and
-# the first one to ask settles the concurrency model of the process. So it is
-# chosen here, before any other module of this package can be imported.
-backend.init_backend(backend.BackendType.THREADING)
+# the first one to ask settles the concurrency model of the process. So the
+# answer is given here, before any other module of this package can be
+# imported. It is a default, not a demand: tools like the sample generators
+# load the entry points of many libraries before ours, and must not fail.
+backend.register_backend_default_hook(lambda: backend.BackendType.THREADING)
