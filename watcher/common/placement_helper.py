@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import futurist
+from oslo_context import context as oslo_context
 from oslo_log import log
 
 from watcher._i18n import _
@@ -133,6 +134,7 @@ class _BulkRead:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._answers = queue.SimpleQueue()
+        self._context = oslo_context.get_current()
 
     def run(self, workers, timeout):
         found, missing = {}, {}
@@ -165,6 +167,9 @@ class _BulkRead:
         return answer
 
     def _work(self):
+        if self._context is not None:
+            # Requests and log lines carry the caller's request id.
+            self._context.update_store()
         while not self._stopped.is_set():
             with self._lock:
                 uuid = next(self._next, None)

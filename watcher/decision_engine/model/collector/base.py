@@ -1,0 +1,291 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Collectors: read the cluster, keep the model, give out copies.
+
+A collector keeps one model of the whole cluster for all audits; what an
+audit may see of it is the matter of a scope handler, which works on the
+audit's own copy.
+"""
+
+import abc
+import copy
+import datetime
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from oslo_config import cfg
+from oslo_log import log
+
+from watcher._i18n import _
+from watcher.common import exception
+from watcher.common.loader import loadable
+from watcher.decision_engine.model import base
+from watcher.decision_engine.model import model_root
+
+LOG = log.getLogger(__name__)
+CONF = cfg.CONF
+
+#: Seconds after a failed build during which readers get its error at once
+#: instead of asking a service again that just failed.
+FAILURE_PAUSE = 2.0
+
+# Errors that another try a second later cannot cure.
+_LASTING = (exception.AuthorizationFailure, exception.Invalid)
+_REFUSED = (400, 401, 403)
+
+
+class BaseClusterDataModelCollector(loadable.LoadableSingleton,
+                                    metaclass=abc.ABCMeta):
+    """Base of all collectors; one object for each class and process.
+
+    :param config: the collector's own options.
+    :param osc: the :class:`~watcher.common.clients.OpenStackClients` to use.
+    :ivar lock: protects the reference to the model; held for moments only.
+    :ivar sync_lock: held while a model is built and while a notification is
+        applied, so that a notification that arrives during a build goes
+        into the new model.
+    """
+
+    #: Shown in error messages; the entry point name of the collector.
+    name = 'compute'
+
+    #: JSON schema of the part of an audit scope that is named after the
+    #: collector; None when it has no scope of its own.
+    SCHEMA: dict | None = None
+
+    #: Replaces a model that could not be refreshed.
+    STALE_MODEL = model_root.ModelRoot(stale=True)
+
+    #: Seconds that a model may be old when an audit asks for it. While no
+    #: notification keeps it up to date, an audit has to see what is true
+    #: now; audits that start together still share one reading. None means
+    #: that the model is only refreshed by the period.
+    freshness: float | None = None
+
+    def __init__(self, config: Any, osc: Any = None):
+        super().__init__(config)
+        self.osc = osc
+        self.lock = threading.RLock()
+        self.sync_lock = threading.RLock()
+        self._cluster_data_model = None
+        # Read by third-party collectors.
+        self._audit_scope_handler = None
+        self._data_model_scope = None
+        # Of the last build: monotonic start, and its error if it failed.
+        self._built = None
+        self._failure: tuple[float, Exception] | None = None
+
+    @classmethod
+    def get_config_opts(cls) -> list[cfg.Opt]:
+        """Return the options of the collector."""
+        return [
+            cfg.IntOpt(
+                'period',
+                default=3600,
+                help="""
+Seconds between two full readings of the cluster into this model.
+"""),
+        ]
+
+    # For plug-ins ---------------------------------------------------------
+
+    @abc.abstractmethod
+    def execute(self) -> base.Model | None:
+        """Build and return a complete model.
+
+        :returns: None while it cannot be built yet.
+        """
+
+    @property
+    @abc.abstractmethod
+    def notification_endpoints(self) -> list:
+        """Endpoints that keep the model up to date between builds."""
+
+    @abc.abstractmethod
+    def get_audit_scope_handler(self, audit_scope: list | None) -> Any:
+        """Return the object that reduces a model to an audit's scope."""
+
+    # The model ------------------------------------------------------------
+
+    @property
+    def cluster_data_model(self) -> base.Model | None:
+        """The current model itself, built when there is none.
+
+        For notification endpoints, which change it. Readers use
+        :meth:`get_latest_cluster_data_model`.
+        """
+        with self.lock:
+            model = self._cluster_data_model
+        if model is None:
+            model = self._refresh(lambda: self._cluster_data_model is None)
+        return model
+
+    @cluster_data_model.setter
+    def cluster_data_model(self, model: base.Model | None) -> None:
+        with self.lock:
+            self._cluster_data_model = model
+
+    @property
+    def current_model(self) -> base.Model | None:
+        """The current model as it is; None when there is none."""
+        with self.lock:
+            return self._cluster_data_model
+
+    def get_latest_cluster_data_model(
+            self, max_age: float | None = None) -> base.Model:
+        """Return a copy of the model that belongs to the caller.
+
+        A missing, stale or too old model is built first; readers that come
+        meanwhile wait for that build and share it.
+
+        :param max_age: seconds; default is :attr:`freshness`.
+        :raises: ClusterDataModelCollectionError with the reason when it
+            cannot be built, ClusterStateNotDefined when the collector has
+            nothing to build yet.
+        """
+        limit = self.freshness if max_age is None else max_age
+        needed = None if limit is None else time.monotonic() - limit
+
+        def outdated():
+            model = self._cluster_data_model
+            if model is None or not model:
+                return True
+            return (needed is not None
+                    and (self._built is None or self._built < needed))
+        with self.lock:
+            refresh = outdated()
+        if refresh:
+            self._refresh(outdated)
+        with self.lock:
+            model = self._cluster_data_model
+            if model is None:
+                raise exception.ClusterStateNotDefined()
+            return self._copy(model)
+
+    @staticmethod
+    def _copy(model):
+        if hasattr(model, 'copy') and isinstance(
+                model, model_root.ModelRoot):
+            return model.copy()
+        return copy.deepcopy(model)
+
+    def _refresh(self, needed: Callable[[], bool]) -> base.Model | None:
+        """Build a model unless another thread has just done so.
+
+        :raises: ClusterDataModelCollectionError
+        """
+        with self.sync_lock:
+            with self.lock:
+                if not needed():
+                    return self._cluster_data_model
+            if self._failure is not None:
+                failed_at, error = self._failure
+                if time.monotonic() - failed_at < FAILURE_PAUSE:
+                    raise self._collection_error(error) from error
+            try:
+                return self._build()
+            except Exception as exc:
+                raise self._collection_error(exc) from exc
+
+    def _build(self):
+        """Build a model and make it the current one; needs sync_lock."""
+        started = time.monotonic()
+        begun_at = datetime.datetime.now(datetime.UTC)
+        try:
+            model = self.execute()
+        except Exception as exc:
+            self._failure = (time.monotonic(), exc)
+            raise
+        self._failure = None
+        if model is None:
+            return None
+        if getattr(model, 'built_at', begun_at) is None:
+            model.built_at = begun_at
+        with self.lock:
+            self._cluster_data_model = model
+            self._built = started
+        LOG.info('The %(name)s model was built in %(seconds).1f seconds',
+                 {'name': self.name,
+                  'seconds': time.monotonic() - started})
+        return model
+
+    def _collection_error(self, error):
+        return exception.ClusterDataModelCollectionError(
+            _("The cluster data model '%(cdm)s' could not be built: "
+              '%(reason)s') % {'cdm': self.name, 'reason': error},
+            cdm=self.name)
+
+    def synchronize(self) -> None:
+        """Build the model anew; one that cannot be built becomes stale."""
+        with self.sync_lock:
+            try:
+                self._build()
+            except Exception as exc:
+                LOG.error(
+                    'The %(name)s model cannot be refreshed and is stale '
+                    'now; the next audit tries again: %(reason)s',
+                    {'name': self.name, 'reason': exc},
+                    exc_info=not isinstance(
+                        exc, exception.WatcherException))
+                self.set_cluster_data_model_as_stale()
+
+    def set_cluster_data_model_as_stale(self) -> None:
+        """Replace the model by an empty one that counts as false."""
+        self.cluster_data_model = self.STALE_MODEL
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Tell whether a service understood the request and declined it."""
+    return getattr(error, 'kwargs', {}).get('http_status') in _REFUSED
+
+
+class BaseModelBuilder(metaclass=abc.ABCMeta):
+    """Base of what reads a cluster and builds its model."""
+
+    @abc.abstractmethod
+    def execute(self, model_scope: list | None = None) -> base.Model:
+        """Build and return the model.
+
+        :param model_scope: audit scope; builders may read more than it.
+        """
+
+    @abc.abstractmethod
+    def call_retry_reset(self, exc: Exception) -> None:
+        """Repair what may be broken after a failed call."""
+
+    def call_retry(self, f: Callable, *args: Any, **kwargs: Any) -> Any:
+        """Call ``f`` up to ``[collector] api_query_max_retries`` times.
+
+        Between the calls it waits ``api_query_interval`` seconds. An error
+        that cannot go away by itself is not tried again.
+
+        :raises: the last error.
+        """
+        tries = CONF.collector.api_query_max_retries
+        pause = CONF.collector.api_query_interval
+        for attempt in range(1, tries + 1):
+            try:
+                return f(*args, **kwargs)
+            except _LASTING:
+                raise
+            except Exception as exc:
+                if attempt == tries or _is_refusal(exc):
+                    raise
+                report = LOG.warning if attempt == 1 else LOG.debug
+                report('Try %(attempt)d of %(tries)d failed, the next comes '
+                       'in %(pause)s seconds: %(reason)s',
+                       {'attempt': attempt, 'tries': tries, 'pause': pause,
+                        'reason': exc})
+                self.call_retry_reset(exc)
+                time.sleep(pause)

@@ -1,0 +1,324 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Builds the compute model from Nova and Placement.
+
+Hypervisors and servers are read in pages across the whole cloud, so that the
+number of requests grows with the pages and not with the servers. Only the
+inventories have to be asked of Placement for each host; that happens in a
+few threads at the same time.
+"""
+
+import datetime
+import math
+import sys
+from typing import Any
+
+from oslo_config import cfg
+from oslo_log import log
+
+from watcher._i18n import _
+from watcher.common import exception
+from watcher.common import nova_helper
+from watcher.common import placement_helper
+from watcher.decision_engine.model import element
+from watcher.decision_engine.model import model_root
+from watcher.decision_engine.model.collector import base
+from watcher.decision_engine.scope import compute as compute_scope
+from watcher.decision_engine.scope import schemas
+
+LOG = log.getLogger(__name__)
+CONF = cfg.CONF
+
+#: Resource classes and the fields of a host that they fill: total,
+#: reserved, allocation ratio.
+RESOURCE_CLASSES = {
+    'VCPU': ('vcpus', 'vcpu_reserved', 'vcpu_ratio'),
+    'MEMORY_MB': ('memory', 'memory_mb_reserved', 'memory_ratio'),
+    'DISK_GB': ('disk', 'disk_gb_reserved', 'disk_ratio'),
+}
+
+#: How many names a log line lists before it only counts.
+MAX_NAMED = 20
+
+
+class NovaClusterDataModelCollector(base.BaseClusterDataModelCollector):
+    """Keeps the compute model."""
+
+    name = 'compute'
+
+    SCHEMA = schemas.COMPUTE
+
+    # Nothing tells the model about changes yet.
+    freshness = 5.0
+
+    @property
+    def notification_endpoints(self) -> list:
+        """Endpoints that keep the model up to date between builds."""
+        return []
+
+    def get_audit_scope_handler(
+            self, audit_scope: list | None) -> compute_scope.ComputeScope:
+        """Return the handler of an audit's scope."""
+        return compute_scope.ComputeScope(audit_scope, self.config)
+
+    def execute(self) -> model_root.ModelRoot:
+        """Read the whole compute service.
+
+        :raises: NovaClientError, PlacementClientError, AuthorizationFailure
+        """
+        return NovaModelBuilder(self.osc).execute()
+
+
+class NovaModelBuilder(base.BaseModelBuilder):
+    """Reads Nova and Placement once.
+
+    :param osc: the :class:`~watcher.common.clients.OpenStackClients` to use.
+    """
+
+    def __init__(self, osc: Any = None):
+        self.osc = osc
+        # call_retry does what the helper would do, for all errors.
+        self.nova_helper = nova_helper.NovaHelper(osc=osc, http_retries=0)
+        self.placement_helper = placement_helper.PlacementHelper(osc=osc)
+        self.model = model_root.ModelRoot()
+        self._pinned_az = self.nova_helper.is_pinned_az_available()
+        self._nova_disks = []
+
+    def call_retry_reset(self, exc: Exception) -> None:
+        """Do nothing: the shared connection repairs itself."""
+
+    def execute(self,
+                model_scope: list | None = None) -> model_root.ModelRoot:
+        """Build and return the model of the whole cloud.
+
+        Hosts that Placement cannot describe are left out with their
+        servers, are logged, and stand in ``incomplete_nodes``.
+
+        :param model_scope: not looked at; scopes are views of one model.
+        :raises: NovaClientError, PlacementClientError, AuthorizationFailure
+        """
+        self.model.built_at = datetime.datetime.now(datetime.UTC)
+        self._read_groups()
+        hypervisors = self._read_hypervisors()
+        known = self._add_nodes(hypervisors)
+        self._add_instances(known)
+        LOG.info('Read %(nodes)d compute nodes and %(servers)d servers',
+                 {'nodes': len(self.model.get_all_compute_nodes()),
+                  'servers': (len(self.model)
+                              - len(self.model.get_all_compute_nodes()))})
+        return self.model
+
+    def _read_groups(self):
+        """Read aggregates and zones, so that scopes need no requests."""
+        self.model.aggregates = tuple(
+            self.call_retry(self.nova_helper.get_aggregate_list))
+        services = self.call_retry(self.nova_helper.get_service_list)
+        self.model.zones = {service.host: service.zone
+                            for service in services}
+
+    # Hosts ----------------------------------------------------------------
+
+    def _read_hypervisors(self):
+        """Return all hypervisors that run servers, by uuid."""
+        hypervisors = {}
+        for page in self.nova_helper.hypervisor_pages(call=self.call_retry):
+            for record in page:
+                node = nova_helper.Hypervisor.from_api(record)
+                if node.is_ironic:
+                    continue
+                if not node.service_host:
+                    self._leave_out(node.uuid, _('Nova names no service'))
+                    continue
+                hypervisors[node.uuid] = node
+        return hypervisors
+
+    def _add_nodes(self, hypervisors):
+        """Add hosts with what Placement knows.
+
+        :returns: uuid by the names under which servers may name a host
+        """
+        found, missing = self.placement_helper.get_all_inventories(
+            hypervisors,
+            workers=max(1, CONF.watcher_decision_engine.max_general_workers),
+            timeout=CONF.collector.compute_resources_collector_timeout,
+            call=self.call_retry)
+        for uuid, reason in missing.items():
+            self._leave_out(uuid, reason, hypervisors[uuid].service_host)
+        if hypervisors and not found:
+            raise exception.PlacementClientError(
+                reason=_('it has no inventory of any of the %(count)d '
+                         'compute nodes; the first: %(reason)s') % {
+                             'count': len(hypervisors),
+                             'reason': next(iter(missing.values()))})
+        names = _Names()
+        for uuid, node in hypervisors.items():
+            inventories = found.get(uuid)
+            if inventories is not None:
+                self._add_node(node, inventories)
+            names.add(node, uuid in self.model)
+        self._report_left_out()
+        return names
+
+    def _add_node(self, node, inventories):
+        lacking = [name for name in RESOURCE_CLASSES
+                   if name not in inventories and name != 'DISK_GB']
+        if lacking:
+            self._leave_out(
+                node.uuid, _('Placement has no inventory of %s') %
+                ', '.join(lacking), node.service_host)
+            return
+        fields = {}
+        for name, (total, reserved, ratio) in RESOURCE_CLASSES.items():
+            inventory = inventories.get(name)
+            if inventory is None:
+                # Disks on a shared provider; what Nova sees is the best
+                # that is known about them.
+                self._nova_disks.append(node.service_host)
+                inventory = _as_inventory(node.local_gb)
+            fields[total] = inventory.total
+            fields[reserved] = inventory.reserved
+            fields[ratio] = inventory.allocation_ratio
+        self.model.add_node(element.ComputeNode(
+            uuid=node.uuid, hostname=sys.intern(node.service_host),
+            status=node.status, state=node.state,
+            disabled_reason=node.service_disabled_reason, **fields))
+
+    def _leave_out(self, uuid, reason, host=None):
+        self.model.incomplete_nodes[uuid] = (
+            f'{host}: {reason}' if host else reason)
+
+    def _report_left_out(self):
+        if self._nova_disks:
+            LOG.warning('Placement has no inventory of DISK_GB for '
+                        '%(count)d compute nodes; the disk size that Nova '
+                        'reports is used for them: %(named)s',
+                        {'count': len(self._nova_disks),
+                         'named': ', '.join(self._nova_disks[:MAX_NAMED])})
+        left_out = self.model.incomplete_nodes
+        if not left_out:
+            return
+        named = '; '.join(f'{uuid}: {reason}' for uuid, reason
+                          in list(left_out.items())[:MAX_NAMED])
+        LOG.error('%(count)d compute nodes are left out of the model with '
+                  'their servers because their capacity is not known. '
+                  'Audits neither use nor change them. %(named)s',
+                  {'count': len(left_out), 'named': named})
+
+    # Servers --------------------------------------------------------------
+
+    def _add_instances(self, names):
+        skipped = []
+        for page in self.nova_helper.server_pages(call=self.call_retry):
+            for record in page:
+                if not self._add_instance(record, names):
+                    skipped.append(record.get('id'))
+        if skipped:
+            LOG.warning('%(count)d servers are left out of the model because '
+                        'Nova does not describe them completely (is a cell '
+                        'down?): %(named)s',
+                        {'count': len(skipped),
+                         'named': ', '.join(map(str, skipped[:MAX_NAMED]))})
+
+    def _add_instance(self, record, names):
+        """Add a server from Nova's record.
+
+        The pages are no snapshot: a server that moves meanwhile may come
+        twice, then the last record counts.
+
+        :returns: whether the record was complete.
+        """
+        flavor = record.get('flavor')
+        state = record.get('OS-EXT-STS:vm_state')
+        if not flavor or state is None or 'vcpus' not in flavor:
+            return False
+        uuid = record['id']
+        if state == 'deleted':
+            return True
+        host = record.get('OS-EXT-SRV-ATTR:host')
+        hypervisor = record.get('OS-EXT-SRV-ATTR:hypervisor_hostname')
+        node = names.find(host, hypervisor)
+        if node is None and host:
+            # On a bare metal node, or on a host that was left out.
+            return True
+        if uuid in self.model:
+            self.model.remove_instance(uuid)
+        self.model.add_instance(self._instance(
+            record, uuid, state, flavor, host, hypervisor))
+        if node is not None:
+            self.model.map_instance(uuid, node)
+        return True
+
+    def _instance(self, record, uuid, state, flavor, host, hypervisor):
+        fields = {}
+        if self.model.extended_attributes_enabled:
+            fields['flavor_extra_specs'] = flavor.get('extra_specs') or {}
+            if self._pinned_az:
+                fields['pinned_az'] = (
+                    record.get('pinned_availability_zone') or '')
+        if host:
+            fields['host'] = sys.intern(host)
+        if hypervisor:
+            fields['hypervisor_hostname'] = sys.intern(hypervisor)
+        # Texts that many servers share exist once; Nova's types are known,
+        # so no field has to be checked.
+        return element.Instance.trusted(
+            uuid=uuid, name=record.get('name') or '',
+            state=sys.intern(state),
+            memory=flavor['ram'], vcpus=flavor['vcpus'],
+            disk=local_disk(flavor, bool(record.get('image'))),
+            metadata=record.get('metadata') or {},
+            project_id=sys.intern(record['tenant_id']),
+            locked=bool(record.get('locked')),
+            created=datetime.datetime.fromisoformat(record['created']),
+            **fields)
+
+
+def _as_inventory(total: int | None) -> placement_helper.Inventory:
+    """Return an inventory of a size that only Nova knows."""
+    return placement_helper.Inventory.from_api({'total': total or 0})
+
+
+def local_disk(flavor: dict[str, Any], has_image: bool) -> int:
+    """Return the GB that a server takes on the disks of its host.
+
+    :param flavor: root disk and ephemeral in GB, swap in MB.
+    :param has_image: whether the root disk is not a volume.
+    """
+    swap_mb = int(flavor.get('swap') or 0)
+    root = int(flavor.get('disk') or 0) if has_image else 0
+    return (root + int(flavor.get('ephemeral') or 0)
+            + math.ceil(swap_mb / 1024))
+
+
+class _Names:
+    """Finds the host of a server.
+
+    One compute service may manage several hypervisors (then the pair
+    counts), and records of servers may lack the hypervisor's name.
+    """
+
+    def __init__(self):
+        self._pairs = {}
+        self._hosts = {}
+
+    def add(self, node, usable):
+        uuid = node.uuid if usable else None
+        self._pairs[node.service_host, node.hypervisor_hostname] = uuid
+        self._hosts.setdefault(node.service_host, []).append(uuid)
+
+    def find(self, host, hypervisor):
+        """Return the uuid of the node, None when it is not in the model."""
+        try:
+            return self._pairs[host, hypervisor]
+        except KeyError:
+            uuids = self._hosts.get(host, ())
+            return uuids[0] if len(uuids) == 1 else None
