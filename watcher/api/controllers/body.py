@@ -1,0 +1,106 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Reads the bodies of requests."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pecan
+import webob.exc
+import wsme.exc
+from wsme.rest import json as wsme_json
+
+from watcher._i18n import _
+from watcher.api import types
+from watcher.api.controllers import fields
+
+MISSING = object()
+
+FORM = 'application/x-www-form-urlencoded'
+
+UNSUPPORTED_MEDIA_TYPE = 415
+
+
+def _refuse_constant(name):
+    raise ValueError(_('%s is no JSON value') % name)
+
+
+def _check_content_type(content_type):
+    if content_type in wsme_json.accept_content_types:
+        return
+    if content_type in ('', FORM):
+        raise wsme.exc.ClientSideError(
+            _('The body needs the header "Content-Type: application/json".'))
+    raise wsme.exc.ClientSideError(
+        _('The body type %s is not supported, only application/json is.')
+        % content_type, status_code=UNSUPPORTED_MEDIA_TYPE)
+
+
+def read(required: bool = True) -> Any:
+    """Return the JSON value in the body of the request at hand.
+
+    :returns: the value, MISSING if there is no body
+    :raises wsme.exc.ClientSideError: the body is of another type (415), is
+        no JSON or is missing although required (400)
+    """
+    raw = pecan.request.body
+    if not raw:
+        if required:
+            raise wsme.exc.ClientSideError(
+                _('The request needs a body in JSON form.'))
+        return MISSING
+    _check_content_type(pecan.request.content_type)
+    try:
+        text = raw.decode('utf-8')
+    except UnicodeDecodeError:
+        raise webob.exc.HTTPBadRequest(
+            detail=_('The body is not encoded in UTF-8.')) from None
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as exc:
+        raise wsme.exc.ClientSideError(
+            _('The body is not valid JSON: %s.') % exc) from exc
+
+
+def create_document(declared: Iterable[fields.Field]) -> dict[str, Any]:
+    """Return the members of the body that asks to create something.
+
+    :param declared: all fields of the resource
+    :returns: converted values of the members that were sent
+    :raises wsme.exc.ClientSideError: naming the member that is unknown,
+        read-only, missing or of the wrong type
+    """
+    document = read()
+    if not isinstance(document, dict):
+        raise wsme.exc.ClientSideError(
+            _('The body has to be a JSON object.'))
+    accepted = {field.name: field for field in declared if field.create}
+    _check_members(document, accepted, {field.name for field in declared})
+    return {name: types.load(accepted[name].input_type, name, value)
+            for name, value in document.items()}
+
+
+def _check_members(document, accepted, known):
+    for name in document:
+        if name in accepted:
+            continue
+        if name in known:
+            raise types.invalid(name, document[name],
+                                _('This field is read-only.'))
+        raise wsme.exc.UnknownAttribute(
+            name, [name],
+            _('allowed are %s') % ', '.join(sorted(accepted)))
+    for name, field in accepted.items():
+        if field.create is fields.REQUIRED and document.get(name) is None:
+            raise types.invalid(
+                name, document.get(name), _('This field is mandatory.'))

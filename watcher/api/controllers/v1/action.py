@@ -1,0 +1,142 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Actions: the steps of an action plan."""
+
+from watcher import objects
+from watcher._i18n import _
+from watcher.api import types
+from watcher.api import versions
+from watcher.api.controllers import base
+from watcher.api.controllers import fields
+from watcher.api.controllers import json_patch
+from watcher.api.controllers import query
+from watcher.api.controllers import resource
+from watcher.api.controllers.fields import Computed
+from watcher.api.controllers.fields import Field
+from watcher.api.controllers.fields import Related
+from watcher.common import exception
+from watcher.objects import states
+
+State = states.ActionState
+
+#: States of a plan whose actions can still be skipped.
+SKIPPABLE = (states.ActionPlanState.RECOMMENDED,
+             states.ActionPlanState.PENDING)
+
+# Clients compare these texts.
+SKIPPED = 'Action skipped by user.'
+SKIPPED_BECAUSE = 'Action skipped by user. Reason: %s'
+
+MESSAGE_LENGTH = 255
+
+DESCRIPTIONS = 'descriptions'
+
+
+def _description(action, view):
+    return view.extra[DESCRIPTIONS].get(action.action_type, '')
+
+
+class Actions(resource.Patchable):
+    name = 'action'
+    collection = 'actions'
+    model = 'Action'
+    eager = True
+    fields = (
+        Field('uuid', types.uuid, summary=True),
+        Related('action_plan_uuid', types.uuid, 'action_plan', 'uuid',
+                summary=True),
+        Field('action_type', types.text, summary=True),
+        Computed('description', types.text, _description),
+        Field('input_parameters', types.obj),
+        Field('state', types.text, summary=True, patch=True),
+        Field('parents', types.array, summary=True),
+        Field('status_message', types.text, patch=True,
+              since=versions.STATUS_MESSAGE),
+        *fields.TIMESTAMPS,
+    )
+    filters = (query.Filter('action_plan_uuid'), query.Filter('audit_uuid'))
+    hidden_sort_keys = ('id', 'action_plan_id')
+    strict_marker = True
+    uuid_only = True
+
+    def check_list(self, wanted):
+        if len(wanted.filters) > 1:
+            raise exception.ActionFilterCombinationProhibited()
+
+    def load_extra(self, found, shown):
+        if 'description' not in shown:
+            return {}
+        return {DESCRIPTIONS: {
+            item.action_type: item.description
+            for item in objects.ActionDescription.list(base.context())}}
+
+    # Skipping -------------------------------------------------------------
+
+    def check_operations(self, operations):
+        for operation in operations:
+            if operation.op == json_patch.REMOVE:
+                raise json_patch.error(
+                    operation, _('/%s cannot be removed') % operation.root)
+            if operation.path == '/state' and not _is_known(operation.value):
+                raise json_patch.error(
+                    operation, _('known states: %s')
+                    % ', '.join(states.ACTION.states))
+        if base.version() < versions.SKIP_ACTION:
+            raise exception.Invalid(
+                _('Changing an action needs version %s of the API.')
+                % versions.SKIP_ACTION)
+
+    def update(self, obj, changes):
+        state = changes.get('state', obj.state)
+        reason = changes.get('status_message') or None
+        if state != obj.state:
+            return self._skip(obj, state, reason)
+        if reason is None or reason == obj.status_message:
+            return obj
+        if obj.state != State.SKIPPED:
+            raise exception.Conflict(
+                _('Only the status_message of a SKIPPED action can be '
+                  'changed; this one is %s.') % obj.state)
+        obj.status_message = _message(reason)
+        obj.save()
+        return obj
+
+    @staticmethod
+    def _skip(obj, state, reason):
+        if not states.ACTION.user_can(obj.state, state or ''):
+            raise exception.Conflict(
+                _('State transition not allowed: (%(old)s -> %(new)s). An '
+                  'action can be changed from PENDING to SKIPPED only.')
+                % {'old': obj.state, 'new': state})
+        plan = obj.action_plan
+        if plan is None or plan.state not in SKIPPABLE:
+            raise exception.Conflict(
+                _('Actions can be skipped while their action plan is '
+                  '%(allowed)s; it is %(state)s.')
+                % {'allowed': _(' or ').join(SKIPPABLE),
+                   'state': plan.state if plan else None})
+        obj.transition(state, status_message=_message(reason))
+        return obj
+
+
+def _is_known(state):
+    return state in (None, '') or state in states.ACTION.states
+
+
+def _message(reason):
+    message = SKIPPED_BECAUSE % reason if reason else SKIPPED
+    if len(message) > MESSAGE_LENGTH:
+        raise types.invalid(
+            'status_message', reason,
+            _('At most %d characters are allowed.')
+            % (MESSAGE_LENGTH - len(SKIPPED_BECAUSE % '')))
+    return message

@@ -1,0 +1,124 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Action plans: what an audit recommends."""
+
+import collections
+
+from watcher import objects
+from watcher._i18n import _
+from watcher.api import types
+from watcher.api import versions
+from watcher.api.controllers import base
+from watcher.api.controllers import body
+from watcher.api.controllers import fields
+from watcher.api.controllers import query
+from watcher.api.controllers import resource
+from watcher.api.controllers.fields import Computed
+from watcher.api.controllers.fields import Field
+from watcher.api.controllers.fields import Related
+from watcher.api.controllers.v1 import transitions
+from watcher.common import exception
+from watcher.common import rpcapi
+from watcher.objects import states
+
+State = states.ActionPlanState
+
+INDICATORS = 'efficacy_indicators'
+
+
+def _indicators(plan, view):
+    return [{'name': indicator.name, 'description': indicator.description,
+             'unit': indicator.unit, 'value': float(indicator.value)}
+            for indicator in view.extra[INDICATORS][plan.id]]
+
+
+class ActionPlans(resource.Patchable, resource.Deletable):
+    name = 'action_plan'
+    collection = 'action_plans'
+    model = 'ActionPlan'
+    eager = True
+    fields = (
+        Field('uuid', types.uuid, summary=True),
+        Related('audit_uuid', types.uuid, 'audit', 'uuid', summary=True),
+        Related('strategy_uuid', types.uuid, 'strategy', 'uuid',
+                summary=True),
+        Related('strategy_name', types.text, 'strategy', 'name',
+                summary=True),
+        Field('state', types.text, summary=True, patch=True,
+              nullable=False),
+        Computed(INDICATORS, types.array, _indicators, summary=True),
+        Field('global_efficacy', types.array, summary=True),
+        Field('hostname', types.text),
+        Field('status_message', types.text, since=versions.STATUS_MESSAGE),
+        Field('updated_at', types.time, summary=True),
+        fields.CREATED_AT,
+        fields.DELETED_AT,
+    )
+    filters = (query.Filter('audit_uuid'), query.UuidOrName('strategy'))
+    hidden_sort_keys = ('id', 'audit_id', 'strategy_id')
+    strict_marker = True
+    uuid_only = True
+    actions = {('POST', 'start'): 'start'}
+
+    def load_extra(self, found, shown):
+        by_plan = collections.defaultdict(list)
+        if found:
+            for indicator in objects.EfficacyIndicator.list(
+                    base.context(), filters={
+                        'action_plan_id__in': [plan.id for plan in found]}):
+                by_plan[indicator.action_plan_id].append(indicator)
+        return {INDICATORS: by_plan}
+
+    # State changes --------------------------------------------------------
+
+    def update(self, obj, changes):
+        if 'state' not in changes:
+            raise exception.PatchError(
+                patch=[], reason=_('an action plan has nothing to change but '
+                                   'its state'))
+        state = changes['state']
+        with obj.dbapi.transaction():
+            transitions.change(states.ACTION_PLAN, obj, state)
+            if state == State.CANCELLED:
+                # Skipped ones keep telling that they were skipped.
+                obj.transition_actions(
+                    State.CANCELLED, expected=states.ActionState.PENDING)
+        if state == State.PENDING:
+            _launch(obj)
+        return self.find(obj.uuid)
+
+    @base.expose
+    def start(self, ident):
+        """Start the plan."""
+        base.check_uuid(ident)
+        document = body.read(required=False)
+        if document is not body.MISSING and not isinstance(document, dict):
+            raise exception.Invalid(
+                _('The body has to be a JSON object, or be left out.'))
+        plan = self.authorized(ident, 'start')
+        if plan.state != State.RECOMMENDED:
+            raise exception.StartError(state=plan.state)
+        try:
+            plan.transition(State.PENDING)
+        except exception.StateConflict as exc:
+            plan.refresh()
+            raise exception.StartError(state=plan.state) from exc
+        _launch(plan)
+        return base.respond(self.represent(self.find(plan.uuid)))
+
+    def remove(self, obj):
+        transitions.delete(states.ACTION_PLAN, obj)
+
+
+def _launch(plan):
+    # Only a nudge: the applier finds the row without it too.
+    rpcapi.ApplierAPI().launch_action_plan(base.context(), plan.uuid)

@@ -1,0 +1,223 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Audits: requests to look for an optimisation."""
+
+import datetime
+
+from watcher import objects
+from watcher._i18n import _
+from watcher.api import types
+from watcher.api import versions
+from watcher.api.controllers import base
+from watcher.api.controllers import fields
+from watcher.api.controllers import query
+from watcher.api.controllers import resource
+from watcher.api.controllers.fields import Field
+from watcher.api.controllers.fields import Input
+from watcher.api.controllers.fields import OPTIONAL
+from watcher.api.controllers.fields import Related
+from watcher.api.controllers.fields import REQUIRED
+from watcher.api.controllers.v1 import parameters
+from watcher.api.controllers.v1 import references
+from watcher.api.controllers.v1 import transitions
+from watcher.api.schemas.scope import scope
+from watcher.common import exception
+from watcher.common import rpcapi
+from watcher.objects import states
+
+AuditType = states.AuditType
+
+#: Characters of the column; longer names are cut, as ever.
+NAME_LENGTH = 63
+
+
+class Audits(resource.Creatable, resource.Patchable, resource.Deletable):
+    name = 'audit'
+    collection = 'audits'
+    model = 'Audit'
+    eager = True
+    fields = (
+        Field('uuid', types.uuid, summary=True),
+        Field('name', types.text, summary=True, create=OPTIONAL, patch=True,
+              patch_type=types.Text(NAME_LENGTH), nullable=False),
+        Field('audit_type', types.text, summary=True, create=REQUIRED),
+        Field('state', types.text, summary=True, patch=True,
+              nullable=False),
+        Input('audit_template_uuid', types.uuid, create=OPTIONAL),
+        Input('goal', types.text, create=OPTIONAL),
+        Related('goal_uuid', types.uuid, 'goal', 'uuid', summary=True),
+        Related('goal_name', types.text, 'goal', 'name', summary=True),
+        Input('strategy', types.text, create=OPTIONAL),
+        Related('strategy_uuid', types.uuid, 'strategy', 'uuid',
+                summary=True),
+        Related('strategy_name', types.text, 'strategy', 'name',
+                summary=True),
+        Field('parameters', types.obj, create=OPTIONAL, patch=True),
+        Field('interval', types.interval, summary=True, create=OPTIONAL,
+              patch=True),
+        Field('scope', scope, summary=True, patch=True),
+        Field('auto_trigger', types.boolean, summary=True, create=OPTIONAL,
+              patch=True, patch_type=types.strict_boolean),
+        Field('next_run_time', types.time, summary=True),
+        Field('hostname', types.text),
+        Field('start_time', types.time, create=OPTIONAL, patch=True,
+              since=versions.AUDIT_START_END_TIME),
+        Field('end_time', types.time, create=OPTIONAL, patch=True,
+              since=versions.AUDIT_START_END_TIME),
+        Field('force', types.boolean, summary=True, create=OPTIONAL,
+              patch=True, patch_type=types.strict_boolean,
+              since=versions.AUDIT_FORCE, before=False),
+        Field('status_message', types.text, since=versions.STATUS_MESSAGE),
+        *fields.TIMESTAMPS,
+    )
+    filters = (query.UuidOrName('goal'), query.UuidOrName('strategy'))
+    hidden_sort_keys = ('id', 'goal_id', 'strategy_id')
+    strict_marker = True
+
+    # Creation -------------------------------------------------------------
+
+    def create(self, values):
+        base.enforce('audit:create')
+        values = {name: value for name, value in values.items()
+                  if value is not None}
+        _check_members(values)
+        template = _find_template(values.get('audit_template_uuid'))
+        goal, strategy = _find_references(values, template)
+        inherited = template.default_parameters if template else {}
+        audit = objects.Audit(
+            base.context(),
+            name=_name(values.get('name'), strategy, template, goal),
+            audit_type=values['audit_type'],
+            state=states.AUDIT.initial,
+            goal_id=goal.id,
+            strategy_id=strategy.id if strategy else None,
+            scope=template.scope if template else [],
+            parameters=parameters.complete(
+                strategy,
+                {**(inherited or {}), **values.get('parameters', {})}),
+            interval=values.get('interval'),
+            auto_trigger=values.get('auto_trigger', False),
+            start_time=values.get('start_time'),
+            end_time=values.get('end_time'),
+            force=values.get('force', False))
+        audit.create()
+        if audit.audit_type == AuditType.ONESHOT.value:
+            # Only a nudge: the engine finds the row without it too.
+            rpcapi.DecisionEngineAPI().trigger_audit(
+                base.context(), audit.uuid)
+        return audit
+
+    # Change ---------------------------------------------------------------
+
+    def update(self, obj, changes):
+        strategy = obj.strategy
+        if 'parameters' in changes:
+            changes['parameters'] = parameters.complete(
+                strategy, changes['parameters'])
+        if 'interval' in changes and changes['interval'] is None:
+            _check_interval_needed(obj.audit_type)
+        self._check_name(obj, changes.get('name'))
+        if 'state' not in changes:
+            for name, value in changes.items():
+                setattr(obj, name, value)
+            if changes:
+                obj.save()
+            return obj
+        state = changes.pop('state')
+        transitions.change(states.AUDIT, obj, state, **changes)
+        return obj
+
+    @staticmethod
+    def _check_name(obj, name):
+        if name is None or name == obj.name:
+            return
+        try:
+            other = objects.Audit.get_by_name(base.context(), name)
+        except exception.AuditNotFound:
+            return
+        if other.uuid != obj.uuid and other.deleted_at is None:
+            raise exception.AuditAlreadyExists(audit=name)
+
+    def remove(self, obj):
+        transitions.delete(states.AUDIT, obj)
+
+
+# Checks of a creation, in the order in which they are announced --------------
+
+def _check_members(values):
+    kind = values['audit_type']
+    if kind not in AuditType.__members__:
+        raise exception.AuditTypeNotFound(audit_type=kind)
+    goal = values.get('goal')
+    template = values.get('audit_template_uuid')
+    if not goal and not template:
+        raise exception.Invalid(
+            _('An audit needs a goal or an audit_template_uuid.'))
+    if goal and template:
+        raise exception.Invalid(
+            _('An audit takes its goal from goal or from '
+              'audit_template_uuid, not from both.'))
+    _check_times(kind, values)
+
+
+def _check_times(kind, values):
+    if kind == AuditType.ONESHOT.value and 'interval' in values:
+        raise exception.AuditIntervalNotAllowed(audit_type=kind)
+    if 'interval' not in values:
+        _check_interval_needed(kind)
+    if 'start_time' not in values and 'end_time' not in values:
+        return
+    if kind == AuditType.ONESHOT.value:
+        raise exception.AuditStartEndTimeNotAllowed(audit_type=kind)
+    needed = versions.AUDIT_START_END_TIME
+    if base.version() < needed:
+        raise exception.NotAcceptable(
+            _('start_time and end_time need version %s of the API.')
+            % needed)
+
+
+def _check_interval_needed(kind):
+    if kind == AuditType.CONTINUOUS.value:
+        raise exception.AuditIntervalNotSpecified(audit_type=kind)
+
+
+def _find_template(uuid):
+    if not uuid:
+        return None
+    try:
+        return objects.AuditTemplate.get_by_uuid(
+            base.context(), uuid, eager=True)
+    except exception.AuditTemplateNotFound as exc:
+        raise exception.Invalid(str(exc)) from exc
+
+
+def _find_references(values, template):
+    if template is None:
+        goal = references.find_goal(values['goal'], with_id=True)
+        strategy = None
+    else:
+        goal = template.goal
+        strategy = template.strategy
+    if values.get('strategy'):
+        strategy = references.find_strategy(values['strategy'])
+    references.check_pair(goal, strategy)
+    return goal, strategy
+
+
+def _name(given, strategy, template, goal):
+    if given:
+        return given[:NAME_LENGTH]
+    now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+    suffix = '-' + now.isoformat(timespec='microseconds')
+    named_after = strategy or template or goal
+    # The base is shortened, never the time: names must stay unique.
+    return named_after.name[:NAME_LENGTH - len(suffix)] + suffix

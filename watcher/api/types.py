@@ -1,0 +1,228 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The types that values have in requests and responses.
+
+They are WSME types: WSME converts and validates what comes in, each type adds
+what its values look like on the way out. A text that ``validate`` raises says
+what is allowed; who calls adds the name of the field and the value.
+"""
+
+import datetime
+
+import wsme.exc
+from wsme import types as wtypes
+from wsme.rest import json as wsme_json
+
+from watcher._i18n import _
+from watcher.common import exception
+from watcher.common import utils
+
+#: Longest part of a refused value that is repeated in the error.
+SHOWN_VALUE = 120
+
+
+class Type(wtypes.UserType):
+    """Base of all types.
+
+    ``empty`` is the value of a member that a patch removes.
+    """
+
+    basetype = wtypes.text
+    empty = None
+
+    @staticmethod
+    def validate(value):
+        return value
+
+    @staticmethod
+    def dump(value):
+        """Return the form of the value that JSON can carry."""
+        return value
+
+
+class Text(Type):
+    """A text, optionally of limited length."""
+
+    name = 'text'
+
+    def __init__(self, max_length=None):
+        self.max_length = max_length
+
+    def validate(self, value):
+        if not isinstance(value, str):
+            raise ValueError(_('A text is expected.'))
+        if self.max_length is not None and len(value) > self.max_length:
+            raise ValueError(
+                _('At most %(max)d characters are allowed, not %(len)d.')
+                % {'max': self.max_length, 'len': len(value)})
+        return value
+
+
+class UUID(Type):
+    name = 'uuid'
+
+    @staticmethod
+    def validate(value):
+        if not isinstance(value, str) or not utils.is_uuid_like(value):
+            raise ValueError(_('A UUID is expected.'))
+        return value
+
+
+class Integer(Type):
+    name = 'integer'
+    basetype = int
+
+
+class Boolean(Type):
+    """A truth value; WSME accepts numbers and words such as "yes" too."""
+
+    name = 'boolean'
+    basetype = bool
+    empty = False
+
+
+class StrictBoolean(Boolean):
+    """Nothing but true and false."""
+
+    basetype = object
+
+    @staticmethod
+    def validate(value):
+        if not isinstance(value, bool):
+            raise ValueError(_('true or false is expected.'))
+        return value
+
+
+class Interval(Text):
+    """A number of seconds or a cron expression, kept as it was sent."""
+
+    name = 'interval'
+
+    def __init__(self):
+        super().__init__(max_length=36)
+
+    def validate(self, value):
+        super().validate(value)
+        if utils.is_int_like(value) and int(value) > 0:
+            return value
+        if utils.is_cron_like(value):
+            return value
+        raise ValueError(_('A text with a positive number of seconds or a '
+                           'cron expression is expected.'))
+
+
+class Time(Type):
+    """A time in UTC without offset.
+
+    A time that comes in with an offset is converted; without one it is
+    the local time of the host on which the API runs.
+    """
+
+    name = 'datetime'
+
+    @staticmethod
+    def validate(value):
+        if isinstance(value, datetime.datetime):
+            return value
+        try:
+            moment = datetime.datetime.fromisoformat(value)
+            return moment.astimezone(datetime.UTC).replace(tzinfo=None)
+        except (TypeError, ValueError, OverflowError, OSError):
+            raise ValueError(
+                _('A time in ISO 8601 form is expected, for example '
+                  '2030-01-31T23:00:00 or 2030-01-31T23:00:00+01:00.')
+            ) from None
+
+    @staticmethod
+    def dump(value):
+        return value.isoformat() if value is not None else None
+
+
+class Object(Type):
+    """A JSON object with any content; never null in a response."""
+
+    name = 'object'
+    basetype = object
+
+    @property
+    def empty(self):
+        return {}
+
+    @staticmethod
+    def validate(value):
+        if not isinstance(value, dict):
+            raise ValueError(_('A JSON object is expected.'))
+        return value
+
+    @staticmethod
+    def dump(value):
+        return {} if value is None else value
+
+
+class Array(Type):
+    """A JSON array with any content; never null in a response."""
+
+    name = 'array'
+    basetype = object
+
+    @property
+    def empty(self):
+        return []
+
+    @staticmethod
+    def validate(value):
+        if not isinstance(value, list):
+            raise ValueError(_('A JSON array is expected.'))
+        return value
+
+    @staticmethod
+    def dump(value):
+        return [] if value is None else list(value)
+
+
+class JSON(Type):
+    """Anything; what it may be is checked where it is used."""
+
+    name = 'json'
+    basetype = object
+
+
+text = Text()
+uuid = UUID()
+integer = Integer()
+boolean = Boolean()
+strict_boolean = StrictBoolean()
+interval = Interval()
+time = Time()
+obj = Object()
+array = Array()
+json = JSON()
+
+
+def invalid(field: str, value, reason: str) -> wsme.exc.InvalidInput:
+    """Return the error that names field, value and what is allowed."""
+    shown = utils.truncate(str(value), SHOWN_VALUE)
+    return wsme.exc.InvalidInput(field, shown, str(reason))
+
+
+def load(datatype: Type, field: str, value):
+    """Return the value that a client sent in the form used inside.
+
+    None stays None: whether it is allowed depends on the field.
+
+    :raises wsme.exc.InvalidInput: naming field, value and what is allowed
+    """
+    try:
+        return wtypes.validate_value(
+            datatype, wsme_json.fromjson(datatype, value))
+    except (ValueError, TypeError, exception.Invalid) as exc:
+        raise invalid(field, value, exc) from exc
