@@ -11,14 +11,12 @@
 # under the License.
 """The decision engine: what runs in its process and in which order."""
 
-import threading
-import time
-
 from oslo_log import log
 
 from watcher import conf
 from watcher import objects
 from watcher.common import context as watcher_context
+from watcher.common import exception
 from watcher.common import periodic
 from watcher.decision_engine import report
 from watcher.decision_engine import sync
@@ -31,7 +29,7 @@ from watcher.decision_engine.model.collector import manager as collectors
 CONF = conf.CONF
 LOG = log.getLogger(__name__)
 
-#: Seconds between attempts to find out which collectors there are.
+#: Seconds between attempts to start the collectors.
 COLLECTOR_RETRY = 60
 
 
@@ -96,50 +94,34 @@ def _supersede_expired_plans() -> None:
 
 
 class ModelSynchronisation:
-    """Rebuilds the cluster models, each at its own period.
+    """Keeps the cluster models fresh, each at its own period.
 
-    Which collectors there are may depend on a Keystone that is away at the
+    Which models there are may depend on a Keystone that is away at the
     start: then it is asked again later.
     """
 
     def __init__(self):
-        self._lock = threading.Lock()
-        self._loops: dict[str, periodic.Loop] = {}
-        self._stopped = False
-        self._finder = periodic.Loop(
-            'model-collectors', self._find, COLLECTOR_RETRY)
+        self._collectors = collectors.CollectorManager()
+        self._started = False
+        self._starter = periodic.Loop(
+            'model-collectors', self._start_collectors, COLLECTOR_RETRY)
 
     def start(self) -> None:
-        """Look for the collectors."""
-        with self._lock:
-            self._stopped = False
-        self._finder.start()
+        """Begin to build the models; returns at once."""
+        self._starter.start()
 
-    def stop(self, timeout: float = 0.1) -> None:
-        """Start no further rebuild; one that is going on is abandoned."""
-        deadline = time.monotonic() + timeout
-        with self._lock:
-            self._stopped = True
-            loops = [self._finder, *self._loops.values()]
-        for loop in loops:
-            loop.stop(max(0, deadline - time.monotonic()))
+    def stop(self) -> None:
+        """Begin no further build; one that is going on is abandoned."""
+        self._starter.stop(timeout=0.1)
+        self._collectors.stop(timeout=0.1)
 
-    def _find(self) -> None:
+    def _start_collectors(self) -> None:
+        if self._started:
+            return
         try:
-            found = collectors.CollectorManager().get_collectors()
-        except Exception as exc:
-            LOG.error('The collectors of cluster models cannot be loaded, '
+            self._collectors.start()
+            self._started = True
+        except exception.WatcherException as exc:
+            LOG.error('The collectors of cluster models cannot be started, '
                       'next attempt in %(pause)d seconds: %(error)s',
                       {'pause': COLLECTOR_RETRY, 'error': exc})
-            return
-        for name, collector in found.items():
-            self._watch(name, collector)
-
-    def _watch(self, name, collector) -> None:
-        with self._lock:
-            if self._stopped or name in self._loops:
-                return
-            self._loops[name] = periodic.Loop(
-                f'model-{name}', collector.synchronize,
-                lambda: collector.config.period)
-            self._loops[name].start()
