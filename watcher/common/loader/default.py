@@ -17,6 +17,7 @@ import threading
 from oslo_config import cfg
 from oslo_log import log
 from stevedore import driver
+from stevedore import exception as stevedore_exc
 from stevedore import extension
 
 from watcher._i18n import _
@@ -106,9 +107,12 @@ class DefaultLoader(base.BaseLoader):
             cls = self._find(name)
             return cls(self._load_plugin_config(name, cls), **kwargs)
         except Exception as exc:
-            LOG.exception('The plug-in %(name)s of the group %(namespace)s '
-                          'cannot be loaded',
-                          {'name': name, 'namespace': self.namespace})
+            # A name nobody installed needs no traceback, broken code does.
+            LOG.error('The plug-in %(name)s of the group %(namespace)s '
+                      'cannot be loaded: %(reason)s',
+                      {'name': name, 'namespace': self.namespace,
+                       'reason': exc},
+                      exc_info=not isinstance(exc, stevedore_exc.NoMatches))
             raise exception.LoadingError(
                 _("The plug-in '%(name)s' of the group %(namespace)s could "
                   "not be loaded: %(reason)s") % {
