@@ -76,11 +76,11 @@ class Migrate(nova_action.NovaAction):
         if self.destination_node is not None:
             self._check_destination()
         if (self.migration_type == self.LIVE_MIGRATION
-                and server.status != 'ACTIVE'):
+                and server.status not in ('ACTIVE', 'PAUSED')):
             raise exception.ActionExecutionFailure(
-                _('Server %(server)s has to be ACTIVE for a live migration '
-                  'but is %(status)s') % {'server': server.uuid,
-                                          'status': server.status})
+                _('Server %(server)s has to be ACTIVE or PAUSED for a live '
+                  'migration but is %(status)s') % {
+                      'server': server.uuid, 'status': server.status})
 
     def _check_destination(self):
         try:
