@@ -371,7 +371,7 @@ class ActionSkipped(WatcherException):
 
 
 class ActionExecutionFailure(WatcherException):
-    msg_fmt = _('The action %(action_id)s failed.')
+    msg_fmt = _('The action %(action_id)s execution failed.')
 
 
 class WaitInterrupted(WatcherException):

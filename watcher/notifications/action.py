@@ -17,7 +17,6 @@ from watcher import objects
 from watcher.notifications import action_plan as plan_notifications
 from watcher.notifications import base as notifications
 from watcher.notifications import exception
-from watcher.notifications import related
 from watcher.notifications import state_update
 from watcher.objects import fields as wfields
 
@@ -49,12 +48,12 @@ class ActionPayload(notifications.NotificationPayloadBase):
 
     @classmethod
     def of(cls, action: objects.Action, **extra: Any) -> 'ActionPayload':
-        plan = related.related(action, 'action_plan', objects.ActionPlan)
         return cls(
             action,
             input_parameters=action.input_parameters or {},
             parents=action.parents or [],
-            action_plan=plan_notifications.TerseActionPlanPayload.of(plan),
+            action_plan=plan_notifications.TerseActionPlanPayload.of(
+                action.action_plan),
             **extra)
 
 

@@ -55,10 +55,8 @@ class TerseActionPlanPayload(notifications.NotificationPayloadBase):
     def of(cls, plan: objects.ActionPlan) -> 'TerseActionPlanPayload':
         # Nested in an action, strategy_uuid is the strategy that the audit
         # names: null for an audit that names only a goal.
-        audit = related.related(plan, 'audit', objects.Audit)
-        strategy = related.related(audit, 'strategy', objects.Strategy)
-        return cls(plan, audit_uuid=audit.uuid,
-                   strategy_uuid=related.uuid_of(strategy))
+        return cls(plan, audit_uuid=plan.audit.uuid,
+                   strategy_uuid=related.uuid_of(plan.audit.strategy))
 
 
 class ActionPlanPayload(TerseActionPlanPayload):
@@ -72,14 +70,12 @@ class ActionPlanPayload(TerseActionPlanPayload):
     @classmethod
     def of(cls, plan: objects.ActionPlan, **extra: Any
            ) -> 'ActionPlanPayload':
-        audit = related.related(plan, 'audit', objects.Audit)
-        strategy = related.related(plan, 'strategy', objects.Strategy)
         return cls(
             plan,
-            audit_uuid=audit.uuid,
-            strategy_uuid=strategy.uuid,
-            audit=audit_notifications.TerseAuditPayload.of(audit),
-            strategy=strategy_notifications.StrategyPayload(strategy),
+            audit_uuid=plan.audit.uuid,
+            strategy_uuid=plan.strategy.uuid,
+            audit=audit_notifications.TerseAuditPayload.of(plan.audit),
+            strategy=strategy_notifications.StrategyPayload(plan.strategy),
             **extra)
 
 

@@ -70,9 +70,8 @@ class TerseAuditPayload(notifications.NotificationPayloadBase):
 
     @classmethod
     def of(cls, audit: objects.Audit) -> 'TerseAuditPayload':
-        goal, strategy = _goal_and_strategy(audit)
-        return cls(audit, goal_uuid=goal.uuid,
-                   strategy_uuid=related.uuid_of(strategy))
+        return cls(audit, goal_uuid=audit.goal.uuid,
+                   strategy_uuid=related.uuid_of(audit.strategy))
 
 
 class AuditPayload(TerseAuditPayload):
@@ -85,12 +84,12 @@ class AuditPayload(TerseAuditPayload):
 
     @classmethod
     def of(cls, audit: objects.Audit, **extra: Any) -> 'AuditPayload':
-        goal, strategy = _goal_and_strategy(audit)
+        strategy = audit.strategy
         return cls(
             audit,
-            goal_uuid=goal.uuid,
+            goal_uuid=audit.goal.uuid,
             strategy_uuid=related.uuid_of(strategy),
-            goal=goal_notifications.GoalPayload(goal),
+            goal=goal_notifications.GoalPayload(audit.goal),
             strategy=strategy and strategy_notifications.StrategyPayload(
                 strategy),
             **extra)
@@ -139,12 +138,6 @@ class AuditActionPayload(AuditPayload):
     fields = {
         'fault': wfields.ObjectField('ExceptionPayload', nullable=True),
     }
-
-
-def _goal_and_strategy(audit: objects.Audit
-                       ) -> tuple[objects.Goal, objects.Strategy | None]:
-    return (related.related(audit, 'goal', objects.Goal),
-            related.related(audit, 'strategy', objects.Strategy))
 
 
 def send_create(context: Any, audit: objects.Audit) -> None:

@@ -29,8 +29,8 @@ class TestCase(base.BaseTestCase):
         super().setUp()
         self.conf = self.useFixture(config_fixture.Config(conf.CONF))
         self.conf.conf([], default_config_files=[], default_config_dirs=[])
-        self.logger = self.useFixture(
-            fixtures.FakeLogger(level=None, nuke_handlers=False))
+        # Captured with the test, shown only when it fails.
+        self.logger = self.useFixture(fixtures.FakeLogger(level=None))
 
     def config(self, group=None, **kwargs):
         """Override options for the duration of the test."""

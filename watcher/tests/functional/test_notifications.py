@@ -1,0 +1,131 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What leaves the process, read from a real bus."""
+
+import os
+import threading
+import uuid
+
+import oslo_messaging as messaging
+from oslo_messaging import conffixture
+
+from watcher import notifications
+from watcher import objects
+from watcher.common import context
+from watcher.common import rpc
+from watcher.notifications import service as service_notifications
+from watcher.tests import base
+
+
+class _Recorder:
+    """Endpoint that keeps what it gets, whatever the priority."""
+
+    def __init__(self):
+        self.got = []
+        self.changed = threading.Condition()
+
+    def _take(self, priority, ctxt, publisher_id, event_type, payload,
+              metadata):
+        with self.changed:
+            self.got.append((priority, ctxt, publisher_id, event_type,
+                             payload))
+            self.changed.notify_all()
+
+    def info(self, *args):
+        self._take('info', *args)
+
+    def warn(self, *args):
+        self._take('warn', *args)
+
+    def error(self, *args):
+        self._take('error', *args)
+
+    def wait_for(self, count, timeout=20):
+        with self.changed:
+            return self.changed.wait_for(lambda: len(self.got) >= count,
+                                         timeout)
+
+
+class _OnABus:
+    """The tests; the subclasses choose the bus."""
+
+    def transport_url(self):
+        raise NotImplementedError
+
+    def setUp(self):
+        super().setUp()
+        objects.register_all()
+        self.topic = f'notifications-{uuid.uuid4()}'
+        self.useFixture(conffixture.ConfFixture(
+            self.conf.conf, transport_url=self.transport_url()))
+        self.config(host='node0')
+        self.config(driver=['messagingv2'], topics=[self.topic],
+                    group='oslo_messaging_notifications')
+        rpc.init(self.conf.conf)
+        self.addCleanup(rpc.cleanup)
+        self.addCleanup(notifications.stop)
+        self.recorder = _Recorder()
+        listener = messaging.get_notification_listener(
+            rpc.get_notification_transport(),
+            [messaging.Target(topic=self.topic)], [self.recorder],
+            executor='threading')
+        listener.start()
+        self.addCleanup(self._end, listener)
+
+    def _end(self, listener):
+        listener.stop()
+        listener.wait()
+
+    def service(self, number):
+        return objects.Service(id=number, name='watcher-applier',
+                               host=f'host{number}', last_seen_up=None)
+
+    def test_arrives_whole(self):
+        service_notifications.send_service_update(
+            context.RequestContext(auth_token='top-secret', user_id='u1',
+                                   request_id='req-42'),
+            self.service(1), 'ACTIVE', 'FAILED')
+        self.assertTrue(self.recorder.wait_for(1))
+        priority, ctxt, publisher, event, payload = self.recorder.got[0]
+        self.assertEqual('warn', priority)
+        self.assertEqual('infra-optim:node0', publisher)
+        self.assertEqual('service.update', event)
+        self.assertEqual('ServiceUpdatePayload',
+                         payload['watcher_object.name'])
+        self.assertEqual('req-42', ctxt['request_id'])
+        self.assertNotIn('top-secret', str(ctxt))
+
+    def test_arrives_in_order(self):
+        for number in range(100):
+            service_notifications.send_create(None, self.service(number))
+        self.assertTrue(self.recorder.wait_for(100))
+        hosts = [entry[4]['watcher_object.data']['sevice_host']
+                 for entry in self.recorder.got]
+        self.assertEqual([f'host{n}' for n in range(100)], hosts)
+
+
+class TestInMemoryBus(_OnABus, base.TestCase):
+
+    def transport_url(self):
+        return 'fake://'
+
+
+class TestRabbit(_OnABus, base.TestCase):
+
+    def setUp(self):
+        if not os.environ.get('WATCHER_TEST_RABBIT_URL'):
+            self.skipTest('WATCHER_TEST_RABBIT_URL is not set: run '
+                          'tools/ci-services.sh to have a RabbitMQ')
+        super().setUp()
+
+    def transport_url(self):
+        return os.environ['WATCHER_TEST_RABBIT_URL']

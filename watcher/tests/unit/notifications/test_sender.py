@@ -1,0 +1,99 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The thread that sends notifications."""
+
+import threading
+
+from watcher.notifications import sender
+from watcher.tests import base
+
+
+def message(number, priority='info'):
+    return sender.Message(context=None, publisher_id='infra-optim:here',
+                          event_type=f'audit.number{number}',
+                          priority=priority, payload={'n': number})
+
+
+class TestSender(base.TestCase):
+
+    def make(self, publish, **kwargs):
+        made = sender.Sender(publish, **kwargs)
+        self.addCleanup(made.stop, 0.2)
+        return made
+
+    def test_keeps_the_order(self):
+        got = []
+        made = self.make(got.append)
+        for number in range(200):
+            self.assertTrue(made.send(message(number)))
+        self.assertTrue(made.flush())
+        self.assertEqual(list(range(200)), [m.payload['n'] for m in got])
+
+    def test_a_blocked_bus_holds_up_nobody(self):
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        entered = threading.Event()
+
+        def publish(_message):
+            entered.set()
+            gate.wait(10)
+
+        made = self.make(publish, queue_size=3)
+        self.assertTrue(made.send(message(0)))
+        self.assertTrue(entered.wait(5))
+        for number in range(1, 4):
+            self.assertTrue(made.send(message(number)))
+        self.assertFalse(made.send(message(4)))
+        self.assertFalse(made.send(message(5)))
+        self.assertEqual(2, made.dropped)
+        # One line for both: a dead broker does not flood the log.
+        self.assertEqual(1, self.logger.output.count('were dropped so far'))
+
+    def test_goes_on_after_a_failure(self):
+        got = []
+
+        def publish(one):
+            if one.payload['n'] == 1:
+                raise RuntimeError('broker says no')
+            got.append(one.payload['n'])
+
+        made = self.make(publish)
+        for number in range(3):
+            made.send(message(number))
+        self.assertTrue(made.flush())
+        self.assertEqual([0, 2], got)
+        self.assertIn('audit.number1', self.logger.output)
+
+    def test_stop_sends_what_waits(self):
+        got = []
+        made = sender.Sender(got.append)
+        for number in range(50):
+            made.send(message(number))
+        self.assertTrue(made.stop(5))
+        self.assertEqual(50, len(got))
+
+    def test_stop_does_not_wait_for_ever(self):
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        made = sender.Sender(lambda _message: gate.wait(30))
+        made.send(message(0))
+        self.assertFalse(made.stop(0.05))
+        self.assertIn('lost', self.logger.output)
+
+    def test_can_be_used_again_after_a_stop(self):
+        got = []
+        made = self.make(got.append)
+        made.send(message(0))
+        made.stop(5)
+        made.send(message(1))
+        self.assertTrue(made.flush())
+        self.assertEqual(2, len(got))
