@@ -140,8 +140,9 @@ class Query:
             operator
         """
         for name, value in filters.items():
-            self.statement = self.statement.where(
-                self._condition(name, value))
+            # First: it may join a relation to the statement.
+            condition = self._condition(name, value)
+            self.statement = self.statement.where(condition)
 
     def _condition(self, key: str, value: Any) -> Any:
         name, _separator, operation = key.partition('__')
