@@ -17,9 +17,9 @@ from oslo_config import cfg
 from oslo_log import log
 from oslo_messaging import set_transport_defaults
 from oslo_middleware import cors
-from pbr import version
 
 from watcher import conf as watcher_conf
+from watcher import version
 from watcher.conf import db
 
 PROJECT = 'watcher'
@@ -87,7 +87,7 @@ def parse_args(argv: Sequence[str],
     conf(list(argv)[1:],
          project=PROJECT,
          prog=prog,
-         version=version.VersionInfo('python-watcher').release_string(),
+         version=version.release_string(),
          default_config_files=default_config_files,
          default_config_dirs=default_config_dirs)
 
