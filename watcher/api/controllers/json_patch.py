@@ -23,7 +23,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import jsonpatch
-import jsonpointer
 import wsme.exc
 
 from watcher._i18n import _
@@ -114,7 +113,7 @@ def _apply(operations, document):
             document = jsonpatch.apply_patch(
                 document, [operation.as_dict()], in_place=True)
         except (jsonpatch.JsonPatchException, TypeError,
-                jsonpointer.JsonPointerException) as exc:
+                jsonpatch.JsonPointerException) as exc:
             raise error(operation, exc) from exc
     return document
 

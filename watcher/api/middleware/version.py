@@ -33,7 +33,8 @@ class Version:
 
     @webob.dec.wsgify
     def __call__(self, request):
-        if not request.path_info.strip('/').removesuffix('.json'):
+        path = request.environ.get('PATH_INFO', '')
+        if path.strip('/') in ('', '.json'):
             return self._forward(request)
         try:
             version = versions.negotiate(

@@ -1,0 +1,71 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Negotiation of microversions."""
+
+from watcher.api import versions
+from watcher.tests import base
+
+
+class TestNegotiation(base.TestCase):
+
+    ACCEPTED = {
+        None: '1.0',
+        '': '1.0',
+        'infra-optim 1.0': '1.0',
+        'infra-optim 1.5': '1.5',
+        'infra-optim 1.7': '1.7',
+        'infra-optim latest': '1.7',
+        'infra-optim LATEST': '1.7',
+        'infra-optim 1': '1.0',
+        'infra-optim 1.03': '1.3',
+        'infra-optim abc': '1.0',
+        'infra-optim 1.x': '1.0',
+        'infra-optim 1.latest': '1.0',
+        'infra-optim': '1.0',
+        '1.4': '1.0',
+        'compute 2.1': '1.0',
+        'compute 2.1, infra-optim 1.4': '1.4',
+        'infra-optim 1.4, infra-optim 1.5': '1.5',
+        'INFRA-OPTIM 1.4': '1.4',
+    }
+
+    REFUSED = ('infra-optim 1.8', 'infra-optim 1.-1', 'infra-optim 0.9',
+               'infra-optim 2.0', 'infra-optim 2', 'infra-optim 10',
+               'infra-optim 1.2.3')
+
+    def test_accepted(self):
+        for header, version in self.ACCEPTED.items():
+            self.assertEqual(version, str(versions.negotiate(header)), header)
+
+    def test_refused(self):
+        for header in self.REFUSED:
+            exc = self.assertRaises(versions.VersionNotAcceptable,
+                                    versions.negotiate, header)
+            self.assertIn('1.0 to 1.7', str(exc))
+
+    def test_compares_by_number(self):
+        self.assertLess(versions.Version(1, 9), versions.Version(1, 10))
+        self.assertLess(versions.Version(1, 10), versions.Version(2, 0))
+
+
+class TestHistory(base.TestCase):
+
+    def test_every_constant_is_in_the_history(self):
+        constants = {value for value in vars(versions).values()
+                     if isinstance(value, versions.Version)}
+        self.assertEqual(constants, set(versions.HISTORY))
+
+    def test_no_gap(self):
+        self.assertEqual(
+            [versions.Version(1, minor)
+             for minor in range(versions.MAX.minor + 1)],
+            list(versions.HISTORY))
