@@ -512,5 +512,7 @@ def rest_client(service: str, source: Any = None,
         return OpenStackClients(conf).rest(service)
     if isinstance(source, OpenStackClients):
         return source.rest(service)
-    session = getattr(source, 'session', source)
+    session = source
+    if isinstance(source, sdk_connection.Connection):
+        session = source.session
     return OpenStackClients(conf).rest(service, session=session)

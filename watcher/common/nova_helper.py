@@ -1060,9 +1060,10 @@ class NovaHelper:
                 if (not exc.connection_error
                         or attempt == self._http_retries):
                     raise self._mapped(exc, path, missing) from exc
-                LOG.warning('%(reason)s; trying again in %(pause)s seconds',
-                            {'reason': exc.reason,
-                             'pause': CONF.nova.http_retry_interval})
+                report = LOG.warning if attempt == 0 else LOG.debug
+                report('%(reason)s; trying again in %(pause)s seconds',
+                       {'reason': exc.reason,
+                        'pause': CONF.nova.http_retry_interval})
                 time.sleep(CONF.nova.http_retry_interval)
         raise AssertionError('unreachable')
 

@@ -12,10 +12,23 @@
 """The base class of all tests."""
 
 import fixtures
+from keystoneauth1 import loading as ka_loading
 from oslo_config import fixture as config_fixture
 from oslotest import base
 
 from watcher import conf
+
+
+def _forget_credentials():
+    """Unregister what keystoneauth registers when it logs in.
+
+    Its options are required; left behind, they would make the next test
+    fail, which parses an empty configuration.
+    """
+    options = ka_loading.get_auth_plugin_conf_options('password')
+    for group in ('watcher_clients_auth', 'nova', 'placement', 'keystone',
+                  'cinder'):
+        conf.CONF.unregister_opts(options, group=group)
 
 
 class TestCase(base.BaseTestCase):
@@ -27,6 +40,7 @@ class TestCase(base.BaseTestCase):
 
     def setUp(self):
         super().setUp()
+        self.addCleanup(_forget_credentials)
         self.conf = self.useFixture(config_fixture.Config(conf.CONF))
         self.conf.conf([], default_config_files=[], default_config_dirs=[])
         # Captured with the test, shown only when it fails.
