@@ -24,6 +24,7 @@ import threading
 import time
 from typing import Any
 
+from oslo_db import exception as db_exc
 from oslo_log import log
 
 from watcher import conf
@@ -254,7 +255,17 @@ class ApplierManager:
         with self._lock:
             handlers = dict(self._unsettled)
         for plan_uuid, handler in handlers.items():
-            handler.conclude()
+            try:
+                handler.conclude()
+            except db_exc.DBError as exc:
+                LOG.error('The outcome of action plan %(uuid)s can still '
+                          'not be stored: %(error)s',
+                          {'uuid': plan_uuid, 'error': exc})
+                continue
+            except Exception:
+                LOG.exception('The outcome of action plan %s cannot be '
+                              'stored; the next start of this applier '
+                              'cancels it', plan_uuid)
             with self._lock:
                 del self._unsettled[plan_uuid]
 
