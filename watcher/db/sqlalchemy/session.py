@@ -24,6 +24,7 @@ another writer in WAL mode, it fails at once.
 import contextlib
 import functools
 import random
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -44,8 +45,6 @@ LOG = log.getLogger(__name__)
 #: How long one process waits for another one's write on SQLite, in
 #: milliseconds.
 SQLITE_BUSY_TIMEOUT = 30000
-
-_WRITE_OPTION = 'watcher_write'
 
 # Built on first use, when the configuration has been read; the lock keeps two
 # threads from building two connection pools.
@@ -93,15 +92,6 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
                 # Safe against corruption in WAL mode, and much faster.
                 connection.execute('PRAGMA synchronous = NORMAL')
 
-    # Before the listener of oslo.db, which then sees that a transaction has
-    # begun and doesn't emit its own BEGIN.
-    @sa.event.listens_for(engine, 'begin', insert=True)
-    def _begin(connection: sa.Connection) -> None:
-        if (connection.get_execution_options().get(_WRITE_OPTION)
-                and 'in_transaction' not in connection.info):
-            connection.exec_driver_sql('BEGIN IMMEDIATE')
-            connection.info['in_transaction'] = True
-
 
 def _prepare_engine(engine: sa.Engine) -> None:
     if engine.dialect.name == 'sqlite':
@@ -139,8 +129,22 @@ def reset() -> None:
         manager.writer.get_engine().dispose()
 
 
-def _new_session() -> orm.Session:
-    return _get_manager().writer.get_sessionmaker()()
+def _new_session(**kwargs: Any) -> orm.Session:
+    return _get_manager().writer.get_sessionmaker()(**kwargs)
+
+
+def _lock_sqlite(connection: sa.Connection) -> None:
+    """Begin a transaction on SQLite by taking the write lock.
+
+    :raises oslo_db.exception.DBError: if another process keeps the lock for
+        longer than the busy timeout
+    """
+    try:
+        connection.connection.driver_connection.execute('BEGIN IMMEDIATE')
+    except sqlite3.OperationalError as error:
+        raise db_exc.DBError(error)
+    # Tells the listener of oslo.db that it need not emit BEGIN.
+    connection.info['in_transaction'] = True
 
 
 # Transactions -------------------------------------------------------------
@@ -179,14 +183,17 @@ def _nested_writer() -> Iterator[orm.Session]:
 
 @contextlib.contextmanager
 def _outermost_writer() -> Iterator[orm.Session]:
-    session = _new_session()
-    _current.session = session
-    _current.depth = 1
-    _current.callbacks = callbacks = []
-    _current.broken = None
-    try:
+    callbacks: list[Callable[[], None]] = []
+    with get_engine().connect() as connection:
+        if connection.dialect.name == 'sqlite':
+            _lock_sqlite(connection)
+        session = _new_session(bind=connection)
+        _current.session = session
+        _current.depth = 1
+        _current.callbacks = callbacks
+        _current.broken = None
         try:
-            session.connection(execution_options={_WRITE_OPTION: True})
+            session.connection()
             yield session
             if _current.broken is not None:
                 raise _current.broken
@@ -196,9 +203,8 @@ def _outermost_writer() -> Iterator[orm.Session]:
             raise
         finally:
             session.close()
-    finally:
-        _current.session = _current.callbacks = _current.broken = None
-        _current.depth = 0
+            _current.session = _current.callbacks = _current.broken = None
+            _current.depth = 0
     for callback in callbacks:
         _call(callback)
 
@@ -262,11 +268,9 @@ def _is_transient(error: Exception) -> bool:
         return CONF.database.use_db_reconnect
     if not isinstance(error, db_exc.DBError):
         return False
+    # Serialization failure of PostgreSQL.
     cause = getattr(error.inner_exception, 'orig', None)
-    if getattr(cause, 'pgcode', None) == '40001':
-        return True
-    return (type(cause).__module__ == 'sqlite3'
-            and 'database is locked' in str(cause))
+    return getattr(cause, 'pgcode', None) == '40001'
 
 
 def _delays() -> Iterator[float]:
