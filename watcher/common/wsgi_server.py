@@ -238,6 +238,9 @@ class _LoggedBody:
         finally:
             _log_access(self._environ, self._seen['status'], self._length,
                         time.monotonic() - self._started)
+            # What this thread logs before the next request has its context
+            # does not belong to this one.
+            context.make_context(request_id='-')
 
 
 def _log_access(environ, status, length, seconds):
