@@ -19,16 +19,18 @@ from oslotest import base
 from watcher import conf
 
 
+_PASSWORD_OPTIONS = ka_loading.get_auth_plugin_conf_options('password')
+
+
 def _forget_credentials():
     """Unregister what keystoneauth registers when it logs in.
 
     Its options are required; left behind, they would make the next test
     fail, which parses an empty configuration.
     """
-    options = ka_loading.get_auth_plugin_conf_options('password')
     for group in ('watcher_clients_auth', 'nova', 'placement', 'keystone',
                   'cinder'):
-        conf.CONF.unregister_opts(options, group=group)
+        conf.CONF.unregister_opts(_PASSWORD_OPTIONS, group=group)
 
 
 class TestCase(base.BaseTestCase):
