@@ -68,6 +68,8 @@ class Cloud:
         self._server = wsgi.Server(
             (host, port), None, numthreads=THREADS, request_queue_size=128,
             server_name='watcher-sandbox')
+        # Stopping takes as long as one round of the server.
+        self._server.expiration_interval = 0.05
         self._server.prepare()
         self.url = 'http://%s:%d' % self._server.bind_addr[:2]
         self._server.wsgi_app = web.Dispatcher(
