@@ -20,6 +20,7 @@ from oslo_db import exception as db_exc
 from watcher.common import exception
 from watcher.db.sqlalchemy import api
 from watcher.db.sqlalchemy import session
+from watcher.tests import base as tests_base
 from watcher.tests.unit.db import base
 
 
@@ -280,7 +281,7 @@ class TestSqlite(base.DatabaseTestCase):
             goal.name for goal in self.dbapi.get_goal_list(self.context)])
 
 
-class TestConnectionParameters(base.base.TestCase):
+class TestConnectionParameters(tests_base.TestCase):
 
     def test_mysql_speaks_four_byte_utf8(self):
         for url, parameters, expected in (

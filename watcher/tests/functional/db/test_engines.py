@@ -1,0 +1,35 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The database tests once more, on MariaDB and PostgreSQL.
+
+What is tested on SQLite has to give identical results there.
+"""
+
+from watcher.tests.fixtures import database
+from watcher.tests.unit.db import test_api
+from watcher.tests.unit.db import test_query
+from watcher.tests.unit.db import test_session
+
+CLASSES = (
+    test_api.TestRead, test_api.TestCreate, test_api.TestJson,
+    test_api.TestEfficacy, test_api.TestUpdate, test_api.TestSwap,
+    test_api.TestDelete, test_api.TestBulk, test_api.TestService,
+    test_query.TestFilters, test_query.TestPages, test_query.TestCost,
+    test_session.TestTransaction, test_session.TestRetry,
+)
+
+for _class in CLASSES:
+    for _engine in (database.MYSQL, database.POSTGRESQL):
+        _name = _class.__name__ + _engine.capitalize()
+        globals()[_name] = type(_name, (_class,), {
+            'engine': _engine, '__module__': __name__})
+del _class
