@@ -49,6 +49,9 @@ PROBE_TIMEOUT = 2.0
 #: Attributes of an endpoint that are no methods, although callable.
 _PLAIN_ATTRIBUTES = ('target',)
 
+#: Seconds for closing the connections of one transport.
+CLEANUP_TIMEOUT = 2.0
+
 _DEFAULT_PORTS = {'rabbit': 5672, 'kombu': 5672}
 
 
@@ -158,13 +161,19 @@ def initialized() -> bool:
 
 
 def cleanup() -> None:
-    """Close the connections of the transports."""
+    """Close the connections of the transports.
+
+    Those that hang on an unreachable broker are left behind.
+    """
     with _BUS.lock:
-        for transport in (_BUS.transport, _BUS.notification_transport):
-            if transport is not None:
-                transport.cleanup()
+        transports = (_BUS.transport, _BUS.notification_transport)
         _BUS.conf = _BUS.transport = None
         _BUS.notification_transport = _BUS.notifier = None
+    for transport in filter(None, transports):
+        closer = threading.Thread(target=transport.cleanup, daemon=True,
+                                  name='bus-cleanup')
+        closer.start()
+        closer.join(CLEANUP_TIMEOUT)
 
 
 def _require(thing):

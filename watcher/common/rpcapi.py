@@ -54,8 +54,9 @@ _pending = threading.BoundedSemaphore(MAX_PENDING)
 class _Outcome:
     """Runs a function in a thread, to be waited for with a limit."""
 
-    def __init__(self, name, func, context):
+    def __init__(self, name, func, context, slots):
         self._func = func
+        self._slots = slots
         self._context = context
         self._done = threading.Event()
         self._result = None
@@ -70,7 +71,7 @@ class _Outcome:
         except BaseException as exc:
             self._error = exc
         finally:
-            _pending.release()
+            self._slots.release()
             self._done.set()
 
     def wait(self, timeout):
@@ -83,10 +84,11 @@ class _Outcome:
 
 
 def _run_bounded(name, func, context, timeout):
-    if not _pending.acquire(blocking=False):
+    slots = _pending
+    if not slots.acquire(blocking=False):
         raise TimeoutError(
             _('%s messages are waiting already') % MAX_PENDING)
-    return _Outcome(name, func, context).wait(timeout)
+    return _Outcome(name, func, context, slots).wait(timeout)
 
 
 class BaseAPI:

@@ -1,0 +1,166 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+import os
+import threading
+import time
+
+import fixtures
+from oslo_policy import policy as oslo_policy
+
+from watcher.common import context
+from watcher.common import exception
+from watcher.common import policies
+from watcher.common import policy
+from watcher.tests import base
+
+RULES = [
+    oslo_policy.RuleDefault('admin_api', 'role:admin'),
+    oslo_policy.RuleDefault('thing:get', 'rule:admin_api'),
+    oslo_policy.RuleDefault('thing:own', 'project_id:%(project_id)s'),
+    oslo_policy.RuleDefault('thing:system', '@', scope_types=['system']),
+    oslo_policy.RuleDefault('thing:token', "'s3cret':%(auth_token)s"),
+]
+
+
+class PolicyTestCase(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.path = self.useFixture(fixtures.TempDir()).path
+        self.file = os.path.join(self.path, 'policy.yaml')
+        policy.reset()
+        self.addCleanup(policy.reset)
+        # registers the options
+        oslo_policy.Enforcer(self.conf.conf)
+        self.config(group='oslo_policy', policy_file=self.file,
+                    policy_dirs=[])
+        self.admin = context.make_context(roles=['admin'], project_id='p')
+        self.member = context.make_context(roles=['member'], project_id='p')
+
+    def use_rules(self):
+        self.useFixture(fixtures.MockPatchObject(
+            policies, 'list_rules', lambda: RULES))
+
+    def write(self, text):
+        with open(self.file, 'w', encoding='utf-8') as stream:
+            stream.write(text)
+
+
+class TestEnforce(PolicyTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.use_rules()
+
+    def test_allowed(self):
+        self.assertIs(True, policy.enforce(self.admin, 'thing:get'))
+
+    def test_refused(self):
+        error = self.assertRaises(
+            exception.PolicyNotAuthorized,
+            policy.enforce, self.member, 'thing:get')
+        self.assertEqual(403, error.code)
+        self.assertIn('thing:get', str(error))
+
+    def test_refused_without_raising(self):
+        self.assertIs(False, policy.enforce(
+            self.member, 'thing:get', do_raise=False))
+
+    def test_target(self):
+        self.assertTrue(policy.enforce(self.member, 'thing:own'))
+        self.assertTrue(policy.enforce(
+            self.member, 'thing:own', {'project_id': 'p'}))
+        self.assertFalse(policy.enforce(
+            self.member, 'thing:own', {'project_id': 'q'}, do_raise=False))
+
+    def test_target_object(self):
+
+        class Thing:
+            def as_dict(self):
+                return {'project_id': 'p'}
+
+        self.assertTrue(policy.enforce(self.member, 'thing:own', Thing()))
+
+    def test_wrong_scope_is_refused_like_a_role(self):
+        error = self.assertRaises(
+            exception.PolicyNotAuthorized,
+            policy.enforce, self.admin, 'thing:system')
+        self.assertIn('thing:system', str(error))
+        self.assertIs(False, policy.enforce(
+            self.admin, 'thing:system', do_raise=False))
+        self.assertTrue(policy.enforce(
+            context.make_context(system_scope='all'), 'thing:system'))
+
+    def test_misspelt_rule_is_a_bug(self):
+        self.assertRaises(oslo_policy.PolicyNotRegistered,
+                          policy.enforce, self.admin, 'thing:gte')
+
+    def test_file_overrides_and_is_read_again(self):
+        self.write('"thing:get": "role:member"\n')
+        self.assertTrue(policy.enforce(self.member, 'thing:get'))
+        self.write('"thing:get": "role:nobody"\n')
+        stamp = time.time() + 5
+        os.utime(self.file, (stamp, stamp))
+        self.assertFalse(policy.enforce(
+            self.member, 'thing:get', do_raise=False))
+
+    def test_reload_never_shows_half_a_rule_set(self):
+        self.write('"thing:get": "role:member"\n')
+        policy.enforce(self.member, 'thing:get')
+        stop = threading.Event()
+        failures = []
+
+        def check():
+            while not stop.is_set():
+                if not policy.enforce(self.admin, 'admin_api',
+                                      do_raise=False):
+                    failures.append(1)
+
+        threads = [threading.Thread(target=check) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for round_ in range(50):
+            stamp = 1700000000 + round_
+            os.utime(self.file, (stamp, stamp))
+            time.sleep(0.002)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        self.assertEqual([], failures)
+
+    def test_secrets_are_no_credentials(self):
+        caller = context.make_context(auth_token='s3cret')
+        self.assertNotIn('auth_token', policy._credentials(caller))
+
+
+class TestRules(PolicyTestCase):
+
+    def test_rules_of_the_service(self):
+        enforcer = policy.init()
+        self.assertIs(enforcer, policy.init())
+        self.assertEqual({rule.name for rule in policies.list_rules()},
+                         set(enforcer.registered_rules))
+
+    def test_administrators_may(self):
+        for role in ('admin', 'administrator', 'Admin'):
+            self.assertTrue(policy.enforce(
+                context.make_context(roles=[role]), 'goal:get'))
+        self.assertFalse(policy.enforce(
+            self.member, 'goal:get', do_raise=False))
+
+    def test_reset_builds_a_new_one(self):
+        first = policy.init()
+        policy.reset()
+        self.assertIsNot(first, policy.init())
+
+    def test_enforcer_for_tools(self):
+        self.assertIs(policy.init(), policy.get_enforcer())

@@ -1,0 +1,329 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""RPC over a real in-process bus."""
+
+import queue
+import socket
+import threading
+
+import fixtures
+import oslo_messaging as messaging
+from oslo_context import context as oslo_context
+from oslo_messaging import conffixture
+from oslo_messaging.notify import _impl_test as test_driver
+
+from watcher.common import context
+from watcher.common import exception
+from watcher.common import rpc
+from watcher.common import rpcapi
+from watcher.common import utils
+from watcher.tests import base
+
+
+class Endpoint:
+    """Stands for the decision engine and the applier."""
+
+    target = messaging.Target(version='1.0')
+
+    def __init__(self):
+        self.received = queue.Queue()
+
+    def trigger_audit(self, ctxt, audit_uuid):
+        self.received.put((ctxt, oslo_context.get_current(), audit_uuid,
+                           threading.current_thread()))
+
+    def launch_action_plan(self, ctxt, action_plan_uuid):
+        self.received.put((ctxt, oslo_context.get_current(),
+                           action_plan_uuid, threading.current_thread()))
+
+    def get_strategy_info(self, ctxt, strategy_name):
+        if strategy_name == 'unknown':
+            raise exception.StrategyNotFound(strategy=strategy_name)
+        if strategy_name == 'bug':
+            raise KeyError('secret detail')
+        return [{'type': 'Name', 'state': strategy_name,
+                 'request': ctxt.request_id, 'token': ctxt.auth_token}]
+
+    def get_data_model_info(self, ctxt, data_model_type, audit):
+        return {'context': [data_model_type, audit]}
+
+    def helper(self, ctxt):
+        raise AssertionError('not to be called from the bus')
+
+    @messaging.expose
+    def exposed(self, ctxt):
+        return 'exposed'
+
+
+class RPCTestCase(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        # registers the options of oslo.messaging
+        self.useFixture(conffixture.ConfFixture(self.conf.conf))
+        rpc.cleanup()
+        self.addCleanup(rpc.cleanup)
+
+    def connect(self, url='fake://'):
+        self.config(transport_url=url)
+        self.config(driver=['noop'], group='oslo_messaging_notifications')
+        rpc.init(self.conf.conf)
+
+    def serve(self, topic):
+        endpoint = Endpoint()
+        server = rpc.get_server(
+            messaging.Target(topic=topic, server='here', version='1.0'),
+            [endpoint])
+        server.start()
+        self.addCleanup(server.wait)
+        self.addCleanup(server.stop)
+        return endpoint
+
+
+class TestInit(RPCTestCase):
+
+    def test_nothing_works_before(self):
+        for func in (rpc.get_transport, rpc.get_notification_transport,
+                     lambda: rpc.get_notifier('x')):
+            self.assertRaises(RuntimeError, func)
+        self.assertFalse(rpc.initialized())
+
+    def test_transports(self):
+        self.connect()
+        self.assertTrue(rpc.initialized())
+        self.assertIsInstance(rpc.get_transport(), messaging.Transport)
+        self.assertIsInstance(rpc.get_notification_transport(),
+                              messaging.Transport)
+        self.assertEqual('somebody',
+                         rpc.get_notifier('somebody').publisher_id)
+
+    def test_broker_is_not_needed(self):
+        self.connect('rabbit://nobody:nothing@127.0.0.1:1/')
+        self.assertTrue(rpc.initialized())
+
+    def test_unknown_driver(self):
+        self.assertRaises(messaging.DriverLoadFailure,
+                          self.connect, 'pigeon://')
+
+    def test_empty_level_sends_nothing(self):
+        self.connect()
+        self.config(driver=['test'], group='oslo_messaging_notifications')
+        sent = []
+        self.useFixture(fixtures.MockPatchObject(
+            test_driver.TestDriver, 'notify',
+            lambda *args: sent.append(args)))
+        for level, expected in (('info', 1), ('', 0)):
+            sent.clear()
+            self.config(notification_level=level)
+            rpc.init(self.conf.conf)
+            rpc.get_notifier('x').info({}, 'audit.create', {})
+            self.assertEqual(expected, len(sent), level)
+
+    def test_exceptions_of_one_module_may_cross(self):
+        self.assertEqual(['watcher.common.exception'], rpc.ALLOWED_EXMODS)
+
+
+class TestSerializer(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.serializer = rpc.RequestContextSerializer()
+
+    def test_context(self):
+        original = context.RequestContext(user_id='u', roles=['admin'])
+        sent = self.serializer.serialize_context(original)
+        self.assertIsInstance(sent, dict)
+        rebuilt = self.serializer.deserialize_context(sent)
+        self.assertEqual(original.to_dict(), rebuilt.to_dict())
+        self.assertIs(rebuilt, oslo_context.get_current())
+
+    def test_context_in_other_forms(self):
+        self.assertEqual({}, self.serializer.serialize_context(None))
+        self.assertEqual({'a': 1},
+                         self.serializer.serialize_context({'a': 1}))
+        self.assertIsNone(
+            self.serializer.deserialize_context({}).user_id)
+
+    def test_entities_are_json_safe(self):
+        struct = utils.Struct(a=utils.Struct(b=(1, {2})))
+        self.assertEqual({'a': {'b': [1, [2]]}},
+                         self.serializer.serialize_entity(None, struct))
+
+
+class TestDecisionEngineAPI(RPCTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.connect()
+        self.endpoint = self.serve('watcher.decision.control')
+        self.api = rpcapi.DecisionEngineAPI()
+        self.context = context.make_context(
+            user_id='u', auth_token='t', roles=['admin'])
+
+    def test_cast_carries_the_request_id(self):
+        uuid = utils.generate_uuid()
+        self.assertIs(True, self.api.trigger_audit(self.context, uuid))
+        ctxt, current, received, thread = self.endpoint.received.get(
+            timeout=5)
+        self.assertEqual(uuid, received)
+        self.assertEqual(self.context.to_dict(), ctxt.to_dict())
+        self.assertIs(ctxt, current)
+        self.assertIsNot(threading.current_thread(), thread)
+
+    def test_cast_takes_uuids_only(self):
+        self.assertRaises(exception.InvalidUuidOrName,
+                          self.api.trigger_audit, self.context, 'my audit')
+
+    def test_calls(self):
+        self.assertEqual(
+            [{'type': 'Name', 'state': 'dummy', 'token': 't',
+              'request': self.context.request_id}],
+            self.api.get_strategy_info(self.context, 'dummy'))
+        self.assertEqual(
+            {'context': ['compute', None]},
+            self.api.get_data_model_info(self.context))
+
+    def test_own_exceptions_arrive_as_they_are(self):
+        error = self.assertRaises(
+            exception.StrategyNotFound,
+            self.api.get_strategy_info, self.context, 'unknown')
+        self.assertIs(exception.StrategyNotFound, type(error))
+        self.assertEqual('Strategy unknown could not be found.', str(error))
+        self.assertNotIn('Traceback', self.logger.output)
+
+    def test_bugs_stay_on_the_other_side(self):
+        error = self.assertRaises(
+            exception.WatcherException,
+            self.api.get_strategy_info, self.context, 'bug')
+        self.assertEqual(500, error.code)
+        self.assertIn('KeyError', str(error))
+        self.assertNotIn('secret detail', str(error))
+        self.assertIn('Traceback', self.logger.output)
+
+    def test_undocumented_methods_are_not_called(self):
+        client = rpc.get_client(messaging.Target(
+            topic='watcher.decision.control', version='1.0'))
+        self.assertRaises(messaging.NoSuchMethod,
+                          client.call, self.context, 'helper')
+        self.assertEqual('exposed', client.call(self.context, 'exposed'))
+
+    def test_nobody_answers(self):
+        self.config(conductor_topic='watcher.nobody',
+                    group='watcher_decision_engine')
+        self.config(rpc_response_timeout=1)
+        error = self.assertRaises(
+            exception.ServiceUnavailable,
+            self.api.get_strategy_info, self.context, 'dummy')
+        self.assertEqual(503, error.code)
+        self.assertIn('within 1 seconds', str(error))
+
+
+class TestRemoteException(base.TestCase):
+    """What oslo.messaging makes of an exception that crossed the bus."""
+
+    def test_traceback_is_cut_off(self):
+        original = exception.StrategyNotFound(strategy='s')
+        remote = exception.StrategyNotFound(*original.args,
+                                            **original.kwargs)
+        remote.__class__ = type(
+            'StrategyNotFound_Remote', (exception.StrategyNotFound,),
+            {'__str__': lambda self: 'text\nTraceback (most recent ...'})
+        cleaned = rpcapi._without_traceback(remote)
+        self.assertIs(exception.StrategyNotFound, type(cleaned))
+        self.assertEqual(str(original), str(cleaned))
+        self.assertEqual(404, cleaned.code)
+
+
+class TestApplierAPI(RPCTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.connect()
+        self.endpoint = self.serve('watcher.applier.control')
+        self.api = rpcapi.ApplierAPI()
+
+    def test_launch(self):
+        uuid = utils.generate_uuid()
+        self.assertIs(True, self.api.launch_action_plan(
+            context.make_context(), uuid))
+        self.assertEqual(uuid, self.endpoint.received.get(timeout=5)[2])
+
+    def test_launch_takes_uuids_only(self):
+        self.assertRaises(exception.InvalidUuidOrName,
+                          self.api.launch_action_plan,
+                          context.make_context(), 'plan')
+
+
+class TestBrokerAway(RPCTestCase):
+    """The broker refuses connections."""
+
+    def setUp(self):
+        super().setUp()
+        with socket.socket() as free:
+            free.bind(('127.0.0.1', 0))
+            port = free.getsockname()[1]
+        self.connect(f'rabbit://user:password@127.0.0.1:{port}/')
+        self.api = rpcapi.DecisionEngineAPI()
+
+    def test_cast_reports_failure(self):
+        uuid = utils.generate_uuid()
+        self.assertIs(False, self.api.trigger_audit(
+            context.make_context(), uuid))
+        self.assertIn(uuid, self.logger.output)
+        self.assertNotIn('Traceback', self.logger.output)
+
+    def test_call_fails_at_once(self):
+        error = self.assertRaises(
+            exception.ServiceUnavailable, self.api.get_strategy_info,
+            context.make_context(), 'dummy')
+        self.assertEqual(503, error.code)
+
+    def test_reachability(self):
+        self.assertFalse(rpc.bus_reachable())
+        with socket.create_server(('127.0.0.1', 0)) as listening:
+            port = listening.getsockname()[1]
+            self.config(transport_url=f'rabbit://127.0.0.1:1,'
+                                      f'127.0.0.1:{port}/')
+            self.assertTrue(rpc.bus_reachable())
+        self.config(transport_url='fake://')
+        self.assertTrue(rpc.bus_reachable())
+
+
+class TestSilentBroker(RPCTestCase):
+    """Something accepts connections and never says a word."""
+
+    def setUp(self):
+        super().setUp()
+        listening = socket.create_server(('127.0.0.1', 0))
+        self.addCleanup(listening.close)
+        self.connect('rabbit://127.0.0.1:%d/' % listening.getsockname()[1])
+        self.patchobject(rpcapi, 'CAST_TIMEOUT', 0.3)
+        self.patchobject(rpcapi, 'CALL_GRACE', 0.1)
+        # The hanging threads keep theirs until the broker answers.
+        self.patchobject(rpcapi, '_pending', threading.BoundedSemaphore(2))
+        self.config(rpc_response_timeout=1)
+        self.api = rpcapi.DecisionEngineAPI()
+        self.context = context.make_context()
+
+    def patchobject(self, owner, name, value):
+        self.addCleanup(setattr, owner, name, getattr(owner, name))
+        setattr(owner, name, value)
+
+    def test_nobody_waits_for_ever(self):
+        self.assertIs(False, self.api.trigger_audit(
+            self.context, utils.generate_uuid()))
+        self.assertRaises(exception.ServiceUnavailable,
+                          self.api.get_strategy_info, self.context, 'dummy')
+        # and the number of those that hang is bounded
+        self.assertIs(False, self.api.trigger_audit(
+            self.context, utils.generate_uuid()))
+        self.assertIn('waiting already', self.logger.output)
