@@ -1,0 +1,366 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What all lists share: pages, order, filters, links, deleted rows."""
+
+from oslo_utils import uuidutils
+from sqlalchemy import event
+
+from watcher.api.controllers import v1
+from watcher.api.controllers.v1 import data_model
+from watcher.api.controllers.v1 import webhook
+from watcher.common import policies
+from watcher.db.sqlalchemy import session
+from watcher.tests.unit.api import base
+
+LISTED = [cls for cls in v1.RESOURCES
+          if cls not in (data_model.DataModel, webhook.Webhooks)]
+
+
+class TestPages(base.ApiTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.goals = [self.records.goal(name=name) for name in 'cabed']
+
+    def _names(self, path, **kwargs):
+        return [goal['name'] for goal in self.get(path, **kwargs).json[
+            'goals']]
+
+    def _walk(self, path):
+        names = []
+        while path:
+            page = self.get(path).json
+            names += [goal['name'] for goal in page['goals']]
+            path = page.get('next', '').removeprefix('http://localhost')
+        return names
+
+    def test_default_order_is_creation(self):
+        self.assertEqual(list('cabed'), self._names('/v1/goals'))
+
+    def test_sorted(self):
+        self.assertEqual(list('abcde'), self._names(
+            '/v1/goals?sort_key=name'))
+        self.assertEqual(list('edcba'), self._names(
+            '/v1/goals?sort_key=name&sort_dir=desc'))
+
+    def test_walk_through_pages(self):
+        self.assertEqual(list('cabed'), self._walk('/v1/goals/?limit=2'))
+        self.assertEqual(list('edcba'), self._walk(
+            '/v1/goals?limit=2&sort_key=name&sort_dir=desc'))
+
+    def test_next(self):
+        page = self.get('/v1/goals/detail?limit=2').json
+        self.assertEqual(
+            'http://localhost/v1/goals/detail?sort_key=id&sort_dir=asc'
+            f'&limit=2&marker={self.goals[1].uuid}', page['next'])
+        self.assertNotIn('next', self.get('/v1/goals?limit=6').json)
+        self.assertIn('next', self.get('/v1/goals?limit=5').json)
+
+    def test_no_next_on_an_empty_page(self):
+        path = f'/v1/goals?limit=2&marker={self.goals[-1].uuid}'
+        self.assertEqual({'goals': []}, self.get(path).json)
+
+    def test_max_limit(self):
+        self.config(max_limit=3, group='api')
+        self.assertEqual(list('cab'), self._names('/v1/goals'))
+        self.assertEqual(list('cab'), self._names('/v1/goals?limit=100'))
+        self.assertEqual(list('cabed'), self._walk('/v1/goals'))
+
+    def test_max_limit_off(self):
+        self.config(max_limit=0, group='api')
+        self.assertEqual({'goals'}, set(self.get('/v1/goals').json))
+        self.assertEqual(list('cabed'), self._names('/v1/goals'))
+        self.assertEqual(list('ca'), self._names('/v1/goals?limit=2'))
+
+    def test_refused(self):
+        for query, word in (
+                ('limit=0', 'limit'), ('limit=x', 'limit'),
+                ('limit=', 'limit'), ('limit=-1', 'limit'),
+                ('foo=1', 'foo'), ('sort_dir=ASC', 'sort_dir'),
+                ('sort_dir=', 'sort_dir'), ('sort_key=foo', 'sort_key'),
+                ('sort_key=', 'sort_key'), ('limit=1&limit=2', 'limit'),
+                ('name=x', 'name')):
+            for path in ('/v1/goals', '/v1/goals/detail'):
+                response = self.get(f'{path}?{query}', status=400)
+                self.assert_refused(400, response, word)
+
+    def test_blanks_around_a_number(self):
+        self.assertEqual(list('ca'), self._names('/v1/goals?limit=%202%20'))
+
+    def test_marker(self):
+        self.get(f'/v1/goals?marker={uuidutils.generate_uuid()}', status=404)
+        self.get('/v1/goals?marker=x', status=404)
+        self.assertEqual(list('cabed'), self._names('/v1/goals?marker='))
+        for collection in ('audit_templates', 'audits', 'action_plans',
+                           'actions', 'services'):
+            self.get(f'/v1/{collection}?marker=', status=400)
+            self.get(f'/v1/{collection}?marker=x', status=400)
+
+    def test_unknown_parameter_on_an_item(self):
+        for path in ('/v1/goals/a?goal=b', '/v1/goals/a?foo=1'):
+            self.assert_refused(400, self.get(path, status=400), 'query')
+
+
+class TestSorting(base.ApiTestCase):
+
+    def test_every_key_of_every_resource(self):
+        goal = self.records.goal()
+        strategy = self.records.strategy(goal)
+        for name in ('one', 'two'):
+            # One without strategy: null has to be sorted too.
+            self.records.template(goal, name=name)
+            self.records.audit(goal, name=name)
+        self.records.template(goal, strategy, name='three')
+        audit = self.records.audit(goal, strategy, name='three')
+        self.records.plan(audit, strategy, actions=2)
+        self.records.service()
+        self.records.service(name='watcher-decision-engine')
+        self.records.scoring_engine()
+        for cls in LISTED:
+            for key in sorted(cls().sort_keys):
+                for direction in ('asc', 'desc'):
+                    path = (f'/v1/{cls.collection}?sort_key={key}'
+                            f'&sort_dir={direction}')
+                    items = self.get(path).json[cls.collection]
+                    walked, following = [], f'{path}&limit=1'
+                    while following:
+                        page = self.get(following).json
+                        walked += page[cls.collection]
+                        following = page.get('next', '').removeprefix(
+                            'http://localhost')
+                    self.assertEqual(items, walked, path)
+
+    def test_keys_are_those_of_the_contract(self):
+        dates = {'created_at', 'updated_at', 'deleted_at'}
+        pair = {'goal_id', 'strategy_id', 'goal_uuid', 'goal_name',
+                'strategy_uuid', 'strategy_name'}
+        expected = {
+            'goals': {'id', 'uuid', 'name', 'display_name',
+                      'efficacy_specification'} | dates,
+            'strategies': {'id', 'uuid', 'name', 'display_name', 'goal_id',
+                           'parameters_spec', 'goal_uuid',
+                           'goal_name'} | dates,
+            'audit_templates': {'id', 'uuid', 'name', 'description', 'scope',
+                                'default_parameters'} | dates | pair,
+            'audits': {'id', 'uuid', 'name', 'audit_type', 'state',
+                       'parameters', 'interval', 'scope', 'auto_trigger',
+                       'next_run_time', 'hostname', 'start_time', 'end_time',
+                       'force', 'status_message'} | dates | pair,
+            'action_plans': {'id', 'uuid', 'audit_id', 'strategy_id',
+                             'state', 'global_efficacy', 'hostname',
+                             'status_message', 'audit_uuid', 'strategy_uuid',
+                             'strategy_name'} | dates,
+            'actions': {'id', 'uuid', 'action_plan_id', 'action_type',
+                        'input_parameters', 'state', 'parents',
+                        'status_message', 'action_plan_uuid'} | dates,
+            'services': {'id', 'name', 'host', 'last_seen_up'} | dates,
+            'scoring_engines': {'id', 'uuid', 'name', 'description',
+                                'metainfo'} | dates,
+        }
+        self.assertEqual(expected, {cls.collection: set(cls().sort_keys)
+                                    for cls in LISTED})
+
+    def test_joined_key_orders_over_pages(self):
+        goals = {name: self.records.goal(name=name) for name in 'abc'}
+        for number, name in enumerate('cab'):
+            self.records.audit(goals[name], name=str(number))
+        seen, path = [], '/v1/audits?sort_key=goal_name&limit=1'
+        while path:
+            page = self.get(path).json
+            seen += [audit['goal_name'] for audit in page['audits']]
+            path = page.get('next', '').removeprefix('http://localhost')
+        self.assertEqual(list('abc'), seen)
+
+
+class TestFilters(base.ApiTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.goal = self.records.goal()
+        self.other = self.records.goal(name='other')
+        self.strategy = self.records.strategy(self.goal)
+        self.second = self.records.strategy(self.goal, name='second')
+        self.audits = [
+            self.records.audit(self.goal, self.strategy, name='a'),
+            self.records.audit(self.goal, self.second, name='b'),
+            self.records.audit(self.other, name='c'),
+        ]
+
+    def _names(self, query, collection='audits'):
+        for path in (f'/v1/{collection}', f'/v1/{collection}/detail'):
+            items = self.get(f'{path}?{query}').json[collection]
+            names = [item['name'] for item in items]
+        return names
+
+    def test_by_name_and_uuid(self):
+        self.assertEqual(['a', 'b'], self._names('goal=dummy'))
+        self.assertEqual(['c'], self._names(f'goal={self.other.uuid}'))
+        self.assertEqual(['b'], self._names('strategy=second'))
+        self.assertEqual(['dummy', 'second'],
+                         self._names('goal=dummy', 'strategies'))
+
+    def test_both_hold(self):
+        self.assertEqual(['a'], self._names('goal=dummy&strategy=dummy'))
+        self.assertEqual([], self._names('goal=other&strategy=dummy'))
+
+    def test_nothing_matches(self):
+        self.assertEqual([], self._names('goal=nope'))
+        self.assertEqual([], self._names('goal=3'))
+        self.assertEqual(
+            [], self._names(f'goal={uuidutils.generate_uuid()}'))
+
+    def test_empty_is_ignored(self):
+        self.assertEqual(['a', 'b', 'c'], self._names('goal=&strategy='))
+
+    def test_next_keeps_the_filter(self):
+        page = self.get('/v1/audits?goal=dummy&limit=1').json
+        self.assertIn('goal=dummy', page['next'])
+        page = self.get(page['next'].removeprefix('http://localhost')).json
+        self.assertEqual(['b'], [item['name'] for item in page['audits']])
+
+    def test_plans_by_audit(self):
+        plan = self.records.plan(self.audits[0], self.strategy)
+        self.records.plan(self.audits[1], self.second)
+        path = f'/v1/action_plans?audit_uuid={self.audits[0].uuid}'
+        self.assertEqual([plan.uuid], [
+            item['uuid'] for item in self.get(path).json['action_plans']])
+        path = f'/v1/action_plans?audit_uuid={self.audits[0].uuid}&strategy='
+        self.assertEqual(1, len(self.get(path + 'dummy').json[
+            'action_plans']))
+        self.assertEqual(0, len(self.get(path + 'second').json[
+            'action_plans']))
+        self.get('/v1/action_plans?audit_uuid=x', status=400)
+
+    def test_actions_by_plan_or_audit(self):
+        plan = self.records.plan(self.audits[0], self.strategy, actions=2)
+        self.records.plan(self.audits[1], self.second, actions=1)
+        by_plan = f'action_plan_uuid={plan.uuid}'
+        by_audit = f'audit_uuid={self.audits[0].uuid}'
+        for query in (by_plan, by_audit):
+            actions = self.get(f'/v1/actions?{query}').json['actions']
+            self.assertEqual([plan.uuid] * 2, [
+                action['action_plan_uuid'] for action in actions])
+        self.get(f'/v1/actions?{by_plan}&{by_audit}', status=400)
+
+    def test_filters_that_do_not_exist(self):
+        for path in ('audits?audit_template=x', 'audits?state=PENDING',
+                     'action_plans?audit=x', 'actions?action_plan=x',
+                     'audit_templates?name=x'):
+            self.get(f'/v1/{path}', status=400)
+
+
+class TestDeleted(base.ApiTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.goal = self.records.goal()
+        self.template = self.records.template(self.goal, name='gone')
+        self.template.soft_delete()
+
+    def _count(self, header):
+        return len(self.get('/v1/audit_templates', headers={
+            'X-Show-Deleted': header}).json['audit_templates'])
+
+    def test_header_is_a_boolean(self):
+        self.assertEqual(0, self._count(None))
+        for value in ('true', 'True', '1', 'yes'):
+            self.assertEqual(1, self._count(value), value)
+        for value in ('false', '0', 'nonsense'):
+            self.assertEqual(0, self._count(value), value)
+
+    def test_lookup(self):
+        self.get('/v1/audit_templates/gone', status=404)
+        document = self.get('/v1/audit_templates/gone',
+                            headers={'X-Show-Deleted': 'true'}).json
+        self.assertIsNotNone(document['deleted_at'])
+
+    def test_deleted_relation_is_null(self):
+        self.records.template(self.goal, name='alive')
+        self.goal.soft_delete()
+        document = self.get('/v1/audit_templates/alive').json
+        self.assertIsNone(document['goal_name'])
+        document = self.get('/v1/audit_templates/alive',
+                            headers={'X-Show-Deleted': 'true'}).json
+        self.assertEqual('dummy', document['goal_name'])
+
+
+class TestQueries(base.ApiTestCase):
+    """Lists need a fixed number of SQL statements."""
+
+    def _count(self, path):
+        statements = []
+        engine = session.get_engine()
+
+        def note(connection, cursor, statement, *args):
+            statements.append(statement)
+
+        event.listen(engine, 'before_cursor_execute', note)
+        try:
+            self.get(path)
+        finally:
+            event.remove(engine, 'before_cursor_execute', note)
+        return len([statement for statement in statements
+                    if statement.startswith('SELECT')])
+
+    def test_no_query_for_each_row(self):
+        goal = self.records.goal()
+        strategy = self.records.strategy(goal)
+        paths = [f'/v1/{cls.collection}/detail' for cls in LISTED]
+
+        def fill(number):
+            self.records.template(goal, strategy, name=f't{number}')
+            self.records.template(goal, name=f'u{number}')
+            audit = self.records.audit(goal, strategy, name=f'a{number}')
+            self.records.plan(audit, strategy, actions=2)
+
+        fill(0)
+        self.records.description()
+        few = {path: self._count(path) for path in paths}
+        for number in range(1, 6):
+            fill(number)
+        self.assertEqual(few, {path: self._count(path) for path in paths})
+        self.assertLessEqual(max(few.values()), 2)
+
+
+class TestPolicies(base.ApiTestCase):
+
+    def test_nobody_without_role(self):
+        uuid = uuidutils.generate_uuid()
+        checked = set()
+        for rule in policies.list_rules():
+            for operation in getattr(rule, 'operations', ()):
+                path = operation['path']
+                path = path[:path.index('{')] + uuid + path[
+                    path.index('}') + 1:] if '{' in path else path
+                method = operation['method']
+                body = {'POST': {}, 'PATCH': []}.get(method)
+                if rule.name == 'audit_template:create':
+                    body = {'name': 'x', 'goal': 'y'}
+                elif rule.name == 'audit:create':
+                    body = {'audit_type': 'ONESHOT', 'goal': 'y'}
+                for roles in (None, 'member', 'reader'):
+                    response = self.request(
+                        method, path, body, headers={'X-Roles': roles})
+                    text = self.assert_refused(403, response, rule.name)
+                    self.assertIn(rule.name, text)
+                checked.add(rule.name)
+        self.assertEqual(37, len(checked))
+
+    def test_role_names(self):
+        for roles in ('admin', 'Admin', 'administrator', ' member , admin '):
+            self.get('/v1/goals', headers={'X-Roles': roles})
+
+    def test_existence_is_not_told(self):
+        self.records.goal()
+        for name in ('dummy', 'nope'):
+            self.get(f'/v1/goals/{name}', status=403,
+                     headers={'X-Roles': 'member'})
