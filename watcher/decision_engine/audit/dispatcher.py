@@ -175,7 +175,9 @@ class AuditDispatcher:
         try:
             audit = objects.Audit.get_by_uuid(context, uuid, eager=True)
             handler = self._handlers.get(audit.audit_type)
-            if handler is None:
+            if self._stopping:
+                LOG.info('Audit %s is not started, the engine stops', uuid)
+            elif handler is None:
                 LOG.debug('Audit %s is CONTINUOUS and is not run by a '
                           'trigger', uuid)
             else:

@@ -1,0 +1,308 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+import threading
+import time
+from unittest import mock
+
+from oslo_db import exception as db_exc
+
+from watcher import objects
+from watcher.common import context as watcher_context
+from watcher.decision_engine.audit import dispatcher
+from watcher.tests import base
+from watcher.tests.fixtures import database
+from watcher.tests.unit.decision_engine import factories
+
+AUDIT = objects.audit.State
+
+
+class StandIn:
+    """A handler that records and waits instead of running strategies."""
+
+    def __init__(self):
+        self.started = []
+        self.contexts = {}
+        self.concurrent = 0
+        self.most = 0
+        self.gate = threading.Event()
+        self.gate.set()
+        self.lock = threading.Lock()
+
+    def execute(self, context, audit):
+        with self.lock:
+            self.concurrent += 1
+            self.most = max(self.most, self.concurrent)
+        self.contexts[audit.uuid] = context
+        audit.transition(AUDIT.ONGOING, hostname='engine-1')
+        self.started.append(audit.uuid)
+        self.gate.wait(10)
+        with self.lock:
+            self.concurrent -= 1
+        stored = factories.reread(audit)
+        if stored.state == AUDIT.ONGOING:
+            stored.transition(AUDIT.SUCCEEDED)
+
+
+class DispatcherTestCase(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.useFixture(database.Database())
+        self.config(host='engine-1')
+        self.config(group='watcher_decision_engine', max_audit_workers=2,
+                    reconcile_interval=600)
+        self.goal = factories.goal()
+        self.handler = StandIn()
+        self.dispatcher = dispatcher.AuditDispatcher()
+        self.dispatcher._handlers = {
+            factories.ONESHOT: self.handler, factories.EVENT: self.handler}
+        self.addCleanup(self.end)
+
+    def end(self):
+        self.handler.gate.set()
+        self.dispatcher.stop(1)
+
+    def audit(self, **fields):
+        return factories.audit(self.goal, **fields)
+
+    def wait_for(self, condition):
+        deadline = time.monotonic() + 10
+        while not condition():
+            if time.monotonic() > deadline:
+                self.fail('waited in vain')
+            time.sleep(0.01)
+
+    def wait_for_state(self, audit, state):
+        self.wait_for(lambda: factories.reread(audit).state == state)
+
+
+class TestDispatcher(DispatcherTestCase):
+
+    def test_waiting_audits_are_found_without_any_message(self):
+        audits = [self.audit() for _ in range(5)]
+        self.dispatcher.start()
+        for audit in audits:
+            self.wait_for_state(audit, AUDIT.SUCCEEDED)
+        self.assertEqual(sorted(a.uuid for a in audits),
+                         sorted(self.handler.started))
+        self.assertLessEqual(self.handler.most, 2)
+
+    def test_no_more_than_max_audit_workers(self):
+        self.handler.gate.clear()
+        audits = [self.audit() for _ in range(4)]
+        self.dispatcher.start()
+        self.wait_for(lambda: len(self.handler.started) == 2)
+        self.dispatcher._loop.wake()
+        time.sleep(0.2)
+        # Those that wait longest come first.
+        self.assertEqual({a.uuid for a in audits[:2]},
+                         set(self.handler.started))
+        self.assertEqual(AUDIT.PENDING, factories.reread(audits[2]).state)
+        self.handler.gate.set()
+        for audit in audits:
+            self.wait_for_state(audit, AUDIT.SUCCEEDED)
+
+    def test_trigger_starts_at_once_with_the_context_of_the_user(self):
+        self.dispatcher.start()
+        time.sleep(0.1)
+        audit = self.audit()
+        context = watcher_context.make_context(
+            user_id='alice', show_deleted='false')
+        self.dispatcher.trigger(context, audit.uuid)
+        self.wait_for_state(audit, AUDIT.SUCCEEDED)
+        used = self.handler.contexts[audit.uuid]
+        self.assertEqual('alice', used.user_id)
+        self.assertFalse(used.show_deleted)
+
+    def test_trigger_twice_runs_once(self):
+        self.handler.gate.clear()
+        self.dispatcher.start()
+        audit = self.audit()
+        for _ in range(3):
+            self.dispatcher.trigger(factories.context(), audit.uuid)
+        self.wait_for(lambda: self.handler.started)
+        self.assertEqual(1, len(self.handler.started))
+
+    def test_event_runs_only_when_triggered(self):
+        audit = self.audit(audit_type=factories.EVENT)
+        other = self.audit()
+        self.dispatcher.start()
+        self.wait_for_state(other, AUDIT.SUCCEEDED)
+        self.assertEqual(AUDIT.PENDING, factories.reread(audit).state)
+        self.dispatcher.trigger(factories.context(), audit.uuid)
+        self.wait_for_state(audit, AUDIT.SUCCEEDED)
+
+    def test_trigger_waits_for_a_free_thread(self):
+        self.handler.gate.clear()
+        for _ in range(2):
+            self.audit()
+        self.dispatcher.start()
+        self.wait_for(lambda: len(self.handler.started) == 2)
+        audit = self.audit(audit_type=factories.EVENT)
+        self.dispatcher.trigger(factories.context(), audit.uuid)
+        time.sleep(0.1)
+        self.assertEqual(2, len(self.handler.started))
+        self.handler.gate.set()
+        self.wait_for_state(audit, AUDIT.SUCCEEDED)
+
+    def test_continuous_is_left_alone(self):
+        audit = self.audit(audit_type=factories.CONTINUOUS, interval='60')
+        self.dispatcher.start()
+        self.dispatcher.trigger(factories.context(), audit.uuid)
+        other = self.audit()
+        self.dispatcher.trigger(factories.context(), other.uuid)
+        self.wait_for_state(other, AUDIT.SUCCEEDED)
+        self.assertEqual(AUDIT.PENDING, factories.reread(audit).state)
+
+    def test_unknown_audit(self):
+        self.dispatcher.start()
+        self.dispatcher.trigger(
+            factories.context(), '11111111-2222-3333-4444-555555555555')
+        audit = self.audit()
+        self.dispatcher.trigger(factories.context(), audit.uuid)
+        self.wait_for_state(audit, AUDIT.SUCCEEDED)
+
+    def test_broken_audit_delays_no_other(self):
+        broken = [self.audit() for _ in range(3)]
+        names = {audit.uuid for audit in broken}
+        real = objects.Audit.get_by_uuid
+
+        def get_by_uuid(context, uuid, eager=False):
+            if uuid in names:
+                raise ValueError('unreadable row')
+            return real(context, uuid, eager=eager)
+        with mock.patch.object(objects.Audit, 'get_by_uuid', get_by_uuid):
+            good = self.audit()
+            self.dispatcher.start()
+            self.wait_for_state(good, AUDIT.SUCCEEDED)
+        for audit in broken:
+            after = factories.reread(audit)
+            self.assertEqual(AUDIT.FAILED, after.state)
+            self.assertIn('ValueError', after.status_message)
+
+    def test_database_away_for_a_moment(self):
+        audit = self.audit(audit_type=factories.EVENT)
+        real = objects.Audit.get_by_uuid
+        failures = []
+
+        def get_by_uuid(context, uuid, eager=False):
+            if not failures:
+                failures.append(uuid)
+                raise db_exc.DBConnectionError()
+            return real(context, uuid, eager=eager)
+        first = self.audit()
+        self.dispatcher.start()
+        self.wait_for_state(first, AUDIT.SUCCEEDED)
+        time.sleep(0.2)  # the loop is at rest
+        with mock.patch.object(objects.Audit, 'get_by_uuid', get_by_uuid):
+            self.dispatcher.trigger(factories.context(), audit.uuid)
+            self.wait_for(lambda: failures
+                          and not self.dispatcher._running)
+            # Not lost, but not tried again without a pause either.
+            self.assertEqual(AUDIT.PENDING, factories.reread(audit).state)
+            self.dispatcher._loop.wake()
+            self.wait_for_state(audit, AUDIT.SUCCEEDED)
+
+    def test_loop_survives_a_database_that_is_away(self):
+        with mock.patch.object(objects.Audit, 'list',
+                               side_effect=db_exc.DBConnectionError('x')):
+            self.dispatcher.start()
+            self.wait_for(lambda: 'database does not work'
+                          in self.logger.output)
+        self.assertNotIn('Traceback', self.logger.output)
+        audit = self.audit()
+        self.dispatcher._loop.wake()
+        self.wait_for_state(audit, AUDIT.SUCCEEDED)
+
+
+class TestInterrupted(DispatcherTestCase):
+    """Audits that were running when an engine ended."""
+
+    def test_own_audits_are_cancelled_at_the_start(self):
+        def ongoing(**fields):
+            return self.audit(state=AUDIT.ONGOING,
+                              **{'hostname': 'engine-1', **fields})
+        oneshot = ongoing()
+        event = ongoing(audit_type=factories.EVENT)
+        continuous = ongoing(audit_type=factories.CONTINUOUS, interval='60')
+        of_other_host = ongoing(hostname='engine-2')
+        waiting = self.audit()
+        self.dispatcher.start()
+        self.wait_for_state(waiting, AUDIT.SUCCEEDED)
+        for audit in (oneshot, event):
+            after = factories.reread(audit)
+            self.assertEqual(AUDIT.CANCELLED, after.state)
+            self.assertIn('engine-1', after.status_message)
+        for audit in (continuous, of_other_host):
+            self.assertEqual(AUDIT.ONGOING, factories.reread(audit).state)
+
+    def test_one_problem_does_not_stop_the_start(self):
+        broken = self.audit(state=AUDIT.ONGOING, hostname='engine-1')
+        stale = self.audit(state=AUDIT.ONGOING, hostname='engine-1')
+        real = objects.Audit.transition
+
+        def transition(this, *args, **kwargs):
+            if this.uuid == broken.uuid:
+                raise RuntimeError('cannot be announced')
+            return real(this, *args, **kwargs)
+        with mock.patch.object(objects.Audit, 'transition', transition):
+            waiting = self.audit()
+            self.dispatcher.start()
+            self.wait_for_state(waiting, AUDIT.SUCCEEDED)
+            self.assertEqual(AUDIT.CANCELLED,
+                             factories.reread(stale).state)
+
+    def test_running_audits_are_no_orphans(self):
+        self.handler.gate.clear()
+        audit = self.audit()
+        self.dispatcher.start()
+        self.wait_for(lambda: self.handler.started)
+        self.dispatcher._round()
+        self.assertEqual(AUDIT.ONGOING, factories.reread(audit).state)
+
+    def test_stop_lets_a_short_audit_end(self):
+        self.handler.gate.clear()
+        audit = self.audit()
+        self.dispatcher.start()
+        self.wait_for(lambda: self.handler.started)
+        threading.Timer(0.2, self.handler.gate.set).start()
+        self.dispatcher.stop(5)
+        self.assertEqual(AUDIT.SUCCEEDED, factories.reread(audit).state)
+
+    def test_stop_cancels_a_long_audit_within_seconds(self):
+        self.handler.gate.clear()
+        audit, waiting = self.audit(), self.audit()
+        self.config(group='watcher_decision_engine', max_audit_workers=1)
+        self.dispatcher.start()
+        self.wait_for(lambda: self.handler.started)
+        begin = time.monotonic()
+        self.dispatcher.stop(1)
+        self.assertLess(time.monotonic() - begin, 2)
+        after = factories.reread(audit)
+        self.assertEqual(AUDIT.CANCELLED, after.state)
+        self.assertIn('engine-1 was stopped', after.status_message)
+        self.handler.gate.set()
+        self.wait_for(lambda: not self.dispatcher._running)
+        self.assertEqual(AUDIT.CANCELLED, factories.reread(audit).state)
+        self.assertEqual(AUDIT.PENDING, factories.reread(waiting).state)
+
+    def test_stop_names_triggers_that_are_lost(self):
+        self.handler.gate.clear()
+        self.config(group='watcher_decision_engine', max_audit_workers=1)
+        self.audit()
+        self.dispatcher.start()
+        self.wait_for(lambda: self.handler.started)
+        event = self.audit(audit_type=factories.EVENT)
+        self.dispatcher.trigger(factories.context(), event.uuid)
+        self.dispatcher.stop(0.2)
+        self.assertIn(event.uuid, self.logger.output)

@@ -1,0 +1,91 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+from unittest import mock
+
+import jsonschema
+
+from watcher.common import exception
+from watcher.common import utils
+from watcher.decision_engine.loading import default as loading
+from watcher.decision_engine.strategy.context import default as context
+from watcher.decision_engine.strategy.selection import default
+from watcher.decision_engine.strategy.strategies import actuation
+from watcher.decision_engine.strategy.strategies import dummy_strategy
+from watcher.tests import base
+
+
+class TestSelector(base.TestCase):
+
+    def test_named(self):
+        strategy = default.DefaultStrategySelector(
+            'dummy', 'dummy_with_resize', osc='osc').select()
+        self.assertEqual('dummy_with_resize', strategy.name)
+        self.assertEqual('osc', strategy.osc)
+
+    def test_defaults_of_the_goals(self):
+        for goal, expected in (('unclassified', 'actuator'),
+                               ('dummy', 'dummy'),
+                               ('cluster_maintaining', 'host_maintenance')):
+            self.assertEqual(
+                expected, default.DefaultStrategySelector(goal).select().name)
+
+    def test_order_of_discovery_does_not_matter(self):
+        class Broken:
+            @staticmethod
+            def get_goal_name():
+                raise RuntimeError('broken')
+
+        found = {'z': dummy_strategy.DummyStrategy, 'a': Broken,
+                 'c': dummy_strategy.DummyStrategy,
+                 'b': actuation.Actuator}
+        with mock.patch.object(loading.DefaultStrategyLoader,
+                               'list_available', return_value=found):
+            selector = default.DefaultStrategySelector('dummy')
+            self.assertEqual('c', selector._first_of_goal())
+
+    def test_no_strategy_for_the_goal(self):
+        self.assertRaises(
+            exception.NoAvailableStrategyForGoal,
+            default.DefaultStrategySelector('saving_energy').select)
+
+    def test_unknown_strategy(self):
+        self.assertRaises(
+            exception.LoadingError,
+            default.DefaultStrategySelector('dummy', 'unknown').select)
+
+
+class TestParameters(base.TestCase):
+
+    def parameters(self, given, strategy=dummy_strategy.DummyStrategy):
+        return context.DefaultStrategyContext.parameters_for(
+            utils.Struct(parameters=given), strategy)
+
+    def test_defaults_when_there_are_none(self):
+        for given in (None, {}):
+            self.assertEqual({'para1': 3.2, 'para2': 'hello'},
+                             self.parameters(given))
+
+    def test_given_ones_are_passed_as_they_are(self):
+        self.assertEqual({'para1': 5}, self.parameters({'para1': 5}))
+
+    def test_required_one_is_missing(self):
+        self.assertRaises(jsonschema.ValidationError, self.parameters, {},
+                          actuation.Actuator)
+
+    def test_nested_values_are_copies(self):
+        given = {'actions': [{'action_type': 'nop',
+                              'input_parameters': {'message': 'a'}}]}
+        taken = self.parameters(given)
+        taken['actions'][0]['input_parameters']['message'] = 'b'
+        self.assertEqual(
+            'a', given['actions'][0]['input_parameters']['message'])
