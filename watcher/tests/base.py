@@ -18,7 +18,6 @@ from oslotest import base
 
 from watcher import conf
 
-
 _PASSWORD_OPTIONS = ka_loading.get_auth_plugin_conf_options('password')
 
 
