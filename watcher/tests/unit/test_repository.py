@@ -132,7 +132,7 @@ class TestDiscovery(base.TestCase):
         lost = [str(path.parent.relative_to(ROOT))
                 for path in PACKAGE.rglob('*.py')
                 if not (path.parent / '__init__.py').exists()
-                and 'versions' not in path.parts]
+                and 'alembic' not in path.parts]
         self.assertEqual([], sorted(set(lost)))
 
     def test_modules_with_tests_are_named_so(self):
@@ -163,7 +163,7 @@ class TestEntryPoints(base.TestCase):
         parser.read(ROOT / 'setup.cfg', encoding='utf-8')
         text = '\n'.join(parser['entry_points'].values())
         targets = re.findall(r'^\s*\S+ = (\S+)$', text, re.MULTILINE)
-        self.assertGreater(len(targets), 40)
+        self.assertGreater(len(targets), 30)
         for target in targets:
             entry_point = metadata.EntryPoint('any', target, 'any')
             self.assertIsNotNone(entry_point.load(), target)
