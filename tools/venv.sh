@@ -63,7 +63,7 @@ ensure_venv() {
     if [ -n "${VIRTUAL_ENV:-}" ] && [ -x "$VIRTUAL_ENV/bin/python" ]; then
         VENV=$VIRTUAL_ENV
     else
-        VENV=$VENV_ROOT/.venv
+        VENV=$VENV_ROOT/${WATCHER_VENV:-.venv}
     fi
     # A copied or moved environment points at an interpreter elsewhere.
     if ! "$VENV/bin/python" -c 'import pip' 2>/dev/null; then
