@@ -23,6 +23,9 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+case "${1:-}" in
+    -h|--help) sed -n '/^# See/,/^$/s/^#  *//p' tools/quickstart.sh; exit ;;
+esac
 # shellcheck source=tools/venv.sh
 . tools/venv.sh
 

@@ -17,8 +17,9 @@
 #   ensure_venv [requirements file...]
 #
 # leaves the folder of the environment in $VENV. An active environment is
-# used; otherwise .venv in the checkout is, and made if need be. PYTHON names
-# the interpreter to make it with, default python3.
+# used; otherwise .venv in the checkout is (or what WATCHER_VENV says), and
+# made if need be. PYTHON names the interpreter to make it with, default
+# python3.
 
 venv_say() { printf '%s\n' "$*" >&2; }
 
