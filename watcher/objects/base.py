@@ -148,12 +148,15 @@ class StoredObject(WatcherPersistentObject, WatcherObject,
 
     def _take(self, row: Any) -> None:
         """Copy a row; nothing is changed afterwards."""
-        keys = {name: self._related_id(name) for name in self.relations}
         for name in self.fields:
             if name not in self.relations:
                 setattr(self, name, self._value(row, name))
-        for name, key in keys.items():
-            if key != self._related_id(name) and self.obj_attr_is_set(name):
+        for name in self.relations:
+            if not self.obj_attr_is_set(name):
+                continue
+            # The key may have changed here or in the row: load it again.
+            related = getattr(self, name)
+            if (related.id if related else None) != self._related_id(name):
                 delattr(self, name)
         self.obj_reset_changes()
         if self.machine is not None:
