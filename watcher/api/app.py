@@ -30,6 +30,20 @@ from watcher.api.middleware import health
 from watcher.api.middleware import version
 
 
+class Request(pecan.Request):
+    """A request in which pecan does not look for arguments of handlers.
+
+    Handlers read the query and the body themselves, and explain what is
+    wrong with them.
+    """
+
+    json = None
+
+    @property
+    def params(self):
+        return self.GET
+
+
 def setup_app(conf: cfg.ConfigOpts = watcher_conf.CONF) -> Callable:
     """Return the application, after the configuration was read."""
     objects.register_all()
@@ -41,6 +55,7 @@ def controllers() -> Callable:
     return pecan.make_app(
         root.Controller(),
         hooks=[hooks.ContextHook(), hooks.ErrorHook()],
+        request_cls=Request,
         default_renderer='json',
         # Names may end in anything; a slash at the end means nothing.
         guess_content_type_from_ext=False,

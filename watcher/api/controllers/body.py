@@ -97,9 +97,9 @@ def _check_members(document, accepted, known):
         if name in known:
             raise types.invalid(name, document[name],
                                 _('This field is read-only.'))
-        raise wsme.exc.UnknownAttribute(
-            name, [name],
-            _('allowed are %s') % ', '.join(sorted(accepted)))
+        raise types.invalid(
+            name, document[name], _('There is no such field. Allowed: %s.')
+            % ', '.join(sorted(accepted)))
     for name, field in accepted.items():
         if field.create is fields.REQUIRED and document.get(name) is None:
             raise types.invalid(

@@ -17,6 +17,7 @@ import webob
 import webob.dec
 import webob.exc
 
+from watcher._i18n import _
 from watcher.api import errors
 from watcher.api.controllers import base
 
@@ -34,6 +35,7 @@ class Error:
     @webob.dec.wsgify
     def __call__(self, request):
         try:
+            _check_encoding(request)
             response = request.get_response(self.app)
         except Exception as exc:
             return errors.from_exception(exc)
@@ -41,6 +43,14 @@ class Error:
                 or response.content_type == base.JSON):
             return response
         return errors.from_exception(_exception_for(response))
+
+
+def _check_encoding(request):
+    try:
+        return request.path_info, request.GET
+    except UnicodeDecodeError:
+        raise webob.exc.HTTPBadRequest(
+            detail=_('The URL is not encoded in UTF-8.')) from None
 
 
 def _exception_for(response):
