@@ -47,10 +47,18 @@ _LOCAL = ('nop', 'sleep')
 
 def list_actions(context: Any, plan: objects.ActionPlan
                  ) -> list[objects.Action]:
-    """Return the actions of a plan with their relations, in order."""
-    return objects.Action.list(
-        context, filters={'action_plan_uuid': plan.uuid},
-        sort_key='id', sort_dir='asc', eager=True)
+    """Return the actions of a plan in order, with that plan as relation.
+
+    They share it, so that each notification about one of them does not read
+    the audit and the strategy again.
+    """
+    actions = objects.Action.list(
+        context, filters={'action_plan_id': plan.id},
+        sort_key='id', sort_dir='asc')
+    for action in actions:
+        action.action_plan = plan
+        action.obj_reset_changes(['action_plan'])
+    return actions
 
 
 def cancel_actions(plan: objects.ActionPlan) -> None:
