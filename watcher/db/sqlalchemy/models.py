@@ -20,6 +20,7 @@ which these models define and every migrated database has, is:
 * ``audits (name, deleted)`` is unique, as for goals, strategies and templates;
 * ``apscheduler_jobs`` has its five columns and nothing else;
 * JSON columns are MEDIUMTEXT on MySQL, because TEXT ends at 65 535 bytes;
+* ``efficacy_indicators.data`` has double precision on MySQL, as elsewhere;
 * every foreign key and the state columns, which the services poll, have an
   index.
 
@@ -250,7 +251,7 @@ class EfficacyIndicator(RecordMixin, Base):
         sa.Numeric(asdecimal=False), nullable=True)
     action_plan_id: orm.Mapped[int] = _key('action_plans')
     data: orm.Mapped[float | None] = orm.mapped_column(
-        sa.Float, nullable=True)
+        types.DOUBLE, nullable=True)
 
     action_plan: orm.Mapped[ActionPlan | None] = _related(
         'ActionPlan', 'EfficacyIndicator.action_plan_id')
@@ -312,7 +313,7 @@ class SchedulerJob(Base):
 
     id: orm.Mapped[str] = orm.mapped_column(sa.String(191), primary_key=True)
     next_run_time: orm.Mapped[float | None] = orm.mapped_column(
-        sa.Float(25), nullable=True)
+        types.DOUBLE, nullable=True)
     job_state: orm.Mapped[bytes] = orm.mapped_column(
         sa.LargeBinary, nullable=False)
     service_id: orm.Mapped[int] = _key('services')

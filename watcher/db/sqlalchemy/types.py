@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""Column types that store JSON as text."""
+"""Column types of the tables."""
 
 import json
 
@@ -21,6 +21,11 @@ from sqlalchemy.dialects import mysql
 _LONG_TEXT = (sa.Text()
               .with_variant(mysql.MEDIUMTEXT(), 'mysql')
               .with_variant(mysql.MEDIUMTEXT(), 'mariadb'))
+
+#: A float of double precision; FLOAT of MySQL has only six digits.
+DOUBLE = (sa.Float(53)
+          .with_variant(mysql.DOUBLE(asdecimal=False), 'mysql')
+          .with_variant(mysql.DOUBLE(asdecimal=False), 'mariadb'))
 
 
 class _JsonText(sa.types.TypeDecorator):

@@ -20,7 +20,7 @@ commits each table change on its own). No row is removed:
   name gets ``-<id>`` behind it, then the names become unique;
 * ``force`` NULL becomes false;
 * ``interval`` becomes text on PostgreSQL;
-* JSON columns become MEDIUMTEXT on MySQL;
+* JSON columns become MEDIUMTEXT, efficacy values double on MySQL;
 * the job table loses four columns that nothing ever wrote, unless somebody
   did, and a second unique key over its primary key.
 
@@ -46,7 +46,6 @@ _RECORDS = ('goals', 'strategies', 'audit_templates', 'audits',
             'action_plans', 'actions', 'efficacy_indicators',
             'scoring_engines', 'services', 'action_descriptions')
 
-# Table -> JSON columns, all of them nullable but the first.
 _JSON = {
     'goals': ('efficacy_specification',),
     'strategies': ('parameters_spec',),
@@ -91,7 +90,9 @@ def upgrade() -> None:
         _audits.update().where(_audits.c.force.is_(None))
         .values(force=False))
     _alter_audits()
-    _widen_json()
+    if _connection().dialect.name in ('mysql', 'mariadb'):
+        _widen_json()
+        _widen_efficacy()
     _trim_jobs()
 
 
@@ -185,8 +186,6 @@ def _alter_audits() -> None:
 
 
 def _widen_json() -> None:
-    if _connection().dialect.name not in ('mysql', 'mariadb'):
-        return
     for table, names in _JSON.items():
         columns = _columns(table)
         for name in names:
@@ -195,6 +194,13 @@ def _widen_json() -> None:
             op.alter_column(table, name, type_=mysql.MEDIUMTEXT(),
                             existing_type=sa.Text(),
                             existing_nullable=columns[name]['nullable'])
+
+
+def _widen_efficacy() -> None:
+    column = _columns('efficacy_indicators')['data']
+    if not isinstance(column['type'], mysql.DOUBLE):
+        op.alter_column('efficacy_indicators', 'data', type_=mysql.DOUBLE(),
+                        existing_type=sa.Float(), existing_nullable=True)
 
 
 def _trim_jobs() -> None:

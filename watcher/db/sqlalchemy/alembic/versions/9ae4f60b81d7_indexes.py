@@ -53,6 +53,9 @@ def upgrade() -> None:
             for column in columns:
                 if f'ix_{table}_{column}' not in present:
                     op.create_index(f'ix_{table}_{column}', table, [column])
+                if _is_mysql() and column in _indexes(table):
+                    # One that was made explicitly: it stays by itself.
+                    op.drop_index(column, table)
 
 
 def downgrade() -> None:

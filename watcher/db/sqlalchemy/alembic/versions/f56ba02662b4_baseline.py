@@ -138,7 +138,7 @@ def upgrade() -> None:
         sa.Column('unit', sa.String(63)),
         sa.Column('value', sa.Numeric()),
         sa.Column('action_plan_id', sa.Integer(), nullable=False),
-        sa.Column('data', sa.Float()),
+        sa.Column('data', sa.Float(53)),
         _refers('action_plan_id', 'action_plans'),
         _unique('uniq_efficacy_indicators0uuid', 'uuid'))
     _create_table(
