@@ -97,13 +97,22 @@ class ActionPlan(base.UuidMixin, base.StoredObject):
         cls.dbapi.bulk_create_efficacy_indicators(
             [{**indicator, 'action_plan_id': plan.id}
              for indicator in indicators])
-        plan._announce_actions(
-            (row, None) for row in cls.dbapi.bulk_create_actions(
-                [{**action, 'action_plan_id': plan.id}
-                 for action in actions]))
+        plan.create_actions(actions)
         if not actions and 'state' not in fields:
             plan.transition(State.SUCCEEDED)
         return plan
+
+    def create_actions(self, actions: Sequence[Mapping[str, Any]]
+                       ) -> list[Any]:
+        """Store new actions of this plan with few statements.
+
+        :param actions: fields of each action without its plan; ``parents``
+            are UUIDs of actions of this plan
+        :returns: the actions
+        """
+        rows = self.dbapi.bulk_create_actions(
+            [{**action, 'action_plan_id': self.id} for action in actions])
+        return self._announce_actions((row, None) for row in rows)
 
     def _announce_actions(self, rows: Iterable[tuple[Any, str | None]],
                           update: bool = False,

@@ -32,6 +32,8 @@ from watcher.decision_engine.planner import base
 
 LOG = log.getLogger(__name__)
 
+_STORED = ('uuid', 'action_type', 'input_parameters', 'state', 'parents')
+
 
 class WeightPlanner(base.BasePlanner):
     """The default planner."""
@@ -163,6 +165,7 @@ class WeightPlanner(base.BasePlanner):
                 context,
                 uuid=utils.generate_uuid(),
                 action_plan_id=action_plan.id,
+                action_plan=action_plan,
                 action_type=action['action_type'],
                 input_parameters=action['input_parameters'],
                 state=objects.action.State.PENDING,
@@ -204,10 +207,14 @@ class WeightPlanner(base.BasePlanner):
 
     def create_scheduled_actions(self, graph: nx.DiGraph) -> None:
         """Store the actions of the graph with their parents."""
-        for action in graph.nodes:
+        actions = list(graph.nodes)
+        if not actions:
+            return
+        for action in actions:
             action.parents = [
                 parent.uuid for parent in graph.predecessors(action)]
-            action.create()
+        actions[0].action_plan.create_actions(
+            [{name: action[name] for name in _STORED} for action in actions])
 
 
 def _number(value: Any, option: str, action_type: str) -> float:
