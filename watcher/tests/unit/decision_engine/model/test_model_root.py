@@ -358,7 +358,7 @@ class TestCopies(ModelTestCase):
                              made.get_instance_by_uuid('I1').metadata)
             self.assertNotEqual(
                 held.memory, made.get_instance_by_uuid('I1').memory)
-            self.assertEqual(1, held.metadata['b'])
+            self.assertIs(metadata, held.metadata)
             del metadata['b']
 
     def test_copies_of_copies(self):
@@ -370,6 +370,16 @@ class TestCopies(ModelTestCase):
             ['N1', 'N2', 'N3'],
             [model.get_node_by_instance_uuid('I1').uuid
              for model in (self.model, second, third)])
+
+    def test_structures_of_trusted_elements(self):
+        self.model = model_root.ModelRoot()
+        self.model.add_instance(element.Instance.trusted(
+            uuid='I1', metadata={'a': True}))
+        one, two = self.model.copy(), self.model.copy()
+        one.get_instance_by_uuid('I1').metadata['b'] = 1
+        for other in (two, self.model, self.model.copy()):
+            self.assertEqual({'a': True},
+                             other.get_instance_by_uuid('I1').metadata)
 
     def test_what_else_is_copied(self):
         self.model.stale = True
@@ -602,10 +612,13 @@ class ModelMachine(stateful.RuleBasedStateMachine):
         self.copies = []
         self.numbers = itertools.count(1)
 
-    @stateful.rule(uuid=uuids, size=st.integers(0, 50))
-    def add_instance(self, uuid, size):
-        self.model.add_instance(instance(
-            uuid, vcpus=size, memory=size, disk=size))
+    @stateful.rule(uuid=uuids, size=st.integers(0, 50),
+                   trusted=st.booleans())
+    def add_instance(self, uuid, size, trusted):
+        added = instance(uuid, vcpus=size, memory=size, disk=size)
+        if trusted:
+            added = element.Instance.trusted(**added.as_dict())
+        self.model.add_instance(added)
         self.sizes[uuid] = size
         self.tags[uuid] = {'a': True}
         self.where.setdefault(uuid, None)
