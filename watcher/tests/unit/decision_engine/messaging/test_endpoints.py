@@ -1,0 +1,201 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+from unittest import mock
+
+from watcher.common import exception
+from watcher.common import utils
+from watcher.decision_engine.loading import default
+from watcher.decision_engine.messaging import audit_endpoint
+from watcher.decision_engine.messaging import data_model_endpoint
+from watcher.decision_engine.messaging import strategy_endpoint
+from watcher.decision_engine.model import model_root
+from watcher.decision_engine.model.collector import manager
+from watcher.decision_engine.strategy.strategies import dummy_strategy
+from watcher.tests import base
+from watcher.tests.fixtures import database
+from watcher.tests.fixtures import models
+from watcher.tests.unit.decision_engine import factories
+
+
+class Handler:
+    """Scope handler that remembers what it was asked for."""
+
+    scopes: list = []
+
+    def __init__(self, audit_scope):
+        self.scopes.append(audit_scope)
+
+    def get_scoped_model(self, model):
+        return model
+
+
+class EndpointTestCase(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        Handler.scopes = []
+        self.model = models.cloud(
+            {models.node('A'): [models.instance('a1')]})
+        self.collector = mock.Mock(
+            get_latest_cluster_data_model=lambda: self.model,
+            get_audit_scope_handler=Handler)
+        patcher = mock.patch.object(
+            manager.CollectorManager, 'get_cluster_model_collector',
+            lambda this, name, osc=None: self.collector)
+        patcher.start()
+        self.addCleanup(patcher.stop)
+
+
+class TestAuditEndpoint(base.TestCase):
+
+    def test_trigger_audit(self):
+        dispatcher = mock.Mock()
+        endpoint = audit_endpoint.AuditEndpoint(dispatcher)
+        self.assertEqual('uuid', endpoint.trigger_audit('context', 'uuid'))
+        dispatcher.trigger.assert_called_once_with('context', 'uuid')
+
+
+class TestDataModelEndpoint(EndpointTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.useFixture(database.Database())
+        self.context = factories.context()
+        self.endpoint = data_model_endpoint.DataModelEndpoint()
+
+    def test_whole_model(self):
+        answer = self.endpoint.get_data_model_info(self.context)
+        self.assertEqual({'context': self.model.to_list()}, answer)
+        self.assertEqual('vm-a1', answer['context'][0]['server_name'])
+        self.assertEqual([[]], Handler.scopes)
+
+    def test_scope_of_an_audit(self):
+        scope = [{'compute': [{'availability_zones': [{'name': 'az'}]}]}]
+        audit = factories.audit(factories.goal(), scope=scope)
+        for ident in (audit.uuid, audit.id, str(audit.id), audit.name):
+            self.endpoint.get_data_model_info(
+                self.context, 'compute', ident)
+        self.assertEqual([scope] * 4, Handler.scopes)
+
+    def test_unknown_audit(self):
+        for ident in (utils.generate_uuid(), 99, 'nobody'):
+            self.assertRaises(
+                exception.InvalidIdentity,
+                self.endpoint.get_data_model_info, self.context, 'compute',
+                ident)
+
+    def test_no_model(self):
+        for model in (None, model_root.ModelRoot(stale=True)):
+            self.model = model
+            self.assertEqual(
+                {'context': []},
+                self.endpoint.get_data_model_info(self.context))
+
+    def test_unknown_type(self):
+        self.assertRaises(
+            exception.DataModelTypeNotFound,
+            self.endpoint.get_data_model_info, self.context, 'network')
+
+
+class Source:
+    NAME = 'gnocchi'
+    METRIC_MAP = {'host_cpu_usage': 'compute.node.cpu.percent',
+                  'instance_cpu_usage': 'cpu'}
+
+    def __init__(self, metrics=('cpu',), state='available'):
+        self.metrics = metrics
+        self.state = state
+
+    def list_metrics(self):
+        return self.metrics
+
+    def check_availability(self):
+        return self.state
+
+
+class TestStrategyEndpoint(EndpointTestCase):
+
+    CDM = [{'compute_model': 'available'},
+           {'storage_model': 'not available'},
+           {'baremetal_model': 'not available'}]
+
+    def info(self, name='dummy'):
+        return strategy_endpoint.StrategyEndpoint().get_strategy_info(
+            None, name)
+
+    def with_source(self, source):
+        class Measuring(dummy_strategy.DummyStrategy):
+            DATASOURCE_METRICS = ['host_cpu_usage', 'instance_cpu_usage']
+
+            def __init__(self, config, osc=None):
+                super().__init__(config, osc=osc)
+                self._datasource_backend = source
+
+        for name, value in (('list_available', {'dummy': Measuring}),
+                            ('load', Measuring(utils.Struct()))):
+            patcher = mock.patch.object(
+                default.DefaultStrategyLoader, name, return_value=value)
+            patcher.start()
+            self.addCleanup(patcher.stop)
+
+    def test_without_data_source(self):
+        self.assertEqual([
+            {'type': 'Datasource', 'mandatory': True, 'comment': '',
+             'state': 'Datasource is not presented for this strategy'},
+            {'type': 'Metrics', 'mandatory': False, 'comment': '',
+             'state': []},
+            {'type': 'CDM', 'mandatory': True, 'comment': '',
+             'state': self.CDM}], self.info())
+
+    def test_with_data_source(self):
+        self.with_source(Source())
+        source, metrics, _models = self.info()
+        self.assertEqual('gnocchi: available', source['state'])
+        self.assertEqual([{'compute.node.cpu.percent': 'not available'},
+                          {'cpu': 'available'}], metrics['state'])
+
+    def test_data_source_is_away(self):
+        self.with_source(Source(metrics=None, state='not available'))
+        source, metrics, _models = self.info()
+        self.assertEqual('gnocchi: not available', source['state'])
+        self.assertEqual([{'compute.node.cpu.percent': 'not available'},
+                          {'cpu': 'not available'}], metrics['state'])
+
+    def test_no_usable_data_source(self):
+        self.with_source(None)
+        source, metrics, _models = self.info()
+        self.assertEqual('Datasource is not presented for this strategy',
+                         source['state'])
+        self.assertEqual([], metrics['state'])
+
+    def test_no_model(self):
+        self.model = None
+        self.assertEqual({'compute_model': 'not available'},
+                         self.info()[2]['state'][0])
+
+    def test_unknown_strategy(self):
+        self.assertRaises(exception.StrategyNotFound, self.info, 'unknown')
+
+
+class TestDocumentedMethods(base.TestCase):
+
+    def test_nothing_else_is_public(self):
+        documented = {
+            audit_endpoint.AuditEndpoint: {'trigger_audit'},
+            strategy_endpoint.StrategyEndpoint: {'get_strategy_info'},
+            data_model_endpoint.DataModelEndpoint: {'get_data_model_info'}}
+        for cls, names in documented.items():
+            self.assertEqual(names, {
+                name for name in dir(cls) if not name.startswith('_')}
+                - {'target'})
+            self.assertEqual('1.0', cls.target.version)

@@ -1,0 +1,122 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+import time
+from unittest import mock
+
+from watcher import objects
+from watcher.common import exception
+from watcher.decision_engine import manager
+from watcher.decision_engine import report
+from watcher.decision_engine.model.collector import manager as collectors
+from watcher.objects import events
+from watcher.tests import base
+from watcher.tests.fixtures import database
+from watcher.tests.fixtures import models
+from watcher.tests.unit.decision_engine import factories
+
+AUDIT = objects.audit.State
+PLAN = objects.action_plan.State
+
+
+class TestManager(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.useFixture(database.Database())
+        self.config(notification_level='')
+        patcher = mock.patch.object(
+            collectors.CollectorManager, 'get_collectors',
+            side_effect=exception.AuthorizationFailure(
+                client='keystone', reason='wrong password'))
+        patcher.start()
+        self.addCleanup(patcher.stop)
+        self.manager = manager.DecisionEngineManager()
+
+    def wait_for(self, condition):
+        deadline = time.monotonic() + 10
+        while not condition():
+            if time.monotonic() > deadline:
+                self.fail('waited in vain')
+            time.sleep(0.01)
+
+    def test_identity(self):
+        self.assertEqual('watcher-decision-engine',
+                         self.manager.service_name)
+        self.assertEqual('watcher.decision.control', self.manager.topic)
+        self.assertEqual('1.0', self.manager.API_VERSION)
+
+    def test_work_goes_on_while_keystone_is_away(self):
+        self.manager.pre_start()
+        context = factories.context()
+        audit = objects.Audit(
+            context, name='a', audit_type=factories.ONESHOT,
+            state=AUDIT.PENDING, auto_trigger=False,
+            goal_id=objects.Goal.get_by_name(context, 'unclassified').id,
+            strategy_id=objects.Strategy.get_by_name(
+                context, 'actuator').id,
+            parameters={'actions': [
+                {'action_type': 'nop',
+                 'input_parameters': {'message': 'x'}}]}).create()
+        self.manager.start()
+        self.addCleanup(self.manager.stop, 1)
+        self.wait_for(lambda: factories.reread(audit).state
+                      == AUDIT.SUCCEEDED)
+        self.wait_for(lambda: 'wrong password' in self.logger.output)
+        self.assertNotIn('Traceback', self.logger.output)
+        begin = time.monotonic()
+        self.manager.stop(5)
+        self.assertLess(time.monotonic() - begin, 2)
+
+    def test_expired_plans_are_superseded(self):
+        goal = factories.goal()
+        strategy = factories.strategy(goal)
+        audit = factories.audit(goal, strategy)
+        plan = factories.plan(audit, strategy)
+        heard = []
+        listener = mock.Mock(on_update=lambda obj, old: heard.append(
+            (old, obj.state)))
+        events.subscribe(listener)
+        self.addCleanup(events.unsubscribe, listener)
+        manager._supersede_expired_plans()
+        self.assertEqual(PLAN.RECOMMENDED, factories.reread(plan).state)
+        plan.dbapi.update_action_plan(
+            plan.uuid, {'created_at': plan.created_at.replace(
+                year=2020, tzinfo=None)})
+        self.config(group='watcher_decision_engine', action_plan_expiry=0)
+        manager._supersede_expired_plans()
+        self.assertEqual(PLAN.RECOMMENDED, factories.reread(plan).state)
+        self.config(group='watcher_decision_engine', action_plan_expiry=24)
+        manager._supersede_expired_plans()
+        self.assertEqual(PLAN.SUPERSEDED, factories.reread(plan).state)
+        self.assertEqual([('RECOMMENDED', 'SUPERSEDED')], heard)
+
+
+class TestReport(base.TestCase):
+
+    def show(self, found):
+        with mock.patch.object(report._collectors, 'get_collectors',
+                               **found):
+            return report.show_models()
+
+    def test_models(self):
+        model = models.cloud({models.node('A'): []})
+        text = self.show({'return_value': {
+            'compute': mock.Mock(_cluster_data_model=model),
+            'other': mock.Mock(_cluster_data_model=None)}})
+        self.assertIn('\n~~~~~~~\ncompute\n~~~~~~~\n', text)
+        self.assertIn('host-A', text)
+        self.assertIn('not built yet', text)
+
+    def test_collectors_are_not_known(self):
+        self.assertIn('wrong password', self.show(
+            {'side_effect': RuntimeError('wrong password')}))
