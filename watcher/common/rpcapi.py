@@ -45,6 +45,10 @@ CAST_TIMEOUT = 5.0
 #: Seconds that a call may last beyond its own timeout.
 CALL_GRACE = 2.0
 
+#: HTTP status of a call that nobody answered. Not 503: on that clients ask
+#: again several times, each time waiting for the whole timeout.
+GATEWAY_TIMEOUT = 504
+
 #: Threads that may hang on an unreachable broker at the same time.
 MAX_PENDING = 32
 
@@ -134,7 +138,8 @@ class BaseAPI:
                 context, timeout + CALL_GRACE)
         except (messaging.MessagingTimeout, TimeoutError) as exc:
             raise self._unavailable(
-                _('no answer within %s seconds') % timeout) from exc
+                _('no answer within %s seconds') % timeout,
+                code=GATEWAY_TIMEOUT) from exc
         except messaging.RemoteError as exc:
             raise self._remote_failure(exc.exc_type) from exc
         except exception.WatcherException as exc:
@@ -153,9 +158,9 @@ class BaseAPI:
             _('%(service)s failed while answering: %(name)s. Its log tells '
               'more.') % {'service': self.service_name, 'name': name})
 
-    def _unavailable(self, reason):
+    def _unavailable(self, reason, **kwargs):
         return exception.ServiceUnavailable(
-            service=self.service_name, reason=reason)
+            service=self.service_name, reason=reason, **kwargs)
 
 
 def _from_broker(exc):
