@@ -15,6 +15,12 @@ from collections.abc import Callable
 
 from keystonemiddleware import auth_token
 from oslo_config import cfg
+from oslo_log import log
+
+from watcher._i18n import _
+from watcher.api import errors
+
+LOG = log.getLogger(__name__)
 
 #: Headers in which the token check passes on who asks. Public routes must
 #: not believe them: nobody has checked what they say.
@@ -44,11 +50,25 @@ class AuthToken:
 
     def __call__(self, environ, start_response):
         if not self.is_public(environ.get('PATH_INFO', '')):
-            return self.protected_app(environ, start_response)
+            return self._checked(environ, start_response)
         for name in [name for name in environ
                      if name.startswith(IDENTITY_PREFIXES)]:
             del environ[name]
         return self.public_app(environ, start_response)
+
+    def _checked(self, environ, start_response):
+        try:
+            return self.protected_app(environ, start_response)
+        except Exception as exc:
+            # Nothing that happens behind the check gets here.
+            LOG.error('Tokens cannot be checked: %(type)s: %(reason)s. '
+                      'Look at the options of [keystone_authtoken].',
+                      {'type': type(exc).__name__, 'reason': exc})
+            answer = errors.response(
+                errors.SERVER_ERROR,
+                _('The service is not set up to check tokens. Tell the '
+                  'operator.'))
+            return answer(environ, start_response)
 
     def is_public(self, path: str) -> bool:
         """Tell whether the path, below the mount prefix, needs no token."""

@@ -21,6 +21,8 @@ from watcher._i18n import _
 from watcher.api import errors
 from watcher.api.controllers import base
 
+SIGN = b'"error_message"'
+
 
 class Error:
     """Rewrites error responses that ``watcher.api.errors`` did not write.
@@ -39,10 +41,16 @@ class Error:
             response = request.get_response(self.app)
         except Exception as exc:
             return errors.from_exception(exc)
-        if (response.status_int < 400
-                or response.content_type == base.JSON):
+        if response.status_int < 400 or _is_ours(request, response):
             return response
         return errors.from_exception(_exception_for(response))
+
+
+def _is_ours(request, response):
+    if response.content_type != base.JSON:
+        return False
+    # The body of an answer to HEAD is cut off already.
+    return request.method == 'HEAD' or SIGN in response.body[:len(SIGN) + 4]
 
 
 def _check_encoding(request):

@@ -1,0 +1,214 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The middleware around the API."""
+
+import json
+import uuid
+
+import webtest
+from keystonemiddleware import fixture as ksm_fixture
+from keystonemiddleware import opts
+from oslo_middleware import opts as middleware_opts
+
+from watcher.common import policies
+from watcher.tests import base as test_base
+from watcher.tests.fixtures import api as api_fixture
+from watcher.tests.unit.api import base
+
+
+class TestRequestId(base.ApiTestCase):
+
+    def test_in_every_answer(self):
+        found = set()
+        for path in ('/', '/v1/goals', '/v1/nope'):
+            found.add(self.request('GET', path).headers[
+                'X-OpenStack-Request-ID'])
+        self.assertEqual(3, len(found))
+        for value in found:
+            self.assertTrue(value.startswith('req-'))
+
+    def test_of_the_caller_is_not_echoed(self):
+        given = f'req-{uuid.uuid4()}'
+        response = self.get('/v1/goals', headers={
+            'X-OpenStack-Request-ID': given})
+        self.assertNotEqual(given,
+                            response.headers['X-OpenStack-Request-ID'])
+
+
+class TestProxy(base.ApiTestCase):
+
+    HEADERS = {'X-Forwarded-Proto': 'https',
+               'X-Forwarded-Host': 'pub.example:8443'}
+
+    def _link(self):
+        return self.get('/v1/goals/dummy', headers=self.HEADERS).json[
+            'links'][0]['href']
+
+    def setUp(self):
+        super().setUp()
+        self.goal = self.records.goal()
+
+    def test_not_believed_by_default(self):
+        self.assertTrue(self._link().startswith('http://localhost/v1/'))
+
+    def test_believed_if_told_so(self):
+        self.config(enable_proxy_headers_parsing=True,
+                    group='oslo_middleware')
+        self.assertEqual(
+            f'https://pub.example:8443/v1/goals/{self.goal.uuid}',
+            self._link())
+
+
+class TestLimits(base.ApiTestCase):
+
+    def test_oversized_body(self):
+        response = self.request('POST', '/v1/audits', raw=b' ' * 200000,
+                                status=413)
+        self.assertEqual(413, self.fault(response)['code'])
+
+    def test_healthcheck(self):
+        response = self.client.get('/healthcheck',
+                                   headers={'Accept': 'application/json'})
+        self.assertEqual(200, response.status_int)
+
+
+def keystone(test):
+    """Configure an identity service."""
+    for group, options in opts.list_auth_token_opts():
+        test.conf.register_opts(options, group=group)
+    test.config(www_authenticate_uri='http://keystone.example',
+                group='keystone_authtoken')
+
+
+class TestCors(test_base.TestCase):
+
+    ORIGIN = 'http://dashboard.example'
+
+    def setUp(self):
+        super().setUp()
+        keystone(self)
+        for group, options in middleware_opts.list_opts_cors():
+            self.conf.register_opts(options, group=group)
+        self.config(allowed_origin=[self.ORIGIN], group='cors')
+        self.api = self.useFixture(api_fixture.Api(authentication=True))
+        self.client = webtest.TestApp(self.api.app)
+
+    def test_preflight_needs_no_token(self):
+        response = self.client.options('/v1/goals', headers={
+            'Origin': self.ORIGIN, 'Access-Control-Request-Method': 'GET'})
+        self.assertEqual(200, response.status_int)
+        self.assertEqual(self.ORIGIN,
+                         response.headers['Access-Control-Allow-Origin'])
+
+    def test_errors_too(self):
+        response = self.client.get('/v1/goals', headers={
+            'Origin': self.ORIGIN}, expect_errors=True)
+        self.assertEqual(401, response.status_int)
+        self.assertEqual(self.ORIGIN,
+                         response.headers['Access-Control-Allow-Origin'])
+
+
+class TestAuthentication(test_base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        keystone(self)
+        tokens = self.useFixture(ksm_fixture.AuthTokenFixture())
+        self.admin, self.member, self.service = 'admin', 'member', 'service'
+        for role in (self.admin, self.member, self.service):
+            tokens.add_token_data(token_id=role, role_list=[role])
+        self.start()
+
+    def start(self):
+        self.api = self.useFixture(api_fixture.Api(authentication=True))
+        self.client = webtest.TestApp(self.api.app)
+
+    def get(self, path, token=None, **headers):
+        if token:
+            headers['X-Auth-Token'] = token
+        return self.client.get(path, headers=headers, expect_errors=True)
+
+    def test_public(self):
+        self.assertEqual(200, self.get('/').status_int)
+
+    def test_without_token(self):
+        for path in ('/v1', '/v1/goals', '/v1/nope', '/v1/webhooks/x'):
+            response = self.get(path)
+            self.assertEqual(401, response.status_int, path)
+            self.assertIn('Keystone uri=',
+                          response.headers['WWW-Authenticate'])
+            self.assertIn('X-OpenStack-Request-ID', response.headers)
+
+    def test_roles_come_from_the_token(self):
+        self.assertEqual(200, self.get('/v1/goals', self.admin).status_int)
+        headers = {'X-Roles': 'admin'}
+        self.assertEqual(
+            403, self.get('/v1/goals', self.member, **headers).status_int)
+        self.assertEqual(200, self.get('/v1', self.member).status_int)
+
+    def trigger(self, token=None):
+        goal = self.api.records.goal()
+        self.api.records.audit(goal, name='e', audit_type='EVENT')
+        headers = {'X-Auth-Token': token} if token else {}
+        return self.client.post(
+            '/v1/webhooks/e', json.dumps({}), headers=headers,
+            content_type='application/json', expect_errors=True).status_int
+
+    def test_webhook_of_a_service(self):
+        self.assertEqual(202, self.trigger(self.service))
+
+    def test_open_webhooks(self):
+        self.config(enable_webhooks_auth=False, group='api')
+        self.start()
+        self.assertEqual(202, self.trigger())
+        self.assertEqual(401, self.get('/v1/goals').status_int)
+
+    def test_without_configuration(self):
+        self.config(www_authenticate_uri=None, group='keystone_authtoken')
+        self.start()
+        response = self.get('/v1/goals')
+        self.assertEqual(500, response.status_int)
+        self.assertIn('error_message', response.json)
+        self.assertIn('[keystone_authtoken]', self.logger.output)
+
+    def test_open_webhooks_believe_no_headers(self):
+        self.config(enable_webhooks_auth=False, group='api')
+        self.start()
+        seen = []
+
+        def remember(environ, start_response):
+            seen.append({name for name in environ
+                         if name.startswith('HTTP_X_')})
+            start_response('204 No Content', [])
+            return [b'']
+
+        middleware = self._auth_token()
+        middleware.public_app = remember
+        middleware({'PATH_INFO': '/v1/webhooks/e', 'HTTP_X_ROLES': 'admin',
+                    'HTTP_X_USER_ID': 'me', 'HTTP_X_FORWARDED_FOR': 'a'},
+                   lambda *args: None)
+        self.assertEqual([{'HTTP_X_FORWARDED_FOR'}], seen)
+
+    def _auth_token(self):
+        # request id > cors > proxy headers > health check > token
+        app = self.api.app
+        for _ in range(3):
+            app = app.application
+        return app.app
+
+
+class TestRules(test_base.TestCase):
+
+    def test_every_rule_is_documented(self):
+        for rule in policies.list_rules():
+            self.assertTrue(rule.description, rule.name)
+            self.assertIsNone(rule.scope_types, rule.name)
