@@ -28,6 +28,7 @@ from watcher import objects
 from watcher.common import context
 from watcher.common import exception
 from watcher.common import service
+from watcher.common import utils
 
 CONF = conf.CONF
 
@@ -69,15 +70,15 @@ def explained_failures() -> Iterator[None]:
     try:
         yield
     except db_exc.DBNonExistentTable as exc:
-        fail(f'the database has no schema ({first_line(exc)}); run '
+        fail(f'the database has no schema ({utils.first_line(exc)}); run '
              f'"watcher-db-manage upgrade"', exc)
     except (db_exc.DBError, sqlalchemy.exc.SQLAlchemyError) as exc:
-        fail(f'the database does not work: {first_line(exc)}; check '
+        fail(f'the database does not work: {utils.first_line(exc)}; check '
              f'[database] connection', exc)
     except (service.FatalError, exception.WatcherException) as exc:
-        fail(first_line(exc), exc)
+        fail(utils.first_line(exc), exc)
     except cfg.Error as exc:
-        fail(f'the configuration is wrong: {first_line(exc)}', exc)
+        fail(f'the configuration is wrong: {utils.first_line(exc)}', exc)
 
 
 def fail(reason: str, cause: BaseException | None = None) -> None:
@@ -91,9 +92,3 @@ def fail(reason: str, cause: BaseException | None = None) -> None:
 def program() -> str:
     """Return the name of the running command."""
     return os.path.basename(sys.argv[0])
-
-
-def first_line(exc: BaseException) -> str:
-    """Return what the exception says, without the details of a driver."""
-    text = str(exc).strip()
-    return text.splitlines()[0] if text else type(exc).__name__

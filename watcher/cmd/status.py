@@ -11,6 +11,7 @@
 # under the License.
 """watcher-status: is this deployment ready for the new release?"""
 
+import os
 import sys
 
 from oslo_config import cfg
@@ -19,7 +20,7 @@ from oslo_upgradecheck import upgradecheck
 
 from watcher import conf
 from watcher._i18n import _
-from watcher.cmd import common
+from watcher.common import utils
 
 CONF = conf.CONF
 
@@ -73,5 +74,5 @@ def main() -> int:
             CONF, project='watcher', upgrade_command=Checks(),
             argv=sys.argv[1:])
     except cfg.Error as exc:
-        raise SystemExit(
-            f'{common.program()}: {common.first_line(exc)}') from exc
+        program = os.path.basename(sys.argv[0])
+        raise SystemExit(f'{program}: {utils.first_line(exc)}') from exc

@@ -42,6 +42,7 @@ from watcher import version
 from watcher.common import config
 from watcher.common import periodic
 from watcher.common import rpc
+from watcher.common import utils
 from watcher.conf import plugins
 from watcher.conf import service as conf_service
 
@@ -103,7 +104,7 @@ def prepare_service(argv: Sequence[str] = (),
     except (cfg.Error, messaging.DriverLoadFailure,
             messaging.InvalidTransportURL, log.LogConfigError,
             OSError) as exc:
-        raise SystemExit(f'{program}: {_one_line(exc)}') from exc
+        raise SystemExit(f'{program}: {utils.first_line(exc)}') from exc
     _warn_about_eventlet()
     if conf.log_options:
         conf.log_opt_values(LOG, log.DEBUG)
@@ -127,11 +128,6 @@ def _check_value(conf, group, option):
     except cfg.Error as exc:
         LOG.debug('Option %(group)s.%(option)s has no value: %(reason)s',
                   {'group': group, 'option': option, 'reason': exc})
-
-
-def _one_line(exc) -> str:
-    text = str(exc).strip()
-    return text.splitlines()[0] if text else type(exc).__name__
 
 
 def _keep_standard_output_clean():
@@ -284,7 +280,7 @@ class Service(oslo_service.ServiceBase):
         return False
 
     def _explain_start_failure(self, exc, pause, first):
-        details = {'name': self.name, 'reason': _one_line(exc),
+        details = {'name': self.name, 'reason': utils.first_line(exc),
                    'pause': pause}
         if isinstance(exc, db_exc.DBNonExistentTable):
             LOG.error('%(name)s cannot start, the database has no schema: '
@@ -319,7 +315,7 @@ class Service(oslo_service.ServiceBase):
                       'be stored: %(reason)s. The service goes on, but looks '
                       'dead to the others after %(limit)d seconds.',
                       {'name': self.name, 'host': self.host,
-                       'reason': _one_line(exc),
+                       'reason': utils.first_line(exc),
                        'limit': self.conf.service_down_time})
 
     def _attempt(self, func, *args):
@@ -391,7 +387,7 @@ class RPCServer:
                           '%(reason)s. Check transport_url and the broker. '
                           'Next attempt in %(pause)d seconds.',
                           {'topic': self._target.topic,
-                           'reason': _one_line(exc), 'pause': pause})
+                           'reason': utils.first_line(exc), 'pause': pause})
                 attempt += 1
                 self._stopping.wait(pause)
             else:
@@ -413,7 +409,7 @@ class RPCServer:
             server.wait()
         except Exception as exc:
             LOG.warning('The RPC server did not stop cleanly: %s',
-                        _one_line(exc))
+                        utils.first_line(exc))
 
 
 # The launcher -------------------------------------------------------------
@@ -457,7 +453,7 @@ def _mutate_options(conf):
         conf.mutate_config_files()
     except cfg.Error as exc:
         LOG.error('The changed configuration is not used: %s',
-                  _one_line(exc))
+                  utils.first_line(exc))
 
 
 def launch(conf: cfg.ConfigOpts, service: oslo_service.ServiceBase,

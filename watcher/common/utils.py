@@ -93,6 +93,12 @@ def truncate(text: str | None, limit: int = 255) -> str | None:
     return text[:limit - len(ELLIPSIS)] + ELLIPSIS
 
 
+def first_line(exc: BaseException) -> str:
+    """Return what the exception says, without the details of a driver."""
+    text = str(exc).strip()
+    return text.splitlines()[0] if text else type(exc).__name__
+
+
 def pick_config_arguments(argv: Sequence[str]) -> list[str]:
     """Pick ``--config-file`` and ``--config-dir`` out of foreign arguments.
 
