@@ -223,7 +223,7 @@ class TestDecisionEngineAPI(RPCTestCase):
         error = self.assertRaises(
             exception.ServiceUnavailable,
             self.api.get_strategy_info, self.context, 'dummy')
-        self.assertEqual(503, error.code)
+        self.assertEqual(504, error.code)
         self.assertIn('within 1 seconds', str(error))
 
 
