@@ -127,9 +127,11 @@ class ApplierManager:
         Actions that wait for the cloud stop waiting. What does not end by
         itself in time is recorded as cancelled, and its thread left behind.
 
-        :param timeout: seconds this may take
+        :param timeout: seconds this may take; 0 waits for nothing
         """
-        deadline = time.monotonic() + (timeout or STOP_TIMEOUT)
+        if timeout is None:
+            timeout = STOP_TIMEOUT
+        deadline = time.monotonic() + timeout
         self.stopping.set()
         self._dispatcher.stop(timeout=1.0)
         with self._lock:

@@ -332,6 +332,7 @@ class BaseTaskFlowActionContainer(flow_task.Task):
             self._give_up()
         if not self._store(State.ONGOING):
             return self.state in _GOOD
+        self._log_progress('starts')
         try:
             result = self.do_execute(*args, **kwargs)
         except Exception as error:
@@ -345,6 +346,7 @@ class BaseTaskFlowActionContainer(flow_task.Task):
                 action_id=self._db_action.uuid))
             return False
         if self._store(State.SUCCEEDED):
+            self._log_progress('succeeded')
             self._announce('end')
         return True
 
@@ -431,6 +433,11 @@ class BaseTaskFlowActionContainer(flow_task.Task):
                           self._db_action.uuid)
             self._engine.halt(exception.WorkflowExecutionException(
                 error=failure_reason(store_error)))
+
+    def _log_progress(self, what):
+        LOG.info('The %(type)s action %(uuid)s %(what)s', {
+            'type': self._db_action.action_type,
+            'uuid': self._db_action.uuid, 'what': what})
 
     def _log_failure(self, phase, error):
         values = {'uuid': self._db_action.uuid,

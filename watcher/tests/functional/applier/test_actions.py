@@ -16,85 +16,11 @@ import time
 from oslo_utils import uuidutils
 
 from watcher import objects
-from watcher.applier import manager as applier_manager
-from watcher.common import context as watcher_context
-from watcher.tests import base
-from watcher.tests.fixtures import cloud as cloud_fixture
 from watcher.tests.fixtures import services
+from watcher.tests.functional.applier import base
 
-FINAL = ('SUCCEEDED', 'FAILED', 'CANCELLED')
 
-
-class ApplierOverCloud(base.TestCase):
-
-    timing = None
-
-    def setUp(self):
-        super().setUp()
-        self.cloud = self.useFixture(cloud_fixture.SandboxCloud(
-            timing=self.timing, hosts=3, placement={
-                'compute-1': 3, 'compute-2': 0, 'compute-3': 0}))
-        self.service = self.useFixture(services.Configured(
-            cloud=self.cloud,
-            overrides={'DEFAULT': {'host': 'applier-1'}}))
-        self.context = watcher_context.make_context(is_admin=True)
-        self._store_audit()
-        self.manager = self.start_applier()
-        self.servers = self.cloud.servers_of('compute-1')
-
-    def start_applier(self):
-        manager = applier_manager.ApplierManager()
-        manager.pre_start()
-        manager.start()
-        self.addCleanup(manager.stop, 3)
-        return manager
-
-    def _store_audit(self):
-        goal = objects.Goal(
-            self.context, name='unclassified', display_name='Unclassified',
-            efficacy_specification=[])
-        goal.create()
-        strategy = objects.Strategy(
-            self.context, name='actuator', display_name='Actuator',
-            goal_id=goal.id, parameters_spec={})
-        strategy.create()
-        self.audit = objects.Audit(
-            self.context, name='audit-1', audit_type='ONESHOT',
-            state='SUCCEEDED', goal_id=goal.id, strategy_id=strategy.id,
-            parameters={}, scope=[], auto_trigger=False, force=False)
-        self.audit.create()
-
-    def start_plan(self, *specs):
-        """Start a plan of (type, parameters); each waits for the last."""
-        uuids = [uuidutils.generate_uuid() for _spec in specs]
-        plan = objects.ActionPlan.create_with(
-            self.context,
-            {'audit_id': self.audit.id,
-             'strategy_id': self.audit.strategy_id, 'state': 'PENDING',
-             'global_efficacy': []},
-            [{'uuid': uuid, 'action_type': kind, 'state': 'PENDING',
-              'input_parameters': parameters,
-              'parents': uuids[number - 1:number] if number else []}
-             for number, (uuid, (kind, parameters)) in enumerate(
-                 zip(uuids, specs, strict=True))])
-        self.manager.accept(self.context, plan.uuid)
-        return plan
-
-    def finish(self, plan, timeout=20):
-        def final():
-            found = objects.ActionPlan.get_by_uuid(self.context, plan.uuid)
-            return found if found.state in FINAL else None
-        return services.wait_until(final, timeout, 'the end of the plan')
-
-    def run_plan(self, *specs):
-        """Run a plan; returns it and its actions."""
-        plan = self.finish(self.start_plan(*specs))
-        return plan, self.actions_of(plan)
-
-    def actions_of(self, plan):
-        return objects.Action.list(
-            self.context, filters={'action_plan_uuid': plan.uuid},
-            sort_key='id', sort_dir='asc')
+class ActionTestCase(base.ApplierOverCloud):
 
     def assertFails(self, spec, *words):
         plan, (action,) = self.run_plan(spec)
@@ -111,19 +37,8 @@ class ApplierOverCloud(base.TestCase):
         for word in ('Action was skipped automatically: ', *words):
             self.assertIn(word, action.status_message)
 
-    def migrate(self, server, destination='compute-2', kind='live',
-                source='compute-1'):
-        parameters = {'resource_id': server, 'migration_type': kind,
-                      'source_node': source}
-        if destination is not None:
-            parameters['destination_node'] = destination
-        return 'migrate', parameters
 
-    def server(self, uuid):
-        return self.cloud.state.servers[uuid]
-
-
-class TestMigrate(ApplierOverCloud):
+class TestMigrate(ActionTestCase):
 
     def test_live_cold_and_by_choice_of_nova(self):
         first, second, third = self.servers
@@ -185,7 +100,7 @@ class TestMigrate(ApplierOverCloud):
                          'Action failed in pre_condition: ')
 
 
-class TestOthers(ApplierOverCloud):
+class TestOthers(ActionTestCase):
 
     def test_stop(self):
         server = self.servers[0]
@@ -230,7 +145,7 @@ class TestOthers(ApplierOverCloud):
         self.assertEqual('enabled', read().status)
 
 
-class TestSlowCloud(ApplierOverCloud):
+class TestSlowCloud(base.ApplierOverCloud):
 
     timing = {'live_migration': 30.0}
 
@@ -266,7 +181,7 @@ class TestSlowCloud(ApplierOverCloud):
         self.assertIn(self.servers[0], plan.status_message)
 
 
-class TestCancel(ApplierOverCloud):
+class TestCancel(base.ApplierOverCloud):
 
     timing = {'live_migration': 1.0}
 
