@@ -287,7 +287,23 @@ class RestClient:
     def _proxy(self):
         name = self.service.service_type.replace('-', '_')
         with _DISCOVERY_LOCK:
-            return getattr(self._connection.sdk, name)
+            try:
+                return getattr(self._connection.sdk, name)
+            except sdk_exceptions.SDKException:
+                self._raise_cause()
+                raise
+
+    def _raise_cause(self):
+        """Ask the endpoint once more, for the error the SDK keeps quiet.
+
+        Version discovery that fails says only that there is no version.
+        """
+        adapter = self.sdk.config.get_session_client(
+            self.service.service_type)
+        url = adapter.endpoint_override or adapter.get_endpoint(
+            skip_discovery=True)
+        if url:
+            self.session.get(url, authenticated=False)
 
     def max_microversion(self) -> tuple[int, int]:
         """Return the newest microversion the service offers.
