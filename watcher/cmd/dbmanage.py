@@ -21,13 +21,17 @@ from collections.abc import Callable
 
 from oslo_config import cfg
 from oslo_db import exception as db_exc
+from oslo_log import log
 
 from watcher.cmd import common
+from watcher.common import exception
 from watcher.common import utils
 from watcher.db import migration
 from watcher.db import purge
 
 CONF = common.CONF
+
+LOG = log.getLogger(__name__)
 
 
 
@@ -56,9 +60,24 @@ def _create_schema(command):
 
 
 def _purge(command):
-    return purge.purge(command.age_in_days, command.max_number,
-                       command.goal, command.exclude_orphans,
-                       command.dry_run)
+    LOG.info('Purge with age_in_days=%(age_in_days)s max_number=%(number)s '
+             'goal=%(goal)s exclude_orphans=%(exclude_orphans)s '
+             'dry_run=%(dry_run)s',
+             {'age_in_days': command.age_in_days,
+              'number': command.max_number, 'goal': command.goal,
+              'exclude_orphans': command.exclude_orphans,
+              'dry_run': command.dry_run})
+    try:
+        purge.PurgeCommand(
+            command.age_in_days, command.max_number, command.goal,
+            command.exclude_orphans, command.dry_run,
+            assume_yes=command.assume_yes).execute()
+    except (exception.WatcherException, db_exc.DBError) as exc:
+        # Scripts read the reason where the tables stand.
+        print(utils.first_line(exc))
+        LOG.error('The purge has failed: %s', utils.first_line(exc))
+        return 1
+    return 0
 
 
 _FUNCTIONS: dict[str, Callable] = {
@@ -121,6 +140,9 @@ def _add_purge(commands):
     parser.add_argument(
         '--dry-run', action='store_true',
         help='Only show what would be removed.')
+    parser.add_argument(
+        '-y', '--assume-yes', '--yes', action='store_true',
+        help='Do not ask, for scripts.')
 
 
 COMMAND_OPT = cfg.SubCommandOpt(
