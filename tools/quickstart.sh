@@ -29,17 +29,6 @@ esac
 # shellcheck source=tools/venv.sh
 . tools/venv.sh
 
-# The first Python that is new enough, if none was named by PYTHON=...
-if [ -z "${PYTHON:-}" ]; then
-    for name in python3 python3.14 python3.13 python3.12 python3.11; do
-        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-                2>/dev/null; then
-            export PYTHON=$name
-            break
-        fi
-    done
-fi
-
 # An environment of its own, whatever is active.
 unset VIRTUAL_ENV PYTHONPATH PYTHONHOME
 export WATCHER_VENV=.venv-quickstart

@@ -23,6 +23,19 @@
 
 venv_say() { printf '%s\n' "$*" >&2; }
 
+choose_python() {
+    local name
+    [ -z "${PYTHON:-}" ] || return 0
+    PYTHON=python3
+    for name in python3 python3.14 python3.13 python3.12 python3.11; do
+        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+                2>/dev/null; then
+            PYTHON=$name
+            return
+        fi
+    done
+}
+
 check_python() {
     local python=$1 name
     if ! command -v "$python" >/dev/null; then
@@ -68,10 +81,11 @@ ensure_venv() {
     fi
     # A copied or moved environment points at an interpreter elsewhere.
     if ! "$VENV/bin/python" -c 'import pip' 2>/dev/null; then
-        check_python "${PYTHON:-python3}" || return 1
+        choose_python
+        check_python "$PYTHON" || return 1
         venv_say "Making the virtual environment $VENV"
         rm -f "$VENV/.watcher-stamp"
-        "${PYTHON:-python3}" -m venv --clear "$VENV" || return 1
+        "$PYTHON" -m venv --clear "$VENV" || return 1
     fi
     stamp=$(venv_stamp "$@")
     if [ -s "$VENV/.watcher-stamp" ] &&

@@ -14,6 +14,7 @@
 import ast
 import configparser
 import functools
+import io
 import os
 import pathlib
 import re
@@ -23,6 +24,7 @@ from collections.abc import Iterable
 from importlib import metadata
 
 import fixtures
+import subunit
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -35,7 +37,7 @@ ROOT = PACKAGE.parent
 #: Imported where a database URL asks for it, used by tools, or run as a
 #: program: needed although no module imports it.
 NOT_IMPORTED = {
-    'requirements.txt': {'pbr', 'oslo-i18n'},
+    'requirements.txt': {'pbr', 'oslo-i18n', 'python-memcached'},
     'test-requirements.txt': {
         'coverage', 'psycopg2-binary', 'pymysql', 'ruff', 'stestr',
         'python-openstackclient', 'python-subunit', 'python-watcherclient',
@@ -233,3 +235,91 @@ class TestScripts(base.TestCase):
             done = subprocess.run(['bash', '-n', str(script)],
                                   capture_output=True, text=True, check=False)
             self.assertEqual((0, ''), (done.returncode, done.stderr), script)
+
+    def ensure_venv(self, python: str) -> subprocess.CompletedProcess:
+        """Ask for an environment that is not there, made by ``python``."""
+        env = {name: value for name, value in os.environ.items()
+               if name not in ('VIRTUAL_ENV', 'PYTHON')}
+        env.update(PYTHON=python, WATCHER_VENV='.venv-missing-in-a-test')
+        return subprocess.run(
+            ['bash', '-c', '. tools/venv.sh; ensure_venv requirements.txt'],
+            cwd=ROOT, capture_output=True, text=True, timeout=60, env=env,
+            check=False)
+
+    def fake_python(self, condition: str) -> str:
+        """Return a Python that fails where ``condition`` matches."""
+        path = pathlib.Path(
+            self.useFixture(fixtures.TempDir()).path, 'python')
+        path.write_text(
+            '#!/bin/bash\n'
+            f'case "$*" in {condition}) exit 1 ;; esac\n'
+            f'exec {sys.executable} "$@"\n', encoding='utf-8')
+        path.chmod(0o755)
+        return str(path)
+
+    def test_missing_venv_module_is_named(self):
+        done = self.ensure_venv(self.fake_python('*ensurepip*'))
+        self.assertEqual(1, done.returncode)
+        self.assertRegex(
+            done.stderr, r'apt-get install python3\.\d+-venv')
+
+    def test_old_python_is_refused(self):
+        done = self.ensure_venv(self.fake_python('*version_info*'))
+        self.assertEqual(1, done.returncode)
+        self.assertIn('too old', done.stderr)
+        self.assertIn('3.11 or later', done.stderr)
+
+    def test_missing_python_is_named(self):
+        done = self.ensure_venv('/no/such/python')
+        self.assertEqual(1, done.returncode)
+        self.assertIn('There is no /no/such/python', done.stderr)
+
+
+class TestSummary(base.TestCase):
+    """tools/summarize-tests.py."""
+
+    def summarize(self, *statuses, args=()):
+        stream = io.BytesIO()
+        writer = subunit.StreamResultToBytes(stream)
+        for number, status in enumerate(statuses):
+            if status == 'skip':
+                writer.status(
+                    f'a.test_{number}', file_name='reason',
+                    file_bytes=b'no server', eof=True,
+                    mime_type='text/plain; charset=utf8')
+            writer.status(f'a.test_{number}', status)
+        done = subprocess.run(
+            [sys.executable, str(ROOT / 'tools' / 'summarize-tests.py'),
+             *args], input=stream.getvalue(), capture_output=True,
+            timeout=60, check=False)
+        return done.returncode, done.stdout.decode().splitlines()
+
+    def test_all_passed(self):
+        self.assertEqual((0, ['2 passed, 0 failed, 0 skipped']),
+                         self.summarize('success', 'xfail'))
+
+    def test_failure(self):
+        code, lines = self.summarize('success', 'fail', 'uxsuccess')
+        self.assertEqual(1, code)
+        self.assertEqual(['Failed:', '  a.test_1', '  a.test_2',
+                          '1 passed, 2 failed, 0 skipped'], lines)
+
+    def test_skip_is_shown(self):
+        code, lines = self.summarize('success', 'skip')
+        self.assertEqual(0, code)
+        self.assertEqual(['Skipped:', '  a.test_1: no server',
+                          '1 passed, 0 failed, 1 skipped'], lines)
+
+    def test_skip_is_refused_in_ci(self):
+        code, lines = self.summarize('skip', args=['--no-skip'])
+        self.assertEqual(1, code)
+        self.assertEqual('0 passed, 0 failed, 1 skipped', lines[-1])
+
+    def test_nothing_run(self):
+        code, lines = self.summarize()
+        self.assertEqual((1, ['No test was run.']), (code, lines))
+
+    def test_interrupted_test_counts_as_failure(self):
+        code, lines = self.summarize('inprogress')
+        self.assertEqual(1, code)
+        self.assertEqual('0 passed, 1 failed, 0 skipped', lines[-1])
