@@ -16,6 +16,7 @@ What is tested on SQLite has to give identical results there.
 
 from watcher.tests.fixtures import database
 from watcher.tests.unit.db import test_api
+from watcher.tests.unit.db import test_purge
 from watcher.tests.unit.db import test_query
 from watcher.tests.unit.db import test_session
 
@@ -24,6 +25,7 @@ CLASSES = (
     test_api.TestEfficacy, test_api.TestUpdate, test_api.TestSwap,
     test_api.TestDelete, test_api.TestBulk, test_api.TestService,
     test_query.TestFilters, test_query.TestPages, test_query.TestCost,
+    test_purge.TestSelection, test_purge.TestLimit, test_purge.TestExecution,
     test_session.TestTransaction, test_session.TestRetry,
 )
 
