@@ -38,8 +38,7 @@ def show_models() -> str:
 
 def _show(name, collector) -> str:
     frame = '~' * len(name)
-    # Not the property: reading it would build the model.
-    model = getattr(collector, '_cluster_data_model', None)
+    model = collector.current_model
     text = 'not built yet' if model is None else model.to_string()
     return f'\n{frame}\n{name}\n{frame}\n\n{text}'
 

@@ -111,8 +111,8 @@ class TestReport(base.TestCase):
     def test_models(self):
         model = models.cloud({models.node('A'): []})
         text = self.show({'return_value': {
-            'compute': mock.Mock(_cluster_data_model=model),
-            'other': mock.Mock(_cluster_data_model=None)}})
+            'compute': mock.Mock(current_model=model),
+            'other': mock.Mock(current_model=None)}})
         self.assertIn('\n~~~~~~~\ncompute\n~~~~~~~\n', text)
         self.assertIn('host-A', text)
         self.assertIn('not built yet', text)
