@@ -155,10 +155,11 @@ class TestWorkers(ManagerTestCase):
     def test_a_plan_waits_for_a_free_worker(self):
         gate = harness.Gate(self)
         self.hooks['execute'] = gate
-        first, second = self.make_plan({}), self.make_plan({})
+        first = self.make_plan({})
         self.manager.start()
         self.launch(first)
         self.assertTrue(gate.entered.wait(10))
+        second = self.make_plan({})
         self.launch(second)
         self.manager._dispatch()
         waiting = self.read(second)
@@ -171,10 +172,11 @@ class TestWorkers(ManagerTestCase):
     def test_an_idle_applier_takes_what_a_busy_one_accepted(self):
         gate = harness.Gate(self)
         self.hooks['execute'] = gate
-        first, second = self.make_plan({}), self.make_plan({})
+        first = self.make_plan({})
         self.manager.start()
         self.launch(first)
         self.assertTrue(gate.entered.wait(10))
+        second = self.make_plan({})
         self.launch(second)
         other = self.make_manager()
         gate.entered.clear()
@@ -195,10 +197,11 @@ class TestWorkers(ManagerTestCase):
     def test_a_plan_cancelled_while_it_waits_stays_cancelled(self):
         gate = harness.Gate(self)
         self.hooks['execute'] = gate
-        first, second = self.make_plan({}), self.make_plan({})
+        first = self.make_plan({})
         self.manager.start()
         self.launch(first)
         self.assertTrue(gate.entered.wait(10))
+        second = self.make_plan({})
         self.launch(second)
         self.set_state(second, 'CANCELLED')
         gate.opened.set()
