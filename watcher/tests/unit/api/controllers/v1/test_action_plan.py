@@ -328,7 +328,8 @@ class TestServices(base.ApiTestCase):
         document = self.get(f'/v1/services/{self.service.id}').json
         self.assertEqual(self.FIELDS, set(document))
         self.assertEqual('ACTIVE', document['status'])
-        self.assertNotIn('+', document['last_seen_up'])
+        self.assertRegex(document['last_seen_up'],
+                         r'^[-0-9]{10}T[0-9:.]{8,15}$')
         self.assertEqual(
             f'http://localhost/v1/services/{self.service.id}',
             document['links'][0]['href'])

@@ -1,0 +1,31 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Runs the declarative tests of the API in ``gabbits``.
+
+Each file tells one story, request by request, and is a page of the API's
+specification; it runs against the whole application in this process.
+"""
+
+import os
+
+from gabbi import driver
+
+from watcher.tests.fixtures import gabbits
+
+DIRECTORY = os.path.join(os.path.dirname(__file__), 'gabbits')
+
+
+def load_tests(loader, tests, pattern):
+    """Make tests of the files, as the loader of unittest asks for."""
+    return driver.build_tests(
+        DIRECTORY, loader, host=None, test_loader_name=__name__,
+        intercept=gabbits.application, fixture_module=gabbits)
