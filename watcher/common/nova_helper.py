@@ -644,15 +644,20 @@ class NovaHelper:
                     '%(destination)s') % {
                         'server': before.uuid, 'host': server.host,
                         'destination': destination})
-            if server.status != before.status:
-                return None
-            return Outcome(True)
+            if server.status == before.status:
+                return Outcome(True)
+            # Its user may have stopped it meanwhile.
+            migration = self._new_migration(before.uuid, older)
+            done = migration is not None and migration.status == 'completed'
+            return Outcome(True) if done else None
         migration = self._new_migration(before.uuid, older)
         if migration is None:
             ended = looks.idle() >= IDLE_LOOKS
         else:
+            # The record is read after the server, so it may be newer.
             ended = (migration.status in MIGRATION_FAILED
-                     or migration.status == 'completed')
+                     or (migration.status == 'completed'
+                         and looks.idle() >= IDLE_LOOKS))
         if not ended:
             return None
         status = migration.status if migration else _('no record of it')
@@ -938,11 +943,14 @@ class NovaHelper:
         try:
             for _passed in _rounds(limit, interval, should_stop):
                 try:
-                    server = self._peek(before.uuid) or server
+                    seen = self._peek(before.uuid)
                 except exception.InstanceNotFound:
                     return Outcome(gone_is_fine, _(
                         'server %(server)s was deleted during the %(what)s'
                     ) % {'server': before.uuid, 'what': what})
+                if seen is None:
+                    continue
+                server = seen
                 looks.add(server)
                 if server.status == 'ERROR' and not server.task_state:
                     return Outcome(False, _(

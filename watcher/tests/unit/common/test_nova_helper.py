@@ -379,6 +379,13 @@ class TestLiveMigration(NovaHelperTestCase):
         self.assertIn('ERROR', outcome.reason)
         self.assertIn('no network', outcome.reason)
 
+    def test_stopped_by_its_user_after_the_arrival(self):
+        self.records('running', 'completed')
+        self.nova.servers(server(), moving(), server(
+            host='c2', status='SHUTOFF', vm_state='stopped'))
+        self.assertTrue(self.migrate())
+        self.assertLess(self.clock.now, 1010)
+
     def test_idle_before_the_migration_has_begun(self):
         self.records('preparing', 'running', 'running', 'running')
         self.nova.servers(server(), server(), server(), server(), server(),
@@ -459,6 +466,22 @@ class TestLiveMigration(NovaHelperTestCase):
                           broken(), broken(), broken(), refused(500),
                           server(host='c2'))
         self.assertTrue(self.migrate())
+
+    def test_what_was_seen_before_nova_went_away_does_not_count(self):
+        self.records('completed')
+        self.nova.servers(server(), refused(503), refused(503),
+                          refused(503), refused(503), server(host='c2'))
+        self.assertTrue(self.migrate())
+
+    def test_migration_record_newer_than_the_server(self):
+        self.records('completed')
+        self.nova.servers(server(), server(), server(host='c2'))
+        self.assertTrue(self.migrate())
+
+    def test_completed_but_not_moved(self):
+        self.records('completed')
+        self.nova.servers(server())
+        self.assertIn('(completed)', self.migrate().reason)
 
     def test_a_refusal_is_raised(self):
         self.nova.servers(server())

@@ -1,0 +1,263 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Building the compute model of a simulated cloud over HTTP."""
+
+import collections
+import dataclasses
+import threading
+
+from watcher.common import exception
+from watcher.common import utils
+from watcher.common.loader import loadable
+from watcher.decision_engine.model import model_root
+from watcher.decision_engine.model.collector import nova
+from watcher.tests.functional import cloud
+
+
+class ComputeModelTestCase(cloud.CloudTestCase):
+
+    SPEC = {'hosts': 12, 'servers': 60, 'zones': 2, 'aggregates': 3,
+            'hypervisor_domain': 'example', 'every_volume_booted': 7,
+            'every_stopped': 9}
+
+    def setUp(self):
+        super().setUp()
+        singletons = loadable.LoadableSingletonMeta._instances
+        cls = nova.NovaClusterDataModelCollector
+        singletons.pop(cls, None)
+        self.addCleanup(singletons.pop, cls, None)
+        self.collector = cls(utils.Struct(period=3600))
+
+    def build(self):
+        return nova.NovaModelBuilder().execute()
+
+    def hosts(self, model):
+        return {node.hostname
+                for node in model.get_all_compute_nodes().values()}
+
+
+class TestContents(ComputeModelTestCase):
+
+    def test_every_server_is_on_its_host(self):
+        model = self.build()
+        self.assertEqual(60, len(model.get_all_instances()))
+        for name in self.cloud.state.hosts:
+            node = model.get_node_by_name(name)
+            self.assertEqual(
+                sorted(self.cloud.servers_of(name)),
+                sorted(server.uuid for server
+                       in model.get_node_instances(node)))
+
+    def test_host(self):
+        node = self.build().get_node_by_name('compute-1')
+        host = self.cloud.state.hosts['compute-1']
+        self.assertEqual(
+            {'hostname': 'compute-1', 'status': 'enabled', 'state': 'up',
+             'disabled_reason': None, 'vcpus': 16, 'vcpu_reserved': 0,
+             'vcpu_ratio': 4.0, 'memory': 65536, 'memory_mb_reserved': 512,
+             'memory_ratio': 1.0, 'disk': 1000, 'disk_gb_reserved': 0,
+             'disk_ratio': 1.0, 'uuid': host.uuid}, node.as_dict())
+        self.assertEqual(64.0, node.vcpu_capacity)
+
+    def test_server(self):
+        model = self.build()
+        record = self.cloud.state.servers[
+            self.cloud.servers_of('compute-2')[0]]
+        server = model.get_instance_by_uuid(record.uuid)
+        self.assertEqual(record.name, server.name)
+        self.assertEqual('compute-2', server.host)
+        self.assertEqual('compute-2.example', server.hypervisor_hostname)
+        self.assertEqual((record.flavor.vcpus, record.flavor.ram),
+                         (server.vcpus, server.memory))
+        self.assertIsNotNone(server.created.tzinfo)
+        self.assertFalse(server.watcher_exclude)
+
+    def test_disk_and_state(self):
+        model = self.build()
+        seen = collections.Counter()
+        for record in self.cloud.state.servers.values():
+            server = model.get_instance_by_uuid(record.uuid)
+            self.assertEqual(record.vm_state, server.state)
+            seen[server.state] += 1
+            seen['no disk'] += server.disk == 0
+        self.assertGreater(seen['stopped'], 0)
+        self.assertGreater(seen['no disk'], 0)
+
+    def test_disk_formula(self):
+        flavor = {'disk': 100, 'ephemeral': 200, 'swap': 1789}
+        self.assertEqual(302, nova.local_disk(flavor, True))
+        flavor = {'disk': 40, 'ephemeral': 10, 'swap': 352}
+        self.assertEqual(11, nova.local_disk(flavor, False))
+        self.assertEqual(0, nova.local_disk({'swap': ''}, True))
+
+    def test_extended_attributes(self):
+        self.config('compute_model', enable_extended_attributes=True)
+        with self.cloud.state.lock:
+            for name, flavor in list(self.cloud.state.flavors.items()):
+                self.cloud.state.flavors[name] = dataclasses.replace(
+                    flavor, extra_specs={'hw:cpu_policy': 'dedicated'})
+        specs = [server.flavor_extra_specs for server
+                 in self.build().get_all_instances().values()]
+        self.assertTrue(all(isinstance(spec, dict) for spec in specs))
+        self.config('compute_model', enable_extended_attributes=False)
+        self.assertEqual({}, next(iter(
+            self.build().get_all_instances().values())).flavor_extra_specs)
+
+    def test_groups(self):
+        model = self.build()
+        self.assertEqual({'az-1', 'az-2'}, set(model.zones.values()))
+        self.assertEqual(5, len(model.aggregates))
+        self.assertIsNotNone(model.built_at)
+
+    def test_number_of_requests(self):
+        self.build()
+        self.cloud.forget_requests()
+        self.build()
+        self.assertEqual(
+            ['GET /v2.1/os-aggregates', 'GET /v2.1/os-hypervisors/detail',
+             'GET /v2.1/os-services', 'GET /v2.1/servers/detail'],
+            sorted(self.paths('compute')))
+        self.assertEqual(12, len(self.paths('placement')))
+        self.assertEqual([], self.paths('identity'))
+
+
+class TestFailures(ComputeModelTestCase):
+
+    def fail(self, error, **rule):
+        self.cloud.faults.add(**rule)
+        return self.assertRaises(error, self.build)
+
+    def test_failing_server_list_fails_the_build(self):
+        error = self.fail(exception.NovaClientError, service='compute',
+                          path='/servers/detail', status=500,
+                          message='database away')
+        self.assertIn('HTTP 500 database away', str(error))
+
+    def test_failing_hypervisor_list_fails_the_build(self):
+        self.fail(exception.NovaClientError, service='compute',
+                  path='/os-hypervisors', status=502)
+
+    def test_short_failures_are_survived(self):
+        for path in ('/servers', '/os-hypervisors', '/os-services',
+                     '/os-aggregates'):
+            self.cloud.faults.add(service='compute', path=path, status=503,
+                                  count=1)
+        self.cloud.faults.add(service='placement', path='/inventories',
+                              drop=True, count=1)
+        self.assertEqual(72, len(self.build()))
+
+    def test_placement_away_fails_the_build(self):
+        error = self.fail(exception.PlacementClientError,
+                          service='placement', path='/inventories',
+                          drop=True)
+        self.assertIn('Placement cannot be reached', str(error))
+
+    def test_placement_broken_fails_the_build(self):
+        error = self.fail(exception.PlacementClientError,
+                          service='placement', path='/inventories',
+                          status=500)
+        self.assertIn('12 compute nodes', str(error))
+
+    def test_a_host_without_inventory_is_left_out_with_its_servers(self):
+        host = self.cloud.state.hosts['compute-3']
+        gone = self.cloud.servers_of('compute-3')
+        for status, said in ((500, 'HTTP 500'), (404, 'does not know')):
+            self.cloud.faults.clear()
+            self.cloud.faults.add(service='placement', path=host.uuid,
+                                  status=status)
+            model = self.build()
+            self.assertEqual(11, len(model.get_all_compute_nodes()))
+            self.assertNotIn('compute-3', self.hosts(model))
+            self.assertFalse(set(gone) & set(model.get_all_instances()))
+            self.assertEqual([host.uuid], list(model.incomplete_nodes))
+            self.assertIn(said, model.incomplete_nodes[host.uuid])
+            self.assertIn(f'{host.uuid}: compute-3', self.logger.output)
+
+    def test_error_of_the_collector(self):
+        self.cloud.faults.service_down('compute')
+        error = self.assertRaises(
+            exception.ClusterDataModelCollectionError,
+            self.collector.get_latest_cluster_data_model)
+        self.assertIn('HTTP 503', str(error))
+        self.cloud.faults.clear()
+        self.collector._failure = None
+        self.assertEqual(
+            72, len(self.collector.get_latest_cluster_data_model()))
+
+
+class TestCollector(ComputeModelTestCase):
+
+    def test_audits_see_the_present(self):
+        self.collector.freshness = 0.0
+        self.collector.get_latest_cluster_data_model()
+        lost = self.cloud.servers_of('compute-1')[0]
+        self.cloud.lose_server(lost)
+        model = self.collector.get_latest_cluster_data_model()
+        self.assertNotIn(lost, model.get_all_instances())
+
+    def test_one_model_serves_audits_of_different_scopes(self):
+        self.collector.freshness = 600.0
+        scopes = {name: [{'compute': [
+            {'host_aggregates': [{'name': name}]}]}]
+            for name in ('aggregate-1', 'aggregate-2', 'aggregate-3')}
+        wanted = {aggregate.name: set(aggregate.hosts) for aggregate
+                  in self.collector.get_latest_cluster_data_model()
+                  .aggregates}
+        self.cloud.forget_requests()
+        wrong = []
+
+        def audit(name):
+            for _run in range(30):
+                handler = self.collector.get_audit_scope_handler(
+                    scopes[name])
+                model = handler.get_scoped_model(
+                    self.collector.get_latest_cluster_data_model())
+                if self.hosts(model) != wanted[name]:
+                    wrong.append(name)
+        threads = [threading.Thread(target=audit, args=(name,))
+                   for name in scopes for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual([], wrong)
+        self.assertEqual([], self.paths('compute'))
+
+    def test_zone_scope(self):
+        handler = self.collector.get_audit_scope_handler(
+            [{'compute': [{'availability_zones': [{'name': 'az-1'}]}]}])
+        model = handler.get_scoped_model(
+            self.collector.get_latest_cluster_data_model())
+        self.assertEqual(
+            {f'compute-{number}' for number in range(1, 13, 2)},
+            self.hosts(model))
+
+    def test_xml_of_the_model_can_be_read_back(self):
+        model = self.collector.get_latest_cluster_data_model()
+        self.assertTrue(model_root.ModelRoot.is_isomorphic(
+            model, model_root.ModelRoot.from_xml(model.to_xml())))
+
+
+class TestPages(ComputeModelTestCase):
+
+    SPEC = {'hosts': 1300, 'servers': 2900, 'vcpus': 1000,
+            'memory_mb': 10000000, 'disk_gb': 100000}
+
+    def test_requests_grow_with_pages_not_with_servers(self):
+        model = self.build()
+        self.assertEqual(4200, len(model))
+        asked = collections.Counter(self.paths('compute'))
+        self.assertEqual(2, asked['GET /v2.1/os-hypervisors/detail'])
+        self.assertEqual(3, asked['GET /v2.1/servers/detail'])
+        self.assertEqual(1300, sum(
+            path.endswith('/inventories')
+            for path in self.paths('placement')))
