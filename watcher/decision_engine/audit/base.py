@@ -50,7 +50,8 @@ PLAN_STATE = objects.action_plan.State
 _BUSY_PLANS = [PLAN_STATE.ONGOING, PLAN_STATE.CANCELLING]
 
 #: Errors that are part of normal life: they are explained, not traced.
-_EXPECTED = (exception.WatcherException, jsonschema.ValidationError)
+_EXPECTED = (exception.WatcherException, jsonschema.ValidationError,
+             db_exc.DBError)
 
 
 def explain(exc: BaseException) -> str:
@@ -60,6 +61,8 @@ def explain(exc: BaseException) -> str:
         return f'{where}: {exc.message}' if where else exc.message
     if isinstance(exc, exception.WatcherException):
         return str(exc) or type(exc).__name__
+    if isinstance(exc, db_exc.DBError):
+        return f'the database does not work ({type(exc).__name__})'
     # The text of foreign errors may hold anything, also secrets.
     return (f'unexpected {type(exc).__name__}, see the log of '
             f'watcher-decision-engine on {CONF.host}')

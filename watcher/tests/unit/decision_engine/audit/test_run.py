@@ -213,6 +213,14 @@ class TestFailures(AuditTestCase):
             'watcher-decision-engine on engine-1', after.status_message)
         self.assertEqual(1, self.logger.output.count('Traceback'))
 
+    def test_database_error_tells_no_statement(self):
+        self.fail_with(db_exc.DBConnectionError(
+            Exception('SELECT password')))
+        after = self.run_audit(self.audit())
+        self.assertEqual('The strategy failed: the database does not work '
+                         '(DBConnectionError)', after.status_message)
+        self.assertNotIn('Traceback', self.logger.output)
+
     def test_missing_parameter(self):
         self.fail_with(jsonschema.ValidationError(
             "'actions' is a required property"))

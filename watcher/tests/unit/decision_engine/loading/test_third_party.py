@@ -144,6 +144,9 @@ class TestThirdParty(base.TestCase):
                    ENTRY_POINTS)
         self.useFixture(fixtures.PythonPathEntry(str(self.directory)))
         self.addCleanup(sys.modules.pop, 'watcher_third_party', None)
+        # Found once for each process otherwise.
+        self.useFixture(fixtures.MonkeyPatch(
+            'stevedore.ExtensionManager.ENTRY_POINT_CACHE', {}))
         self.conf.conf([], default_config_files=[
             self.write('watcher.conf', CONFIGURATION)],
             default_config_dirs=[])

@@ -17,6 +17,9 @@ from watcher.decision_engine.strategy.common import feasibility
 from watcher.tests import base
 from watcher.tests.fixtures import models
 
+#: A slow machine is no failure.
+RELAXED = hypothesis.settings(deadline=None)
+
 AMOUNTS = st.builds(
     feasibility.Resources,
     vcpus=st.integers(-4, 64), memory=st.integers(-4096, 65536),
@@ -62,6 +65,7 @@ class TestResources(base.TestCase):
         self.assertTrue(feasibility.Resources(-1, -1, -1).fits(
             feasibility.Resources(0, 0, 0)))
 
+    @RELAXED
     @hypothesis.given(AMOUNTS, NEEDS)
     def test_what_is_left_is_not_negative_exactly_if_it_fits(self, free,
                                                              need):
@@ -114,6 +118,7 @@ class TestImpossible(base.TestCase):
         self.assertIn('together have too little vCPU: 6 needed, 4 free',
                       feasibility.why_impossible(servers, hosts))
 
+    @RELAXED
     @hypothesis.given(st.lists(NEEDS, max_size=5),
                       st.lists(AMOUNTS, min_size=1, max_size=4))
     def test_never_denies_what_first_fit_manages(self, needs, rooms):
