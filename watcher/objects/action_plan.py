@@ -167,14 +167,16 @@ class ActionPlan(base.UuidMixin, base.StoredObject):
     @base.remotable
     def soft_delete(self) -> None:
         """Hide the plan with its actions and efficacy indicators."""
-        self.dbapi.run_in_transaction(self._soft_delete)
+        actions, plan = self.dbapi.run_in_transaction(self._delete_rows)
+        self._announce_actions(actions, update=True, delete=True)
+        self._mark_deleted(plan)
 
-    def _soft_delete(self) -> None:
-        rows = self.dbapi.soft_delete_actions_of_plan(
+    def _delete_rows(self) -> tuple[Any, Any]:
+        # Only rows: this object must not change before the commit.
+        actions = self.dbapi.soft_delete_actions_of_plan(
             self.id, {'state': states.ActionState.DELETED})
-        self._announce_actions(rows, update=True, delete=True)
         self.dbapi.soft_delete_efficacy_indicators_of_plan(self.id)
-        base.StoredObject.soft_delete.original_fn(self)
+        return actions, self._delete_row()
 
     @base.remotable
     def destroy(self) -> None:

@@ -191,6 +191,13 @@ class StoredObject(WatcherPersistentObject, WatcherObject,
         clone._stored_state = self._stored_state
         return clone
 
+    def snapshot(self) -> 'StoredObject':
+        """A cheap copy that later assignments to this object don't change.
+        """
+        clone = copy.copy(self)
+        clone._changed_fields = set(self._changed_fields)
+        return clone
+
     def _changes(self) -> dict[str, Any]:
         """Changed columns; relations are read only."""
         return {name: copy.copy(value)
@@ -382,11 +389,17 @@ class StoredObject(WatcherPersistentObject, WatcherObject,
 
         :raises watcher.common.exception.StateConflict: if somebody did
         """
-        values, old_state = {}, self._stored_state
-        if self.machine is not None:
-            values['state'] = 'DELETED'
-        self._take(self._db('soft_delete_{}')(
-            self._ident, values=values, expected_state=old_state))
+        self._mark_deleted(self._delete_row())
+
+    def _delete_row(self) -> Any:
+        values = {} if self.machine is None else {'state': 'DELETED'}
+        return self._db('soft_delete_{}')(self._ident, values=values,
+                                          expected_state=self._stored_state)
+
+    def _mark_deleted(self, row: Any) -> None:
+        """Show and announce a soft deletion that is stored."""
+        old_state = self._stored_state
+        self._take(row)
         if self.machine is not None:
             events.updated(self, old_state)
         events.deleted(self)

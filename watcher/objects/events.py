@@ -80,7 +80,7 @@ def _announce(method: str, obj: Any, *args: Any) -> None:
     database = db_api.get_instance()
     if database.in_transaction():
         # The object may change again before the commit: tell it as it is.
-        obj = obj.obj_clone()
+        obj = obj.snapshot()
     database.after_commit(functools.partial(_deliver, method, obj, *args))
 
 

@@ -19,6 +19,7 @@ from watcher.tests.unit.db import test_api
 from watcher.tests.unit.db import test_purge
 from watcher.tests.unit.db import test_query
 from watcher.tests.unit.db import test_session
+from watcher.tests.unit.objects import test_persistence
 
 CLASSES = (
     test_api.TestRead, test_api.TestCreate, test_api.TestJson,
@@ -27,6 +28,10 @@ CLASSES = (
     test_query.TestFilters, test_query.TestPages, test_query.TestCost,
     test_purge.TestSelection, test_purge.TestLimit, test_purge.TestExecution,
     test_session.TestTransaction, test_session.TestRetry,
+    test_persistence.TestReads, test_persistence.TestRelations,
+    test_persistence.TestWrites, test_persistence.TestStates,
+    test_persistence.TestEvents, test_persistence.TestActionPlan,
+    test_persistence.TestExpiry,
 )
 
 for _class in CLASSES:
