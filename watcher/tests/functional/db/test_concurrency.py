@@ -1,0 +1,164 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Real locks of real servers: deadlocks, races, broken connections."""
+
+import threading
+
+import sqlalchemy as sa
+
+from watcher.common import exception
+from watcher.db.sqlalchemy import session
+from watcher.tests.fixtures import database
+from watcher.tests.unit.db import base
+
+
+class ConcurrencyTestCase(base.DatabaseTestCase):
+
+    def together(self, *functions):
+        """Run functions in threads of their own; return their errors."""
+        errors = []
+
+        def guarded(function):
+            try:
+                function()
+            except Exception as error:
+                errors.append(error)
+        threads = [threading.Thread(target=guarded, args=(function,))
+                   for function in functions]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        return errors
+
+
+class TestDeadlockMysql(ConcurrencyTestCase):
+    engine = database.MYSQL
+
+    def test_real_deadlock_is_survived(self):
+        self.config(group='database', db_retry_interval=1)
+        one, two = (self.records.goal(name=name) for name in 'ab')
+        met = threading.Barrier(2, timeout=30)
+        runs = []
+
+        def change(first, second):
+            def work():
+                runs.append(first)
+                self.dbapi.update_goal(first, {'display_name': f'{first}'})
+                if len(runs) <= 2:
+                    # Both hold their first row now.
+                    met.wait()
+                self.dbapi.update_goal(second, {'display_name': f'{first}'})
+            return lambda: self.dbapi.run_in_transaction(work)
+
+        self.assertEqual([], self.together(change(one.id, two.id),
+                                           change(two.id, one.id)))
+        # One of them was chosen as the victim and started anew.
+        self.assertEqual(3, len(runs))
+        names = {row.display_name
+                 for row in self.dbapi.get_goal_list(self.context)}
+        self.assertEqual({str(runs[-1])}, names)
+
+    def test_lost_connections_are_replaced(self):
+        self.records.goal(name='a')
+        with session.get_engine().connect() as connection:
+            connection.invalidate()
+        self._end_all_connections()
+        self.assertEqual(1, len(self.dbapi.get_goal_list(self.context)))
+        self.records.goal(name='b')
+
+    def _end_all_connections(self):
+        engine = sa.create_engine(self.database.url,
+                                  poolclass=sa.pool.NullPool,
+                                  isolation_level='AUTOCOMMIT')
+        with engine.connect() as connection:
+            own = connection.exec_driver_sql(
+                'SELECT CONNECTION_ID()').scalar()
+            for ident in connection.exec_driver_sql(
+                    'SELECT id FROM information_schema.processlist '
+                    'WHERE db = DATABASE()').scalars().all():
+                if ident != own:
+                    connection.exec_driver_sql(f'KILL {ident}')
+
+
+class TestDeadlockPostgresql(TestDeadlockMysql):
+    engine = database.POSTGRESQL
+
+    def _end_all_connections(self):
+        engine = sa.create_engine(self.database.url,
+                                  poolclass=sa.pool.NullPool,
+                                  isolation_level='AUTOCOMMIT')
+        with engine.connect() as connection:
+            connection.exec_driver_sql(
+                'SELECT pg_terminate_backend(pid) FROM pg_stat_activity '
+                'WHERE datname = current_database() '
+                'AND pid <> pg_backend_pid()')
+
+
+class TestRaces(ConcurrencyTestCase):
+
+    def test_cancel_against_start(self):
+        # Either the plan is started or it is cancelled, never both.
+        for _number in range(10):
+            plan = self.records.action_plan(state='PENDING')
+            outcome = []
+
+            def move(state, ident=plan.uuid, outcome=outcome):
+                try:
+                    self.dbapi.update_action_plan(
+                        ident, {'state': state}, expected_state='PENDING')
+                    outcome.append(state)
+                except exception.StateConflict:
+                    pass
+            self.assertEqual([], self.together(
+                lambda move=move: move('ONGOING'),
+                lambda move=move: move('CANCELLED')))
+            row = self.dbapi.get_action_plan_by_id(self.context, plan.id)
+            self.assertEqual([row.state], outcome)
+
+    def test_one_audit_for_each_name(self):
+        goal = self.records.goal().id
+        lost = []
+
+        def create():
+            try:
+                self.records.audit(name='same', goal_id=goal)
+            except exception.AuditAlreadyExists as error:
+                lost.append(error)
+        self.assertEqual([], self.together(*[create] * 6))
+        self.assertEqual(5, len(lost))
+        self.assertTrue(all("name 'same'" in str(error) for error in lost))
+
+    def test_owner_is_claimed_once(self):
+        audit = self.records.audit(audit_type='CONTINUOUS')
+        owners = []
+
+        def claim(number):
+            try:
+                self.dbapi.update_audit(
+                    audit.id, {'hostname': f'host{number}'},
+                    expected={'hostname': None})
+                owners.append(f'host{number}')
+            except exception.StateConflict:
+                pass
+        self.assertEqual([], self.together(
+            *(lambda number=number: claim(number) for number in range(6))))
+        row = self.dbapi.get_audit_by_id(self.context, audit.id)
+        self.assertEqual([row.hostname], owners)
+
+
+class TestRacesMysql(TestRaces):
+    engine = database.MYSQL
+
+
+class TestRacesPostgresql(TestRaces):
+    engine = database.POSTGRESQL
