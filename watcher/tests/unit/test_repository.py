@@ -71,12 +71,14 @@ packages_distributions = functools.cache(metadata.packages_distributions)
 
 
 def distributions_of(modules: set[str]) -> set[str]:
+    """Return the packages that bring these modules.
+
+    What nothing installed brings is returned by its own name.
+    """
     owners = packages_distributions()
-    names = {canonicalize_name(owner) for module in modules
-             for owner in owners.get(module, ())
-             if module not in sys.stdlib_module_names
-             and module != 'watcher'}
-    return names
+    foreign = modules - set(sys.stdlib_module_names) - {'watcher'}
+    return {canonicalize_name(owner) for module in foreign
+            for owner in owners.get(module, (module,))}
 
 
 class TestRequirements(base.TestCase):
