@@ -38,9 +38,11 @@ from pathlib import Path
 from typing import Any
 from typing import NoReturn
 
+from keystoneauth1 import exceptions as ka_exceptions
 from keystoneauth1 import session
 from keystoneauth1.identity import v3
 from watcherclient import client as watcher_client
+from watcherclient.common.apiclient import exceptions as client_exceptions
 
 GOAL = 'cluster_maintaining'
 STRATEGY = 'host_maintenance'
@@ -498,7 +500,9 @@ def _run_in(folder: Path, once: bool, began: float) -> None:
     process = Process(folder)
     try:
         _run(process, once, began)
-    except Failed as exc:
+    except (Failed, ka_exceptions.ClientException,
+            client_exceptions.ClientException,
+            subprocess.SubprocessError, OSError) as exc:
         raise Failed('%s\n\nThe log is kept: %s' % (exc, process.log))
     finally:
         process.stop()
