@@ -24,6 +24,7 @@ import re
 import threading
 from typing import Any
 
+from keystoneauth1 import adapter
 from keystoneauth1 import exceptions as ka_exceptions
 from keystoneauth1 import loading as ka_loading
 from keystoneauth1 import session as ka_session
@@ -222,10 +223,39 @@ class _Connection:
         for service in SERVICES.values():
             settings.update(_adapter_settings(conf, service))
         self.session = session
+        self._lock = threading.RLock()
+        self._proxies = {}
         self.sdk = sdk_connection.Connection(
             session=session, strict_proxies=True,
             config=cloud_region.from_session(
                 session, name='watcher', app_name='watcher', **settings))
+
+
+    def proxy(self, service):
+        """Return the SDK's adapter of a service and the service's URL.
+
+        Finding them out runs version discovery, which threads that start
+        together should do once. Services that are known already don't wait
+        for it. Keeping the URL halves the cost of a request.
+        """
+        known = self._proxies.get(service.service_type)
+        if known is None:
+            with self._lock:
+                known = self._proxies.get(service.service_type)
+                if known is None:
+                    known = self._discover(service)
+                    self._proxies[service.service_type] = known
+        return known
+
+    def _discover(self, service):
+        proxy = getattr(self.sdk, service.service_type.replace('-', '_'))
+        # The identity proxy has a method of this name for something else.
+        return proxy, adapter.Adapter.get_endpoint(proxy)
+
+    def forget(self, service):
+        """Look the service up again, which may have moved."""
+        with self._lock:
+            self._proxies.pop(service.service_type, None)
 
 
 class _Pool:
@@ -255,11 +285,6 @@ class _Pool:
 # cost more than the action's own requests.
 _POOL = _Pool()
 
-# Making a proxy runs version discovery; threads that start together should
-# do that once.
-_DISCOVERY_LOCK = threading.RLock()
-
-
 class RestClient:
     """Speaks JSON with one service.
 
@@ -284,34 +309,13 @@ class RestClient:
         """The openstacksdk connection underneath."""
         return self._connection.sdk
 
-    def _proxy(self):
-        name = self.service.service_type.replace('-', '_')
-        with _DISCOVERY_LOCK:
-            try:
-                return getattr(self._connection.sdk, name)
-            except sdk_exceptions.SDKException:
-                self._raise_cause()
-                raise
-
-    def _raise_cause(self):
-        """Ask the endpoint once more, for the error the SDK keeps quiet.
-
-        Version discovery that fails says only that there is no version.
-        """
-        adapter = self.sdk.config.get_session_client(
-            self.service.service_type)
-        url = adapter.endpoint_override or adapter.get_endpoint(
-            skip_discovery=True)
-        if url:
-            self.session.get(url, authenticated=False)
-
     def max_microversion(self) -> tuple[int, int]:
         """Return the newest microversion the service offers.
 
         (0, 0) when it has none. Read once for each client.
         """
         if self._max_microversion is None:
-            def read(proxy):
+            def read(proxy, url):
                 data = proxy.get_endpoint_data()
                 return data and data.max_microversion
             version = self._guarded(read, 'GET', '/')
@@ -340,8 +344,9 @@ class RestClient:
         if context is not None:
             kwargs['global_request_id'] = context.global_id
 
-        def send(proxy):
-            return proxy.request(path, method, raise_exc=False, **kwargs)
+        def send(proxy, url):
+            return proxy.request(path, method, raise_exc=False,
+                                 endpoint_override=url, **kwargs)
         response = self._guarded(send, method, path)
         if response.status_code >= 400:
             raise self._refused(method, response)
@@ -370,9 +375,9 @@ class RestClient:
         return RequestFailed(reason, status=response.status_code)
 
     def _guarded(self, function, method, path):
-        """Call the function with the proxy, mapping every failure."""
+        """Call the function with proxy and URL, mapping every failure."""
         try:
-            return function(self._proxy())
+            return function(*self._connection.proxy(self.service))
         except ka_exceptions.Unauthorized as exc:
             raise self._no_token(exc) from exc
         except (ka_exceptions.AuthorizationFailure,
@@ -392,6 +397,7 @@ class RestClient:
                       'group': self.service.group,
                       'reason': _short(exc)}) from exc
         except ka_exceptions.ConnectionError as exc:
+            self._connection.forget(self.service)
             raise RequestFailed(
                 _('%(service)s cannot be reached (%(method)s %(path)s, '
                   'group [%(group)s]): %(reason)s') % {
@@ -399,6 +405,8 @@ class RestClient:
                       'path': path, 'group': self.service.group,
                       'reason': _short(exc)},
                 connection_error=True) from exc
+        except sdk_exceptions.ServiceDiscoveryException as exc:
+            raise self._undiscovered(exc) from exc
         except (ka_exceptions.ClientException,
                 sdk_exceptions.SDKException) as exc:
             cause = exc.__context__ or exc.__cause__
@@ -411,6 +419,30 @@ class RestClient:
                 status=getattr(exc, 'http_status', None),
                 connection_error=isinstance(
                     cause, ka_exceptions.ConnectionError)) from exc
+
+    def _undiscovered(self, exc):
+        """Say what the service's own URL answers instead of versions."""
+        settings = {name: self._setting(name, None) for name in (
+            'service_type', 'service_name', 'interface', 'region_name')}
+        settings['service_type'] = (settings['service_type']
+                                    or self.service.service_type)
+        url = self._setting('endpoint_override', None)
+        status = None
+        try:
+            url = url or self.session.get_endpoint(
+                skip_discovery=True, **settings)
+            response = self.session.get(url, raise_exc=False,
+                                        authenticated=False)
+            status = response.status_code
+            answer = f'HTTP {status} {error_text(response)}'
+        except ka_exceptions.ClientException as problem:
+            answer = _short(problem)
+        return RequestFailed(
+            _('%(service)s at %(url)s does not tell its versions (group '
+              '[%(group)s]): %(answer)s') % {
+                  'service': self.service.title, 'url': url,
+                  'group': self.service.group, 'answer': answer},
+            status=status, connection_error=status is None)
 
     def _setting(self, name, default):
         prefix = self.service.service_type.replace('-', '_')

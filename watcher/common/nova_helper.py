@@ -848,8 +848,7 @@ class NovaHelper:
             try:
                 self._write('DELETE', f'/servers/{instance_id}/migrations/'
                             f'{migration.id}', MIGRATIONS)
-            except (exception.NovaClientError,
-                    exception.ComputeResourceNotFound) as exc:
+            except exception.NovaClientError as exc:
                 # It may have ended meanwhile; what counts is the server.
                 LOG.warning('The live migration %(migration)s of server '
                             '%(server)s cannot be aborted: %(reason)s',
@@ -995,8 +994,7 @@ class NovaHelper:
         """Return the server's migrations, none when Nova won't tell."""
         try:
             return self.get_migrations(instance_id)
-        except (exception.NovaClientError,
-                exception.ComputeResourceNotFound) as exc:
+        except exception.NovaClientError as exc:
             LOG.debug('No migration records of server %(server)s: '
                       '%(reason)s',
                       {'server': instance_id, 'reason': exc})
@@ -1067,7 +1065,7 @@ class NovaHelper:
             except clients.RequestFailed as exc:
                 if (not exc.connection_error
                         or attempt == self._http_retries):
-                    raise self._mapped(exc, path, missing) from exc
+                    raise self._mapped(exc, missing) from exc
                 report = LOG.warning if attempt == 0 else LOG.debug
                 report('%(reason)s; trying again in %(pause)s seconds',
                        {'reason': exc.reason,
@@ -1082,7 +1080,7 @@ class NovaHelper:
                 method, path, json=body,
                 microversion=self._version(version))
         except clients.RequestFailed as exc:
-            raise self._mapped(exc, path, missing) from exc
+            raise self._mapped(exc, missing) from exc
 
     def _act(self, before, body, version, accepted):
         """POST an action of a server, not repeating it blindly.
@@ -1114,9 +1112,9 @@ class NovaHelper:
                     raise
 
     @staticmethod
-    def _mapped(failed, path, missing):
-        if failed.status == 404:
-            return missing or exception.ComputeResourceNotFound(name=path)
+    def _mapped(failed, missing):
+        if failed.status == 404 and missing is not None:
+            return missing
         return exception.NovaClientError(
             reason=failed.reason, http_status=failed.status,
             connection_error=failed.connection_error)

@@ -42,7 +42,7 @@ FAILURE_PAUSE = 2.0
 
 # Errors that another try a second later cannot cure.
 _LASTING = (exception.AuthorizationFailure, exception.Invalid)
-_REFUSED = (400, 401, 403)
+_REFUSED = (400, 401, 403, 404)
 
 
 class BaseClusterDataModelCollector(loadable.LoadableSingleton,

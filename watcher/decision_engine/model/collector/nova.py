@@ -87,11 +87,17 @@ class NovaModelBuilder(base.BaseModelBuilder):
     def __init__(self, osc: Any = None):
         self.osc = osc
         # call_retry does what the helper would do, for all errors.
-        self.nova_helper = nova_helper.NovaHelper(osc=osc, http_retries=0)
-        self.placement_helper = placement_helper.PlacementHelper(osc=osc)
+        self.set_up(nova_helper.NovaHelper(osc=osc, http_retries=0),
+                    placement_helper.PlacementHelper(osc=osc))
+
+    def set_up(self, nova: nova_helper.NovaHelper,
+               placement: placement_helper.PlacementHelper) -> None:
+        """Begin an empty model that these two describe."""
+        self.nova_helper = nova
+        self.placement_helper = placement
         self.model = model_root.ModelRoot()
-        self._pinned_az = self.nova_helper.is_pinned_az_available()
-        self._nova_disks = []
+        self._pinned_az = nova.is_pinned_az_available()
+        self._nova_disks: list[str] = []
 
     def call_retry_reset(self, exc: Exception) -> None:
         """Do nothing: the shared connection repairs itself."""

@@ -248,6 +248,32 @@ class TestFailures(ClientsTestCase):
             self.assertIn(told, error.reason)
         self.assertFalse(error.connection_error)
 
+    def test_service_without_versions(self):
+        self.http.get(NOVA, status_code=503, text='Service Unavailable')
+        self.http.get('http://nova.example:8774/', status_code=503)
+        error = self.failure()
+        self.assertEqual(
+            f'Nova at {NOVA} does not tell its versions (group [nova]): '
+            'HTTP 503 Service Unavailable', error.reason)
+        self.assertEqual(503, error.status)
+
+    def test_service_unreachable_from_the_start(self):
+        for url in (NOVA, 'http://nova.example:8774/'):
+            self.http.get(url, exc=requests.ConnectionError(
+                '[Errno 111] Connection refused'))
+        error = self.failure()
+        self.assertTrue(error.connection_error)
+        self.assertIn(NOVA, error.reason)
+        self.assertIn('Connection refused', error.reason)
+
+    def test_a_service_may_move(self):
+        self.rest().get('/flavors')
+        self.http.get(NOVA + '/flavors',
+                      exc=requests.ConnectionError('moved'))
+        self.failure()
+        self.http.get(NOVA + '/flavors', json={'flavors': [1]})
+        self.assertEqual({'flavors': [1]}, self.rest().get('/flavors'))
+
     def test_an_endpoint_that_appears_later_is_found(self):
         self.http.post(
             KEYSTONE + '/v3/auth/tokens', json=token([]),

@@ -1,0 +1,229 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+from watcher.common import exception
+from watcher.common import nova_helper
+from watcher.common import placement_helper
+from watcher.decision_engine.model.collector import nova
+from watcher.tests import base
+
+UUID = '{:08x}-0000-4000-8000-000000000000'.format
+
+
+def inventory(total=10, reserved=1, ratio=2.0):
+    return placement_helper.Inventory(
+        total=total, reserved=reserved, min_unit=1, max_unit=total,
+        step_size=1, allocation_ratio=ratio)
+
+
+def hypervisor(number, host, name=None, **fields):
+    return {'id': UUID(number), 'hypervisor_hostname': name or host,
+            'hypervisor_type': 'QEMU', 'state': 'up', 'status': 'enabled',
+            'local_gb': 77, 'service': {'id': UUID(900), 'host': host,
+                                        'disabled_reason': None}, **fields}
+
+
+def server(number, host, name=None, **fields):
+    return {
+        'id': UUID(number), 'name': f'vm-{number}', 'tenant_id': 'p',
+        'created': '2026-01-09T12:00:00Z', 'metadata': {'a': 'b'},
+        'locked': True, 'image': {'id': 'i'},
+        'OS-EXT-SRV-ATTR:host': host,
+        'OS-EXT-SRV-ATTR:hypervisor_hostname': name or host,
+        'OS-EXT-STS:vm_state': 'active', 'pinned_availability_zone': 'az9',
+        'flavor': {'vcpus': 2, 'ram': 512, 'disk': 5, 'ephemeral': 0,
+                   'swap': 0, 'extra_specs': {'k': 'v'}}, **fields}
+
+
+class FakeNova:
+
+    def __init__(self, hypervisors, servers, pinned_az):
+        self.hypervisors = hypervisors
+        self.servers = servers
+        self.pinned_az = pinned_az
+
+    def is_pinned_az_available(self):
+        return self.pinned_az
+
+    def get_aggregate_list(self):
+        return []
+
+    def get_service_list(self):
+        return [nova_helper.Service(
+            uuid=UUID(900), binary='nova-compute', host='c1', zone='z',
+            status='enabled', state='up', updated_at=None,
+            disabled_reason=None)]
+
+    def hypervisor_pages(self, call):
+        return [self.hypervisors[:1], self.hypervisors[1:]]
+
+    def server_pages(self, call):
+        return [self.servers[:1], self.servers[1:]]
+
+
+class FakePlacement:
+
+    def __init__(self, inventories):
+        self.inventories = inventories
+
+    def get_all_inventories(self, uuids, workers, timeout, call):
+        found, missing = {}, {}
+        for uuid in uuids:
+            known = self.inventories.get(uuid, {
+                'VCPU': inventory(), 'MEMORY_MB': inventory(1000),
+                'DISK_GB': inventory(50)})
+            if isinstance(known, str):
+                missing[uuid] = known
+            else:
+                found[uuid] = known
+        return found, missing
+
+
+class TestNovaModelBuilder(base.TestCase):
+
+    def build(self, hypervisors, servers=(), inventories=(),
+              pinned_az=False):
+        builder = nova.NovaModelBuilder.__new__(nova.NovaModelBuilder)
+        builder.set_up(FakeNova(hypervisors, list(servers), pinned_az),
+                       FakePlacement(dict(inventories)))
+        return builder.execute()
+
+    def hosts(self, model):
+        return {node.hostname: [found.uuid for found
+                                in model.get_node_instances(node)]
+                for node in model.get_all_compute_nodes().values()}
+
+    def test_names_that_contain_each_other(self):
+        model = self.build(
+            [hypervisor(11, 'c11'), hypervisor(1, 'c1'),
+             hypervisor(10, 'c10')],
+            [server(101, 'c1'), server(110, 'c10'), server(111, 'c11')])
+        self.assertEqual({'c1': [UUID(101)], 'c10': [UUID(110)],
+                          'c11': [UUID(111)]}, self.hosts(model))
+
+    def test_bare_metal_is_left_out_with_its_servers(self):
+        model = self.build(
+            [hypervisor(1, 'c1'), hypervisor(
+                2, 'ironic', 'b1', hypervisor_type='ironic')],
+            [server(101, 'c1'), server(102, 'ironic', 'b1')])
+        self.assertEqual({'c1': [UUID(101)]}, self.hosts(model))
+        self.assertEqual([UUID(101)], list(model.get_all_instances()))
+        self.assertEqual({}, model.incomplete_nodes)
+
+    def test_one_service_with_several_hypervisors(self):
+        model = self.build(
+            [hypervisor(1, 'vc', 'cluster-1'),
+             hypervisor(2, 'vc', 'cluster-2')],
+            [server(101, 'vc', 'cluster-2'), server(102, 'vc', 'cluster-1')])
+        self.assertEqual(
+            [UUID(101)], [found.uuid for found
+                          in model.get_node_instances(UUID(2))])
+
+    def test_a_server_that_moves_while_pages_are_read(self):
+        model = self.build(
+            [hypervisor(1, 'c1'), hypervisor(2, 'c2')],
+            [server(101, 'c1'), server(101, 'c2')])
+        self.assertEqual({'c1': [], 'c2': [UUID(101)]}, self.hosts(model))
+
+    def test_deleted_servers(self):
+        model = self.build([hypervisor(1, 'c1')], [
+            server(101, 'c1', **{'OS-EXT-STS:vm_state': 'deleted'})])
+        self.assertEqual({'c1': []}, self.hosts(model))
+
+    def test_servers_on_no_host(self):
+        model = self.build([hypervisor(1, 'c1')], [
+            server(101, None, **{'OS-EXT-STS:vm_state':
+                                 'shelved_offloaded'})])
+        found = model.get_instance_by_uuid(UUID(101))
+        self.assertEqual('shelved_offloaded', found.state)
+        self.assertFalse(found.obj_attr_is_set('host'))
+        self.assertRaises(exception.InstanceNotMapped,
+                          model.get_node_by_instance_uuid, UUID(101))
+
+    def test_records_of_a_cell_that_is_down(self):
+        model = self.build([hypervisor(1, 'c1')], [
+            {'id': UUID(101), 'status': 'UNKNOWN', 'tenant_id': 'p',
+             'created': '2026-01-09T12:00:00Z'}, server(102, 'c1')])
+        self.assertEqual({'c1': [UUID(102)]}, self.hosts(model))
+        self.assertIn(UUID(101), self.logger.output)
+        self.assertIn('is a cell down?', self.logger.output)
+
+    def test_host_without_inventory(self):
+        model = self.build(
+            [hypervisor(1, 'c1'), hypervisor(2, 'c2')],
+            [server(101, 'c1'), server(102, 'c2')],
+            {UUID(2): 'HTTP 500'})
+        self.assertEqual({'c1': [UUID(101)]}, self.hosts(model))
+        self.assertEqual([UUID(101)], list(model.get_all_instances()))
+        self.assertEqual({UUID(2): 'c2: HTTP 500'}, model.incomplete_nodes)
+
+    def test_inventory_without_memory(self):
+        model = self.build(
+            [hypervisor(1, 'c1'), hypervisor(2, 'c2')], [],
+            {UUID(2): {'VCPU': inventory(), 'DISK_GB': inventory()}})
+        self.assertEqual(
+            {UUID(2): 'c2: Placement has no inventory of MEMORY_MB'},
+            model.incomplete_nodes)
+
+    def test_disks_on_a_shared_provider(self):
+        model = self.build([hypervisor(1, 'c1')], [], {UUID(1): {
+            'VCPU': inventory(), 'MEMORY_MB': inventory()}})
+        node = model.get_node_by_uuid(UUID(1))
+        self.assertEqual(77.0, node.disk_gb_capacity)
+        self.assertIn('DISK_GB', self.logger.output)
+
+    def test_capacity(self):
+        node = self.build([hypervisor(1, 'c1')]).get_node_by_uuid(UUID(1))
+        self.assertEqual(
+            (18.0, 1998.0, 98.0),
+            (node.vcpu_capacity, node.memory_mb_capacity,
+             node.disk_gb_capacity))
+
+    def test_no_inventory_at_all_is_an_error(self):
+        error = self.assertRaises(
+            exception.PlacementClientError, self.build,
+            [hypervisor(1, 'c1')], [], {UUID(1): 'HTTP 500'})
+        self.assertIn('HTTP 500', str(error))
+
+    def test_empty_cloud(self):
+        self.assertEqual(0, len(self.build([])))
+
+    def test_hypervisor_without_service(self):
+        model = self.build(
+            [hypervisor(1, 'c1'), hypervisor(2, None)])
+        self.assertEqual({'c1': []}, self.hosts(model))
+        self.assertIn(UUID(2), model.incomplete_nodes)
+
+    def test_extended_attributes(self):
+        for enabled, pinned_az, wanted in (
+                (False, True, ({}, '')), (True, False, ({'k': 'v'}, '')),
+                (True, True, ({'k': 'v'}, 'az9'))):
+            self.config('compute_model', enable_extended_attributes=enabled)
+            found = self.build(
+                [hypervisor(1, 'c1')], [server(101, 'c1')],
+                pinned_az=pinned_az).get_instance_by_uuid(UUID(101))
+            self.assertEqual(
+                wanted, (found.flavor_extra_specs, found.pinned_az))
+
+    def test_no_pinned_zone(self):
+        self.config('compute_model', enable_extended_attributes=True)
+        found = self.build(
+            [hypervisor(1, 'c1')],
+            [server(101, 'c1', pinned_availability_zone=None)],
+            pinned_az=True).get_instance_by_uuid(UUID(101))
+        self.assertEqual('', found.pinned_az)
+
+    def test_volume_booted_servers_take_no_root_disk(self):
+        found = self.build(
+            [hypervisor(1, 'c1')], [server(101, 'c1', image='')],
+        ).get_instance_by_uuid(UUID(101))
+        self.assertEqual(0, found.disk)
