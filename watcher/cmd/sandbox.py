@@ -108,8 +108,9 @@ def _cloud(parser: argparse.ArgumentParser,
     except ValueError as exc:
         parser.error(str(exc))
     except OSError as exc:
-        common.fail('cannot listen on %s port %d: %s' % (
-            args.host, args.cloud_port, exc.strerror or exc), exc)
+        raise SystemExit('watcher-sandbox: the cloud cannot listen on %s '
+                         'port %d: %s' % (args.host, args.cloud_port,
+                                          exc)) from exc
 
 
 def _wait_for_end() -> None:

@@ -161,6 +161,10 @@ class Generator:
         hosts = list(self._state.hosts.values())
         wanted: list[Host | None] = [None] * self._spec.servers
         if self._spec.placement is not None:
+            unknown = set(self._spec.placement) - set(self._state.hosts)
+            if unknown:
+                raise ValueError('there is no host %s to place servers on'
+                                 % ', '.join(sorted(unknown)))
             wanted = [self._state.hosts[name]
                       for name, count in self._spec.placement.items()
                       for _ in range(count)]

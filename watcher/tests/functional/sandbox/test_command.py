@@ -16,6 +16,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 
@@ -89,11 +90,24 @@ class TestSandboxCommand(base.TestCase):
         self.assertEqual(0, process.wait(15))
         self.assertIn('Keystone: http://127.0.0.1:', text)
 
-    def test_wrong_arguments(self):
+    def refused(self, *arguments):
         done = subprocess.run(
             [sys.executable, '-W', 'ignore', '-m', 'watcher.cmd.sandbox',
-             '--hosts', '0'], capture_output=True, text=True,
+             *arguments], capture_output=True, text=True,
             env=self.environ, check=False)
+        self.assertNotIn('Traceback', done.stderr)
+        return done.returncode, done.stderr
 
-        self.assertEqual(2, done.returncode)
-        self.assertIn('hosts must be 1 or more, not 0', done.stderr)
+    def test_wrong_arguments(self):
+        code, text = self.refused('--hosts', '0')
+
+        self.assertEqual(2, code)
+        self.assertIn('hosts must be 1 or more, not 0', text)
+
+    def test_port_is_taken(self):
+        with socket.create_server(('127.0.0.1', 0)) as taken:
+            port = str(taken.getsockname()[1])
+            code, text = self.refused('--cloud-port', port)
+
+        self.assertEqual(1, code)
+        self.assertIn('cannot listen on 127.0.0.1 port ' + port, text)

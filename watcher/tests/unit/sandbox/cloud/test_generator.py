@@ -84,6 +84,12 @@ class TestGenerator(base.TestCase):
         self.assertEqual({'compute-2'}, {
             s.host.name for s in state.servers.values()})
 
+    def test_placement_on_unknown_hosts(self):
+        error = self.assertRaises(ValueError, make, hosts=1,
+                                  placement={'nowhere': 1})
+
+        self.assertIn('no host nowhere', str(error))
+
     def test_flavors_are_not_shared_between_clouds(self):
         first, second = make(), make()
         first.flavors['1'].extra_specs['hw:cpu_policy'] = 'dedicated'
