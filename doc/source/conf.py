@@ -24,6 +24,7 @@ extensions = [
     'oslo_config.sphinxext',
     'oslo_policy.sphinxext',
     'oslo_policy.sphinxpolicygen',
+    'notification_samples',
     'state_machines',
 ]
 
