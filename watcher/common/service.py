@@ -100,10 +100,8 @@ def prepare_service(argv: Sequence[str] = (),
         log.setup(conf, LOG_PRODUCT, version.release_string())
         _keep_standard_output_clean()
         _check_values(conf)
-        rpc.init(conf)
-    except (cfg.Error, messaging.DriverLoadFailure,
-            messaging.InvalidTransportURL, log.LogConfigError,
-            OSError) as exc:
+        _init_bus(conf)
+    except (cfg.Error, log.LogConfigError, OSError, FatalError) as exc:
         raise SystemExit(f'{program}: {utils.first_line(exc)}') from exc
     _warn_about_eventlet()
     if conf.log_options:
@@ -128,6 +126,19 @@ def _check_value(conf, group, option):
     except cfg.Error as exc:
         LOG.debug('Option %(group)s.%(option)s has no value: %(reason)s',
                   {'group': group, 'option': option, 'reason': exc})
+
+
+def _init_bus(conf):
+    try:
+        rpc.init(conf)
+    except messaging.DriverLoadFailure as exc:
+        raise FatalError(f'[DEFAULT] transport_url: '
+                         f'{utils.first_line(exc)}') from exc
+    except (messaging.InvalidTransportURL, ValueError) as exc:
+        # The reason would show the URL and with it the password.
+        raise FatalError('[DEFAULT] transport_url, or that of '
+                         '[oslo_messaging_notifications], is no valid '
+                         'transport URL') from exc
 
 
 def _keep_standard_output_clean():
