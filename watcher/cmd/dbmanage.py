@@ -60,18 +60,10 @@ def _create_schema(command):
 
 
 def _purge(command):
-    LOG.info('Purge with age_in_days=%(age_in_days)s max_number=%(number)s '
-             'goal=%(goal)s exclude_orphans=%(exclude_orphans)s '
-             'dry_run=%(dry_run)s',
-             {'age_in_days': command.age_in_days,
-              'number': command.max_number, 'goal': command.goal,
-              'exclude_orphans': command.exclude_orphans,
-              'dry_run': command.dry_run})
     try:
-        purge.PurgeCommand(
-            command.age_in_days, command.max_number, command.goal,
-            command.exclude_orphans, command.dry_run,
-            assume_yes=command.assume_yes).execute()
+        purge.purge(command.age_in_days, command.max_number, command.goal,
+                    command.exclude_orphans, command.dry_run,
+                    command.assume_yes)
     except (exception.WatcherException, db_exc.DBError) as exc:
         # Scripts read the reason where the tables stand.
         print(utils.first_line(exc))

@@ -42,6 +42,10 @@ START_TIMEOUT = 60
 STOP_TIMEOUT = 10
 
 
+# The database file that watcher-db-manage makes.
+_TEMPLATES: dict[str, bytes] = {}
+
+
 class CommandTestCase(base.TestCase):
     """Has a configuration file and an empty SQLite database."""
 
@@ -105,7 +109,17 @@ class CommandTestCase(base.TestCase):
         self.assertEqual('', result.stdout)
 
     def upgrade(self):
-        self.assertEnds(0, self.run_command('watcher-db-manage', 'upgrade'))
+        """Give the database its schema.
+
+        The command runs once for each process of the test runner, what it
+        made is copied.
+        """
+        if 'schema' not in _TEMPLATES:
+            self.assertEnds(0, self.run_command('watcher-db-manage'))
+            with open(self.database, 'rb') as stream:
+                _TEMPLATES['schema'] = stream.read()
+        with open(self.database, 'wb') as stream:
+            stream.write(_TEMPLATES['schema'])
 
 
 class Daemon(fixtures.Fixture):
