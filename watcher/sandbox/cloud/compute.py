@@ -502,13 +502,13 @@ class Compute:
     # Power and other short actions.
 
     def stop(self, server: Server) -> None:
-        check_state('os-stop', server, 'active', 'error', 'paused')
+        check_state('stop', server, 'active', 'error', 'paused')
         self._change(server, 'powering-off', self.timing.power,
                      'instance.power_off.end', vm_state='stopped',
                      power_state=SHUTDOWN)
 
     def start(self, server: Server) -> None:
-        check_state('os-start', server, 'stopped')
+        check_state('start', server, 'stopped')
         self._change(server, 'powering-on', self.timing.power,
                      'instance.power_on.end', vm_state='active',
                      power_state=RUNNING)

@@ -139,10 +139,10 @@ def validate(value: Any, schema: dict[str, Any], where: str) -> None:
     try:
         jsonschema.validate(value, schema)
     except jsonschema.ValidationError as error:
-        path = '/'.join([where, *map(str, error.absolute_path)])
+        name = error.absolute_path[-1] if error.absolute_path else where
         raise web.HTTPError(
             400, 'Invalid input for field/attribute %s. Value: %s. %s'
-            % (path, error.instance, error.message))
+            % (name, error.instance, error.message))
 
 
 def parse_version(text: str) -> web.Version | None:
@@ -985,8 +985,8 @@ class Nova(web.Service):
                      "'forced_down' should be specified.")
         if reason is not None and status != 'disabled':
             raise web.HTTPError(
-                400, "Specifying 'disabled_reason' requires that status "
-                     "is 'disabled'.")
+                400, "Specifying 'disabled_reason' with status 'enabled' "
+                     "is invalid.")
         self.compute.set_service(host, status, reason,
                                  given.get('forced_down'))
         return web.json_response(

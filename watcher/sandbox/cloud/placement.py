@@ -287,6 +287,8 @@ class Placement(web.Service):
                             user_id=consumer.user_id)
             if held and request.version >= (1, 28):
                 view['consumer_generation'] = 1
+            if held and request.version >= (1, 38):
+                view['consumer_type'] = 'INSTANCE'
             return web.json_response(view)
 
     @web.route('GET', '/resource_classes', since=(1, 2),
