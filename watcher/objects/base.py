@@ -130,19 +130,27 @@ class StoredObject(WatcherPersistentObject, WatcherObject,
         return row[name]
 
     @classmethod
-    def from_row(cls, context: Any, row: Any,
-                 eager: bool = False) -> 'StoredObject':
+    def from_row(cls, context: Any, row: Any, eager: bool = False,
+                 shared: dict[int, 'StoredObject'] | None = None
+                 ) -> 'StoredObject':
         """Make an object of a database row.
 
         :param eager: fill the relations that the row came with
+        :param shared: related objects of the rows before, which belong to
+            the same list: all actions of a plan get one plan object
         """
         obj = cls(context)
         obj._take(row)
-        if eager:
-            for name, related in cls.relations.items():
-                joined = row.__dict__.get(name)
-                if joined is not None:
-                    setattr(obj, name, related.from_row(context, joined))
+        if not eager:
+            return obj
+        shared = {} if shared is None else shared
+        for name, related in cls.relations.items():
+            joined = row.__dict__.get(name)
+            if joined is None:
+                continue
+            if id(joined) not in shared:
+                shared[id(joined)] = related.from_row(context, joined)
+            setattr(obj, name, shared[id(joined)])
         obj.obj_reset_changes()
         return obj
 
@@ -252,7 +260,8 @@ class StoredObject(WatcherPersistentObject, WatcherObject,
             context, filters=filters, limit=limit, marker=marker,
             sort_key=sort_key, sort_dir=sort_dir,
             eager=bool(eager and cls.relations))
-        return [cls.from_row(context, row, eager) for row in rows]
+        shared: dict[int, StoredObject] = {}
+        return [cls.from_row(context, row, eager, shared) for row in rows]
 
     # Writes ----------------------------------------------------------------
 

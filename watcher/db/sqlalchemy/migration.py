@@ -92,6 +92,16 @@ def _check_recorded(revision: str | None) -> None:
             % {'revision': revision})
 
 
+def _check_unrecorded(connection: sa.Connection) -> None:
+    """Refuse to create tables beside existing ones."""
+    present = set(sa.inspect(connection).get_table_names())
+    if not present.isdisjoint(models.Base.metadata.tables):
+        raise db_exc.DBMigrationError(
+            _('The database has tables but no recorded revision. If it was '
+              'at the head of the previous release, record that with '
+              '"watcher-db-manage stamp %s" and upgrade again.') % BASELINE)
+
+
 def _known() -> list[str]:
     directory = script.ScriptDirectory.from_config(_alembic())
     return [item.revision for item in directory.walk_revisions()]
@@ -120,7 +130,10 @@ def upgrade(revision: str | None = None) -> None:
     revision = revision or 'head'
     _check_target(revision)
     with _connection() as connection:
-        _check_recorded(_recorded(connection))
+        recorded = _recorded(connection)
+        _check_recorded(recorded)
+        if recorded is None:
+            _check_unrecorded(connection)
         command.upgrade(_alembic(connection), revision)
 
 

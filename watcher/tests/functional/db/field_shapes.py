@@ -232,7 +232,8 @@ def fill(connection: sa.Connection, metadata: sa.MetaData) -> None:
 def fill_unsound(connection: sa.Connection, metadata: sa.MetaData) -> None:
     """Insert what only the migrated shape lets in."""
     audits = metadata.tables['audits']
-    base = {'audit_type': 'ONESHOT', 'goal_id': 1, 'auto_trigger': False,
+    base = {'audit_type': 'ONESHOT', 'state': 'FAILED', 'goal_id': 1,
+            'auto_trigger': False,
             'deleted': 0, 'force': None, 'interval': None, 'name': 'twin'}
     connection.execute(audits.insert(), [
         {**base, 'uuid': 'u3', 'name': None},

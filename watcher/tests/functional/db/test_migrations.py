@@ -21,9 +21,11 @@ from alembic import migration as alembic_migration
 from oslo_db import exception as db_exc
 from sqlalchemy.dialects import mysql
 
+from watcher import objects
 from watcher.common import context
 from watcher.db import api as db_api
 from watcher.db import migration
+from watcher.db.sqlalchemy import entities
 from watcher.db.sqlalchemy import migration as backend
 from watcher.db.sqlalchemy import models
 from watcher.db.sqlalchemy import session
@@ -191,6 +193,12 @@ class TestSchema(MigrationTest):
                               revision)
         self.assertEqual(backend.OLDER_REVISIONS[-1], migration.version())
 
+    def test_tables_without_a_recorded_revision(self):
+        migration.upgrade()
+        self.execute('DELETE FROM alembic_version')
+        error = self.assertRaises(db_exc.DBMigrationError, migration.upgrade)
+        self.assertIn(f'stamp {backend.BASELINE}', str(error))
+
     def test_database_of_a_newer_release(self):
         self.execute('CREATE TABLE alembic_version '
                      '(version_num VARCHAR(32) NOT NULL)')
@@ -311,6 +319,20 @@ class TestField(MigrationTest):
                            expected_state='ONGOING')
         row, is_new = dbapi.touch_service('watcher-decision-engine', 'h')
         self.assertEqual((1, False), (row.id, is_new))
+
+    def test_reading_changes_nothing(self):
+        dbapi = db_api.get_instance()
+        ctxt = context.make_context(show_deleted=True)
+        for shape in self.shapes:
+            metadata = self._create(shape, shape == field_shapes.MIGRATED)
+            before = self._rows(metadata)
+            for entity in entities.ALL:
+                listed = getattr(dbapi, f'get_{entity.name}_list')
+                rows = listed(ctxt, eager=True)
+                self.assertTrue(rows)
+            for cls in objects.register_all():
+                self.assertTrue(cls.list(ctxt, eager=True))
+            self.assertEqual(before, self._rows(metadata))
 
     def test_services_run_on_the_shapes_as_they_are(self):
         for shape in self.shapes:
