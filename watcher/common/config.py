@@ -48,6 +48,8 @@ CORS_ALLOW_HEADERS = (
     'X-User-Id',
     'X-Tenant-Id',
     'X-OpenStack-Request-ID',
+    # Without it browsers could use nothing but the oldest version.
+    'OpenStack-API-Version',
 )
 
 CORS_EXPOSE_HEADERS = (
@@ -55,6 +57,9 @@ CORS_EXPOSE_HEADERS = (
     'X-Subject-Token',
     'X-Service-Token',
     'X-OpenStack-Request-ID',
+    'OpenStack-API-Version',
+    'OpenStack-API-Minimum-Version',
+    'OpenStack-API-Maximum-Version',
 )
 
 CORS_ALLOW_METHODS = ('GET', 'PUT', 'POST', 'DELETE', 'PATCH')

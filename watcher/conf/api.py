@@ -65,8 +65,10 @@ AUTH_OPTS = [
         'enable_authentication',
         default=True,
         help='Demand a valid Keystone token for the REST API. Without it '
-             'every caller is an administrator: for tests on a closed '
-             'machine only.'),
+             'callers say who they are in the headers X-Roles, X-User-Id '
+             'and X-Project-Id, and are believed: for tests on a closed '
+             'machine only. Policies are checked all the same: without '
+             '"X-Roles: admin" nearly everything is forbidden.'),
 ]
 
 
