@@ -12,12 +12,14 @@
 """What the tests of the API share."""
 
 import json
+import os
 
 import webtest
 
 from watcher.api import versions
 from watcher.tests import base
 from watcher.tests.fixtures import api as api_fixture
+from watcher.tests.fixtures import database
 
 LATEST = str(versions.MAX)
 
@@ -25,11 +27,19 @@ LATEST = str(versions.MAX)
 class ApiTestCase(base.TestCase):
     """Requests against the whole application, as an administrator."""
 
+    #: Whether engines listen on the bus.
     engines = True
+
+    #: What the database runs on.
+    database = database.SQLITE
 
     def setUp(self):
         super().setUp()
-        self.api = self.useFixture(api_fixture.Api(engines=self.engines))
+        server = database.SERVERS.get(self.database)
+        if server and not os.environ.get(server):
+            self.skipTest(f'{server} is not set: no {self.database} server')
+        self.api = self.useFixture(api_fixture.Api(
+            self.database, engines=self.engines))
         self.records = self.api.records
         self.client = webtest.TestApp(self.api.app)
 

@@ -1,0 +1,75 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The API answers the same on every database.
+
+What databases disagree about: where null sorts, comparing text and JSON,
+letter case, lengths, and who wins a race.
+"""
+
+from watcher.tests.fixtures import database
+from watcher.tests.unit.api.controllers.v1 import test_action_plan
+from watcher.tests.unit.api.controllers.v1 import test_audit
+from watcher.tests.unit.api.controllers.v1 import test_lists
+
+
+class MySQL:
+    database = database.MYSQL
+
+
+class PostgreSQL:
+    database = database.POSTGRESQL
+
+
+class TestPagesMySQL(MySQL, test_lists.TestPages):
+    pass
+
+
+class TestPagesPostgreSQL(PostgreSQL, test_lists.TestPages):
+    pass
+
+
+class TestSortingMySQL(MySQL, test_lists.TestSorting):
+    pass
+
+
+class TestSortingPostgreSQL(PostgreSQL, test_lists.TestSorting):
+    pass
+
+
+class TestFiltersMySQL(MySQL, test_lists.TestFilters):
+    pass
+
+
+class TestFiltersPostgreSQL(PostgreSQL, test_lists.TestFilters):
+    pass
+
+
+class TestAuditsMySQL(MySQL, test_audit.TestCreate):
+    pass
+
+
+class TestAuditsPostgreSQL(PostgreSQL, test_audit.TestCreate):
+    pass
+
+
+class Races:
+    test_cancel = (
+        test_action_plan.TestStates.test_cancel_leaves_skipped_actions)
+    test_start = test_action_plan.TestStates.test_only_one_start_wins
+
+
+class TestRacesMySQL(Races, MySQL, test_action_plan.PlanTestCase):
+    pass
+
+
+class TestRacesPostgreSQL(Races, PostgreSQL, test_action_plan.PlanTestCase):
+    pass
