@@ -410,6 +410,7 @@ class RPCServer:
             if not self._stopping.is_set():
                 self._server = server
                 self._serving.set()
+                LOG.info('RPC is served on topic %s', self._target.topic)
                 return
         self._stop(server)
 

@@ -184,20 +184,3 @@ class TestBrokerAway(EngineTestCase):
             self.assertIn(name, self.services())
             self.assertStops(daemon)
             self.assertNotIn('hunter2', daemon.log)
-
-
-class TestRabbit(EngineTestCase):
-
-    def setUp(self):
-        super().setUp()
-        url = os.environ.get('WATCHER_TEST_RABBIT_URL')
-        if not url:
-            self.skipTest('WATCHER_TEST_RABBIT_URL is not set')
-        self.upgrade()
-        self.options['DEFAULT']['transport_url'] = url
-
-    def test_start_and_stop(self):
-        for name in ENGINES:
-            daemon = self.running(name)
-            self.assertNotIn('not reachable', daemon.log)
-            self.assertStops(daemon)

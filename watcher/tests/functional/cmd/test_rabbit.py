@@ -1,0 +1,169 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""A real broker: request ids across processes, losing the broker."""
+
+import os
+import select
+import socket
+import threading
+import time
+import uuid
+from urllib import parse
+
+import oslo_messaging as messaging
+from oslo_messaging import conffixture
+
+from watcher.common import context
+from watcher.common import rpc
+from watcher.common import rpcapi
+from watcher.tests.functional.cmd import base
+
+
+class Proxy:
+    """Stands between a process and its broker and can be closed."""
+
+    def __init__(self, target):
+        self._target = target
+        self._listening = None
+        self._sockets = []
+        with socket.socket() as free:
+            free.bind(('127.0.0.1', 0))
+            self.port = free.getsockname()[1]
+
+    def open(self):
+        self._listening = socket.create_server(('127.0.0.1', self.port))
+        threading.Thread(target=self._accept, args=(self._listening,),
+                         daemon=True).start()
+
+    def close(self):
+        """Refuse connections and break those that there are."""
+        sockets, self._sockets = self._sockets, []
+        if self._listening is not None:
+            sockets.append(self._listening)
+            self._listening = None
+        for sock in sockets:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # the other side was faster
+            sock.close()
+
+    def _accept(self, listening):
+        while True:
+            try:
+                client, _address = listening.accept()
+            except OSError:
+                return
+            broker = socket.create_connection(self._target)
+            self._sockets += [client, broker]
+            threading.Thread(target=self._pump, args=(client, broker),
+                             daemon=True).start()
+
+    @staticmethod
+    def _pump(one, other):
+        peer = {one: other, other: one}
+        try:
+            while True:
+                for sock in select.select([one, other], [], [])[0]:
+                    data = sock.recv(65536)
+                    if not data:
+                        return
+                    peer[sock].sendall(data)
+        except (OSError, ValueError):
+            return
+        finally:
+            for sock in peer:
+                sock.close()
+
+
+class TestRabbit(base.DaemonTestCase):
+
+    def setUp(self):
+        super().setUp()
+        url = os.environ.get('WATCHER_TEST_RABBIT_URL')
+        if not url:
+            self.skipTest('WATCHER_TEST_RABBIT_URL is not set')
+        broker = parse.urlsplit(url)
+        self.proxy = Proxy((broker.hostname, broker.port or 5672))
+        self.addCleanup(self.proxy.close)
+        account = broker.netloc.rpartition('@')[0]
+        self.url = broker._replace(
+            netloc=f'{account}@127.0.0.1:{self.proxy.port}').geturl()
+        self.topic = f'watcher.test.{uuid.uuid4().hex}'
+        self.upgrade()
+        self.options['DEFAULT']['transport_url'] = self.url
+        self.options['watcher_applier'] = {'conductor_topic': self.topic}
+        # this process is the caller
+        self.useFixture(conffixture.ConfFixture(self.conf.conf))
+        self.config(transport_url=self.url)
+        self.config(driver=['noop'], group='oslo_messaging_notifications')
+        self.config(conductor_topic=self.topic, group='watcher_applier')
+        messaging.set_transport_defaults('watcher')
+        self.config(control_exchange='watcher')
+        rpc.init(self.conf.conf)
+        self.addCleanup(rpc.cleanup)
+        self.api = rpcapi.ApplierAPI()
+
+    def assertReaches(self, daemon):
+        """A cast of this process shows in the daemon's log.
+
+        It is sent again as long as it does not: the broker drops messages
+        for a topic whose reader is not back yet.
+        """
+        caller = context.make_context(user_id='somebody')
+        missing = str(uuid.uuid4())
+        deadline = time.monotonic() + base.START_TIMEOUT
+        while f'{missing} could not be found' not in daemon.log:
+            self.assertLess(time.monotonic(), deadline, daemon.log)
+            self.api.launch_action_plan(caller, missing)
+            time.sleep(0.5)
+        line = next(line for line in daemon.log.splitlines()
+                    if f'{missing} could not be found' in line)
+        self.assertIn(caller.request_id, line)
+        self.assertNotIn('Traceback', daemon.log)
+
+    def test_request_id_goes_from_caller_to_log(self):
+        self.proxy.open()
+        daemon = self.start('watcher-applier')
+        daemon.wait_for_log('is running')
+        self.assertNotIn('not reachable', daemon.log)
+        self.assertReaches(daemon)
+        self.assertStops(daemon)
+
+    def test_broker_comes_later_and_goes_and_comes_back(self):
+        daemon = self.start('watcher-applier')
+        daemon.wait_for_log('broker is not reachable yet')
+        daemon.wait_for_log('is running')
+        self.assertFalse(self.api.launch_action_plan(
+            context.make_context(), str(uuid.uuid4())))
+        self.proxy.open()
+        daemon.wait_for_log(f'RPC is served on topic {self.topic}')
+        self.assertReaches(daemon)
+        self.proxy.close()
+        self.assertFalse(self.api.launch_action_plan(
+            context.make_context(), str(uuid.uuid4())))
+        self.proxy.open()
+        self.assertReaches(daemon)
+        self.proxy.close()
+        self.assertStops(daemon)
+
+    def test_first_cast_over_a_connection_that_has_died(self):
+        self.proxy.open()
+        daemon = self.start('watcher-applier')
+        daemon.wait_for_log('is running')
+        self.assertReaches(daemon)
+        self.proxy.close()
+        self.proxy.open()
+        self.assertTrue(self.api.launch_action_plan(
+            context.make_context(), str(uuid.uuid4())))
+        self.assertReaches(daemon)
+        self.assertStops(daemon)
