@@ -49,6 +49,8 @@ FALLBACK_GROUP = 'watcher_clients_auth'
 #: a limit a hanging service would block a worker for good.
 DEFAULT_TIMEOUT = 60.0
 
+_NO_CONNECTION = re.compile(
+    r'Unable to establish connection to (\S+?): (?:\1: )?(.*)')
 _ERRNO = re.compile(r'\[Errno [^\]]+\] [^\'")]+')
 
 
@@ -143,15 +145,30 @@ def _adapter_settings(conf, service):
 
 
 def _short(error: BaseException) -> str:
-    """Return the text of an error without nested reprs and secrets."""
+    """Return the text of an error without nested reprs and secrets.
+
+    Status messages of audits and actions have room for 255 characters.
+    """
     text = ' '.join(str(error).split())
     errno = _ERRNO.search(text)
-    if errno:
+    if errno and ': HTTP' in text:
         text = text.split(': HTTP', 1)[0] + ': ' + errno.group(0)
-    elif 'Max retries exceeded' in text or '(Caused by' in text:
+    elif '(Caused by ' in text:
         cause = text.rsplit('(Caused by ', 1)[-1]
         text = text.split(': HTTP', 1)[0] + ': ' + cause.rstrip(')')
     return strutils.mask_password(text)
+
+
+def _unreachable(error: BaseException, fallback: str) -> tuple[str, str]:
+    """Return the URL that could not be reached, and why.
+
+    :param fallback: what to name when the error does not tell the URL.
+    """
+    text = _short(error)
+    found = _NO_CONNECTION.match(text)
+    if not found:
+        return fallback, text
+    return found.groups()
 
 
 class _Credentials:
@@ -398,13 +415,7 @@ class RestClient:
                       'reason': _short(exc)}) from exc
         except ka_exceptions.ConnectionError as exc:
             self._connection.forget(self.service)
-            raise RequestFailed(
-                _('%(service)s cannot be reached (%(method)s %(path)s, '
-                  'group [%(group)s]): %(reason)s') % {
-                      'service': self.service.title, 'method': method,
-                      'path': path, 'group': self.service.group,
-                      'reason': _short(exc)},
-                connection_error=True) from exc
+            raise self._away(method, path, exc) from exc
         except sdk_exceptions.ServiceDiscoveryException as exc:
             raise self._undiscovered(exc) from exc
         except (ka_exceptions.ClientException,
@@ -427,22 +438,30 @@ class RestClient:
         settings['service_type'] = (settings['service_type']
                                     or self.service.service_type)
         url = self._setting('endpoint_override', None)
-        status = None
         try:
             url = url or self.session.get_endpoint(
                 skip_discovery=True, **settings)
             response = self.session.get(url, raise_exc=False,
                                         authenticated=False)
-            status = response.status_code
-            answer = f'HTTP {status} {error_text(response)}'
         except ka_exceptions.ClientException as problem:
-            answer = _short(problem)
+            return self._away('GET', url or '/', problem)
         return RequestFailed(
             _('%(service)s at %(url)s does not tell its versions (group '
-              '[%(group)s]): %(answer)s') % {
+              '[%(group)s]): HTTP %(status)s %(text)s') % {
                   'service': self.service.title, 'url': url,
-                  'group': self.service.group, 'answer': answer},
-            status=status, connection_error=status is None)
+                  'group': self.service.group,
+                  'status': response.status_code,
+                  'text': error_text(response)},
+            status=response.status_code)
+
+    def _away(self, method, path, exc):
+        url, reason = _unreachable(exc, f'{method} {path}')
+        return RequestFailed(
+            _('%(service)s at %(url)s cannot be reached (group '
+              '[%(group)s]): %(reason)s') % {
+                  'service': self.service.title, 'url': url,
+                  'group': self.service.group, 'reason': reason},
+            connection_error=True)
 
     def _setting(self, name, default):
         prefix = self.service.service_type.replace('-', '_')

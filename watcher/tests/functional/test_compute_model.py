@@ -159,7 +159,8 @@ class TestFailures(ComputeModelTestCase):
         error = self.fail(exception.PlacementClientError,
                           service='placement', path='/inventories',
                           drop=True)
-        self.assertIn('Placement cannot be reached', str(error))
+        self.assertIn('Placement at http', str(error))
+        self.assertIn('cannot be reached', str(error))
 
     def test_placement_broken_fails_the_build(self):
         error = self.fail(exception.PlacementClientError,

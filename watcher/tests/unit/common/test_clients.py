@@ -225,9 +225,24 @@ class TestFailures(ClientsTestCase):
         self.assertTrue(error.connection_error)
         self.assertIsNone(error.status)
         self.assertEqual(
-            'Nova cannot be reached (GET /flavors, group [nova]): Unable to '
-            f'establish connection to {NOVA}/flavors: [Errno 111] '
-            'Connection refused', error.reason)
+            f'Nova at {NOVA}/flavors cannot be reached (group [nova]): '
+            '[Errno 111] Connection refused', error.reason)
+
+    def test_connection_broken(self):
+        self.http.get(NOVA + '/flavors', exc=requests.ConnectionError(
+            "('Connection aborted.', ConnectionResetError(104, 'reset'))"))
+        self.assertEqual(
+            f'Nova at {NOVA}/flavors cannot be reached (group [nova]): '
+            "('Connection aborted.', ConnectionResetError(104, 'reset'))",
+            self.failure().reason)
+
+    def test_time_out(self):
+        self.http.get(NOVA + '/flavors',
+                      exc=requests.Timeout('Read timed out.'))
+        error = self.failure()
+        self.assertTrue(error.connection_error)
+        self.assertIn('cannot be reached', error.reason)
+        self.assertIn('timed out', error.reason)
 
     def test_keystone_unreachable(self):
         for url in (KEYSTONE + '/v3', KEYSTONE + '/v3/auth/tokens'):
@@ -263,8 +278,9 @@ class TestFailures(ClientsTestCase):
                 '[Errno 111] Connection refused'))
         error = self.failure()
         self.assertTrue(error.connection_error)
-        self.assertIn(NOVA, error.reason)
-        self.assertIn('Connection refused', error.reason)
+        self.assertEqual(
+            f'Nova at {NOVA} cannot be reached (group [nova]): '
+            '[Errno 111] Connection refused', error.reason)
 
     def test_a_service_may_move(self):
         self.rest().get('/flavors')
