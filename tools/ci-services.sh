@@ -181,8 +181,7 @@ is_running() {
     [ -s "$file" ] || return 1
     pid=$(cat "$file")
     # After a restart of the machine the number may belong to anybody.
-    tr '\0' '\n' 2>/dev/null <"/proc/$pid/environ" |
-        grep -qxF "HOME=$DATA"
+    grep -zqxF "HOME=$DATA" "/proc/$pid/environ" 2>/dev/null
 }
 
 save_port() { printf '%s\n' "$2" >"$DATA/$1.port"; }
@@ -378,20 +377,27 @@ CONF
         chown -R "$RUN_USER" "$dir"
     fi
     mapfile -t settings < <(rabbitmq_env)
-    # Two schedulers: RabbitMQ would start a thread for each CPU it sees.
+    # Two schedulers: Erlang would start one for each CPU it sees. And no
+    # port is open to the network, not even that of the node itself.
+    local loopback='-kernel inet_dist_use_interface {127,0,0,1}'
     launch rabbitmq env "${settings[@]}" \
-        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='+S 2:2' \
+        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+S 2:2 $loopback" \
         "$RABBITMQ_BIN/rabbitmq-server"
     wait_for rabbitmq rabbitmq_answers
 }
 
 stop_rabbitmq() {
     stop_one rabbitmq TERM
-    # The port mapper of our node outlives it; it is ours alone.
-    if [ -s "$DATA/epmd.port" ] && command -v epmd >/dev/null; then
+    # The port mapper of our node outlives it; it is ours alone. It refuses
+    # to end while it knows a node, so give it a moment.
+    [ -s "$DATA/epmd.port" ] && command -v epmd >/dev/null || return 0
+    local deadline=$((SECONDS + 10))
+    while is_listening "$(port_of epmd)" && [ "$SECONDS" -lt "$deadline" ]
+    do
         ERL_EPMD_ADDRESS=127.0.0.1 epmd -port "$(port_of epmd)" -kill \
-            >/dev/null 2>&1 || true
-    fi
+            >/dev/null 2>&1 || sleep 0.2
+    done
+    rm -f "$DATA/epmd.port"
 }
 
 # --- commands ---------------------------------------------------------------
