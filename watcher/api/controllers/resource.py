@@ -157,8 +157,8 @@ class Resource:
         return base.respond(self.represent(obj))
 
     def _list(self, action: str, summary: bool) -> webob.Response:
-        wanted = query.read(self.filters, self.sort_keys)
         base.enforce(f'{self.name}:{action}')
+        wanted = query.read(self.filters, self.sort_keys)
         self.check_list(wanted)
         kwargs = {'eager': True} if self.eager else {}
         found = self.object_class.list(
@@ -177,9 +177,8 @@ class Resource:
         """Refuse combinations of filters."""
 
     def _marker(self, wanted: query.Query) -> Any:
-        if not wanted.marker and not self.strict_marker:
-            return None
-        if wanted.marker is None:
+        empty = None if self.strict_marker else ''
+        if wanted.marker in (None, empty):
             return None
         return self.find_marker(wanted.marker)
 
