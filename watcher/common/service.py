@@ -57,7 +57,7 @@ EVENTLET_SWITCH = 'OS_WATCHER_DISABLE_EVENTLET_PATCHING'
 
 #: Seconds an engine has for bringing its work into a defined state.
 STOP_BUDGET = 5.0
-#: Seconds for RPC methods that are being answered when the service stops.
+#: Seconds for RPC methods that are being answered when the work has ended.
 RPC_STOP_BUDGET = 2.0
 #: Seconds that starting waits for the message broker before going on.
 RPC_START_WAIT = 3.0
@@ -249,9 +249,13 @@ class Service(oslo_service.ServiceBase):
             LOG.info('%(name)s on host %(host)s is stopping',
                      {'name': self.name, 'host': self.host})
             if self._rpc_server is not None:
-                self._rpc_server.stop(RPC_STOP_BUDGET)
+                # Closing connections takes a second: meanwhile the engine
+                # ends its work. A message that still arrives is a nudge, its
+                # work stays in the database.
+                self._rpc_server.stop()
                 self._attempt(self.manager.stop,
                               self._stop_budget() if graceful else 0)
+                self._rpc_server.wait(RPC_STOP_BUDGET)
             if self._heartbeat_loop is not None:
                 self._heartbeat_loop.stop(timeout=1)
             for callback in self._on_stop:
@@ -347,6 +351,7 @@ class RPCServer:
         self._target = target
         self._endpoints = endpoints
         self._server = None
+        self._stopper = None
         self._serving = threading.Event()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
@@ -367,24 +372,34 @@ class RPCServer:
                         self._target.topic)
         return False
 
-    def stop(self, timeout: float) -> None:
-        """Answer no further message; wait for those being answered.
-
-        :param timeout: seconds to wait at the most.
-        """
+    def stop(self) -> None:
+        """Begin to stop: answer no further message."""
         self._stopping.set()
         with self._lock:
             server, self._server = self._server, None
-        if server is None:
-            return
-        stopper = threading.Thread(target=self._stop, args=(server,),
-                                   name='rpc-server-stop', daemon=True)
-        stopper.start()
+        if server is not None:
+            self._stopper = threading.Thread(
+                target=self._stop, args=(server,), name='rpc-server-stop',
+                daemon=True)
+            self._stopper.start()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for methods that are still running, after stop().
+
+        :param timeout: seconds to wait at the most.
+        :returns: whether everything has ended.
+        """
+        stopper = self._stopper
+        if stopper is None:
+            return True
         stopper.join(timeout)
         if stopper.is_alive():
-            LOG.warning('RPC methods on topic %(topic)s are still running '
-                        'after %(timeout)s seconds and are left behind',
+            LOG.warning('RPC on topic %(topic)s has not ended after '
+                        '%(timeout)s seconds and is left behind: methods are '
+                        'running, or the broker does not answer',
                         {'topic': self._target.topic, 'timeout': timeout})
+            return False
+        return True
 
     def _connect(self):
         attempt = 0
