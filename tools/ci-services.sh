@@ -203,7 +203,8 @@ wait_for() {
     local name=$1 deadline=$((SECONDS + TIMEOUT))
     shift
     until "$@" >/dev/null 2>&1; do
-        if ! is_running "$name"; then
+        # Not is_running: the process may not have become the server yet.
+        if ! kill -0 "$(cat "$DATA/$name.pid")" 2>/dev/null; then
             tail -n 20 "$DATA/log/$name.out" >&2 || true
             die "$name ended while starting, see $DATA/log"
         fi
