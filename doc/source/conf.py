@@ -11,12 +11,17 @@
 # under the License.
 """How the documents are built: ``tox -e docs``."""
 
+import importlib
 import os
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '_exts'))
 sys.path.insert(0, os.path.join(HERE, '..', '..'))
+
+# Before the options of oslo.messaging are listed: our package chooses threads
+# for the process, the library alone would choose otherwise.
+importlib.import_module('watcher')
 
 extensions = [
     'openstackdocstheme',

@@ -15,7 +15,6 @@ Several worker processes listen on one port (SO_REUSEPORT); the kernel
 spreads connections over them.
 """
 
-import contextlib
 import os
 import socket
 import ssl
@@ -39,43 +38,6 @@ CONF = watcher_conf.CONF
 LOG = log.getLogger(__name__)
 ACCESS_LOG = log.getLogger('watcher.access')
 
-#: Options that oslo.service's own server has had; their names and meaning
-#: stay. Registered here because that library is about to drop them.
-OPTS = [
-    cfg.IntOpt(
-        'wsgi_default_pool_size', default=32, min=1,
-        help='Threads of each watcher-api worker, that is the number of '
-             'requests one worker answers at the same time.'),
-    cfg.IntOpt(
-        'max_header_line', default=16384, min=1024,
-        help='Largest header line of a request in bytes. All header lines '
-             'together may be four times as long.'),
-    cfg.BoolOpt(
-        'wsgi_keep_alive', default=True,
-        help='Whether a connection may be used for several requests.'),
-    cfg.IntOpt(
-        'client_socket_timeout', default=60, min=0,
-        help='Seconds after which an idle connection is closed; 0 means '
-             'never.'),
-    cfg.IntOpt(
-        'backlog', default=4096, min=1,
-        help='Connections that may wait to be accepted.'),
-]
-
-SSL_OPTS = [
-    cfg.StrOpt('ca_file',
-               help='CA certificates that clients have to present a '
-                    'certificate of. Unset, clients need none.'),
-    cfg.StrOpt('cert_file',
-               help='Certificate of the server (PEM), with its chain.'),
-    cfg.StrOpt('key_file', help='Private key of the server (PEM).'),
-    cfg.StrOpt('version',
-               help='Lowest version of TLS: TLSv1_2 or TLSv1_3. Older '
-                    'values are accepted and mean TLSv1_2.'),
-    cfg.StrOpt('ciphers',
-               help='Ciphers up to TLS 1.2, as an OpenSSL cipher list.'),
-]
-
 #: Largest request body in bytes. The biggest body the API knows is a scope
 #: of an audit template naming thousands of hosts.
 MAX_BODY_SIZE = 4 * 1024 * 1024
@@ -86,14 +48,6 @@ HEADER_LINES = 4
 STOP_BUDGET = 5.0
 
 
-def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Register the options of the server, unless oslo.service has."""
-    for group, options in ((None, OPTS), ('ssl', SSL_OPTS)):
-        for option in options:
-            with contextlib.suppress(cfg.DuplicateOptError):
-                conf.register_opt(option, group=group)
-
-
 # TLS ----------------------------------------------------------------------
 
 def check_tls(conf: cfg.ConfigOpts) -> None:
@@ -101,7 +55,6 @@ def check_tls(conf: cfg.ConfigOpts) -> None:
 
     :raises: FatalError naming the option that is wrong.
     """
-    register_opts(conf)
     for name in ('cert_file', 'key_file', 'ca_file'):
         path = conf.ssl[name]
         if path is None:
@@ -293,7 +246,6 @@ class WSGIServer:
     def __init__(self, app: Callable, host: str = '127.0.0.1', port: int = 0,
                  conf: cfg.ConfigOpts = CONF, use_ssl: bool = False,
                  reuse_port: bool = False, name: str = 'watcher-api'):
-        register_opts(conf)
         self.host = host
         self.port = port
         self.name = name

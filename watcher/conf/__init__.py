@@ -43,11 +43,12 @@ from watcher.conf import placement
 from watcher.conf import planner
 from watcher.conf import prometheus_client
 from watcher.conf import service
+from watcher.conf import wsgi
 
 CONF = cfg.CONF
 
 MODULES = (
-    service, paths, exception, notifications, api, db,
+    service, paths, exception, notifications, api, wsgi, db,
     decision_engine, applier, planner, collector, compute_model, datasources,
     clients_auth, nova, cinder, keystone, placement,
     gnocchi_client, ironic_client, maas_client, aetos_client,

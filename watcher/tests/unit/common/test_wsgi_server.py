@@ -45,7 +45,6 @@ class ServerTestCase(base.TestCase):
 
     def setUp(self):
         super().setUp()
-        wsgi_server.register_opts(self.conf.conf)
         self.config(wsgi_default_pool_size=4)
 
     def start(self, app=echo, **kwargs):
