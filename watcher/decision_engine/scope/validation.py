@@ -68,6 +68,8 @@ def validate(scope: list | None) -> list:
     :raises: Invalid naming the place and what is wrong there.
     """
     scope = normalize(scope)
+    if scope == []:
+        return scope
     validator = jsonschema.Draft4Validator(get_schema())
     error = schema_exceptions.best_match(validator.iter_errors(scope))
     if error is not None:

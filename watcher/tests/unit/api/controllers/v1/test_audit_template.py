@@ -71,16 +71,17 @@ class TestCreate(TemplateTestCase):
         self.assertEqual([{'compute': inner}], document['scope'])
 
     def test_scopes(self):
-        aggregates = [{'host_aggregates': [{'id': 1}, {'name': 'a'},
-                                           {'id': '*'}]}]
+        aggregates = [{'host_aggregates': [{'id': 1}, {'name': 'a'}]}]
         exclude = [{'exclude': [
             {'instances': [{'uuid': 'x'}]}, {'compute_nodes': [{'name': 'n'}]},
             {'instance_metadata': [{'a': 'b'}]},
             {'projects': [{'uuid': 'p'}]}]}]
         storage = [{'storage': [{'volume_types': [{'name': 'fast'}]}]}]
+        baremetal = [{'baremetal': [{'exclude': [
+            {'ironic_nodes': [{'uuid': 'n'}]}]}]}]
         for number, scope in enumerate((
                 None, {}, [], [{'compute': aggregates}],
-                [{'compute': exclude}], storage,
+                [{'compute': exclude}], storage, baremetal,
                 [{'compute': aggregates}, *storage],
                 [*storage, {'compute': aggregates}])):
             self.create(name=f't{number}', scope=scope)
@@ -88,13 +89,25 @@ class TestCreate(TemplateTestCase):
     def test_refused_scopes(self):
         both = [{'host_aggregates': [{'id': 1}]},
                 {'exclude': [{'host_aggregates': [{'id': 2}]}]}]
-        for scope in ('x', 3, {'compute': []}, [{'baremetal': []}],
+        for scope in ('x', 3, {'compute': []}, [{'barometer': []}], [{}],
                       [{'compute': [{'nope': []}]}], [3],
                       [{'compute': [{'availability_zones': [{'id': 1}]}]}],
                       [{'compute': both}],
                       [{'storage': []}, {'compute': both}]):
             response = self.create(scope=scope, status=400)
             self.assert_refused(400, response, 'scope')
+
+    def test_refused_scopes_that_no_audit_could_honour(self):
+        for rule in (
+                {},
+                {'host_aggregates': [{}]},
+                {'host_aggregates': [{'id': '*'}, {'id': 1}]},
+                {'availability_zones': [{'name': '*'}, {'name': 'a'}]},
+                {'host_aggregates': [{'id': 1}],
+                 'availability_zones': [{'name': 'a'}]},
+                {'exclude': [{'instances': [{}]}]}):
+            response = self.create(scope=[{'compute': [rule]}], status=400)
+            self.assert_refused(400, response, 'scope[0].compute[0]')
 
     def test_refused(self):
         for values, words in (
