@@ -12,6 +12,7 @@
 """Reads the bodies of requests."""
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -30,9 +31,45 @@ FORM = 'application/x-www-form-urlencoded'
 
 UNSUPPORTED_MEDIA_TYPE = 415
 
+#: Deepest nesting of arrays and objects that is read.
+MAX_DEPTH = 100
+
 
 def _refuse_constant(name):
     raise ValueError(_('%s is no JSON value') % name)
+
+
+def _finite(digits):
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(_('the number %s is too large') % digits)
+    return number
+
+
+def _check_values(document):
+    """Refuse what databases, or our own answers, could not carry."""
+    pending = [(document, 0)]
+    while pending:
+        value, depth = pending.pop()
+        if isinstance(value, str):
+            _check_text(value)
+        elif isinstance(value, dict | list):
+            if depth == MAX_DEPTH:
+                raise ValueError(
+                    _('it is nested more than %d levels deep') % MAX_DEPTH)
+            inner = [*value, *value.values()] if isinstance(
+                value, dict) else value
+            pending.extend((item, depth + 1) for item in inner)
+
+
+def _check_text(text):
+    if '\0' in text:
+        raise ValueError(_('it contains the character U+0000'))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            _('it contains half of a pair of surrogates')) from None
 
 
 def _check_content_type(content_type):
@@ -66,10 +103,13 @@ def read(required: bool = True) -> Any:
         raise webob.exc.HTTPBadRequest(
             detail=_('The body is not encoded in UTF-8.')) from None
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        document = json.loads(text, parse_constant=_refuse_constant,
+                              parse_float=_finite)
+        _check_values(document)
     except (ValueError, RecursionError) as exc:
         raise wsme.exc.ClientSideError(
             _('The body is not valid JSON: %s.') % exc) from exc
+    return document
 
 
 def create_document(declared: Iterable[fields.Field]) -> dict[str, Any]:

@@ -55,10 +55,14 @@ def _is_ours(request, response):
 
 def _check_encoding(request):
     try:
-        return request.path_info, request.GET
+        texts = [request.path_info, *request.GET, *request.GET.values()]
     except UnicodeDecodeError:
         raise webob.exc.HTTPBadRequest(
             detail=_('The URL is not encoded in UTF-8.')) from None
+    # PostgreSQL cannot even be asked for it.
+    if any('\0' in text for text in texts):
+        raise webob.exc.HTTPBadRequest(
+            detail=_('The URL contains the character U+0000.'))
 
 
 def _exception_for(response):

@@ -12,10 +12,11 @@
 """The API answers the same on every database.
 
 What databases disagree about: where null sorts, comparing text and JSON,
-letter case, lengths, and who wins a race.
+letter case, lengths, characters, and who wins a race.
 """
 
 from watcher.tests.fixtures import database
+from watcher.tests.unit.api.controllers import test_body
 from watcher.tests.unit.api.controllers.v1 import test_action_plan
 from watcher.tests.unit.api.controllers.v1 import test_audit
 from watcher.tests.unit.api.controllers.v1 import test_lists
@@ -58,6 +59,14 @@ class TestAuditsMySQL(MySQL, test_audit.TestCreate):
 
 
 class TestAuditsPostgreSQL(PostgreSQL, test_audit.TestCreate):
+    pass
+
+
+class TestValuesMySQL(MySQL, test_body.TestValuesNobodyCanStore):
+    pass
+
+
+class TestValuesPostgreSQL(PostgreSQL, test_body.TestValuesNobodyCanStore):
     pass
 
 
