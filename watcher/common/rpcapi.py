@@ -118,8 +118,8 @@ class BaseAPI:
         except Exception as exc:
             LOG.warning(
                 'The message %(method)s %(arguments)s to %(service)s was not '
-                'sent: %(reason)s. Nothing is lost, %(service)s finds its '
-                'work in the database; check the message broker.',
+                'sent: %(reason)s. Check the message broker. Work that '
+                'stands in the database is found there by %(service)s.',
                 {'method': method, 'arguments': kwargs,
                  'service': self.service_name, 'reason': exc})
             return False

@@ -56,7 +56,12 @@ class Webhooks:
             base.enforce('webhook:trigger')
         audit = self.audits.find(ident)
         _check(audit)
-        rpcapi.DecisionEngineAPI().trigger_audit(base.context(), audit.uuid)
+        engine = rpcapi.DecisionEngineAPI()
+        if not engine.trigger_audit(base.context(), audit.uuid):
+            # An event leaves no row in which the engine could find it.
+            raise exception.ServiceUnavailable(
+                service=engine.service_name,
+                reason=_('the message broker did not take the event'))
         return base.respond_empty(202)
 
 

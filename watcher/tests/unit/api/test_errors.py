@@ -83,6 +83,15 @@ class TestBus(base.ApiTestCase):
         self.post('/v1/audits', {'audit_type': 'ONESHOT', 'goal': 'dummy'},
                   status=201)
 
+    def test_event_that_nobody_hears_of(self):
+        audit = self.records.audit(self.goal, self.strategy,
+                                   audit_type='EVENT')
+        rpc.cleanup()
+        rpc.init(self._unreachable())
+        # No row tells the engine about it, so the caller has to know.
+        response = self.post(f'/v1/webhooks/{audit.uuid}', {}, status=503)
+        self.assert_refused(503, response, 'watcher-decision-engine')
+
     def _unreachable(self):
         self.config(transport_url='rabbit://watcher:hidden@127.0.0.1:1/')
         return self.conf.conf
