@@ -41,6 +41,7 @@ NOT_IMPORTED = {
     'test-requirements.txt': {
         'coverage', 'psycopg2-binary', 'pymysql', 'ruff', 'stestr',
         'python-openstackclient', 'python-subunit', 'python-watcherclient',
+        'pyuwsgi',
         'testtools'},
 }
 
