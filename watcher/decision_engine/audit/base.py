@@ -68,6 +68,20 @@ def explain(exc: BaseException) -> str:
             f'watcher-decision-engine on {CONF.host}')
 
 
+def _hand_over(context, plan_uuid: str) -> None:
+    """Let an applier take the plan, unless a user was faster.
+
+    Whatever he did with it, the audit has found what it was asked for.
+    """
+    try:
+        objects.ActionPlan.get_by_uuid(
+            context, plan_uuid, eager=True).transition(
+                PLAN_STATE.PENDING, expected=PLAN_STATE.RECOMMENDED)
+    except (exception.StateConflict, exception.ActionPlanNotFound) as exc:
+        LOG.info('The action plan %(plan)s is not started by its audit: '
+                 '%(reason)s', {'plan': plan_uuid, 'reason': exc})
+
+
 class AuditHandler(abc.ABC):
     """Runs audits of one type; used by several threads at once."""
 
@@ -220,9 +234,7 @@ class AuditHandler(abc.ABC):
     def _store_end(audit_uuid, launched_plan_uuid, context) -> None:
         # Read here: the transaction may run twice after a deadlock.
         if launched_plan_uuid is not None:
-            plan = objects.ActionPlan.get_by_uuid(
-                context, launched_plan_uuid, eager=True)
-            plan.transition(PLAN_STATE.PENDING)
+            _hand_over(context, launched_plan_uuid)
         audit = objects.Audit.get_by_uuid(context, audit_uuid, eager=True)
         audit.transition(STATE.SUCCEEDED, expected=STATE.ONGOING,
                          where={'hostname': CONF.host})

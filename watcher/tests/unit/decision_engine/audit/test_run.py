@@ -150,6 +150,23 @@ class TestOneShot(AuditTestCase):
              ('audit.update', 'ONGOING', 'SUCCEEDED'),
              ('launch', 'PENDING')], self.heard[-4:])
 
+    def test_auto_trigger_of_a_plan_that_a_user_has_taken(self):
+        real = audit_base.AuditHandler._finish
+        self.replace(rpcapi.ApplierAPI, 'launch_action_plan', mock.Mock())
+        for happens in (lambda plan: plan.transition(PLAN.PENDING),
+                        lambda plan: plan.transition(PLAN.CANCELLED),
+                        lambda plan: plan.soft_delete()):
+            def finish(this, context, audit, plan, happens=happens):
+                happens(objects.ActionPlan.get_by_uuid(
+                    context, plan.uuid, eager=True))
+                real(this, context, audit, plan)
+            self.replace(audit_base.AuditHandler, '_finish', finish)
+            after = self.run_audit(self.audit(auto_trigger=True))
+            self.assertEqual((AUDIT.SUCCEEDED, None),
+                             (after.state, after.status_message))
+        self.assertEqual([PLAN.PENDING, PLAN.CANCELLED],
+                         [plan.state for plan in self.plans()])
+
     def test_plan_ongoing(self):
         for state in (PLAN.ONGOING, PLAN.CANCELLING):
             audit = self.audit()
