@@ -247,6 +247,7 @@ class AuditDispatcher:
         """Cancel one audit; its problems must not affect the others."""
         try:
             audit.transition(STATE.CANCELLED, expected=STATE.ONGOING,
+                             where={'hostname': CONF.host},
                              status_message=message)
         except exception.StateConflict:
             return

@@ -296,6 +296,17 @@ class TestInterrupted(DispatcherTestCase):
         self.assertEqual(AUDIT.CANCELLED, factories.reread(audit).state)
         self.assertEqual(AUDIT.PENDING, factories.reread(waiting).state)
 
+    def test_stop_leaves_the_audit_that_another_engine_was_faster_with(self):
+        self.handler.gate.clear()
+        audit = self.audit()
+        self.dispatcher.start()
+        self.wait_for(lambda: self.handler.started)
+        stored = factories.reread(audit)
+        stored.hostname = 'engine-2'
+        stored.save()
+        self.dispatcher.stop(0.2)
+        self.assertEqual(AUDIT.ONGOING, factories.reread(audit).state)
+
     def test_stop_names_triggers_that_are_lost(self):
         self.handler.gate.clear()
         self.config(group='watcher_decision_engine', max_audit_workers=1)
