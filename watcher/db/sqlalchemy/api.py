@@ -522,8 +522,7 @@ class Connection:
                                                  expected_state))
         session = db_session.current()
         # Locked, so that exactly these rows change.
-        former = dict(session.execute(
-            matching.with_for_update()).tuples().all())
+        former = dict(session.execute(matching.with_for_update()).all())
         rows = []
         for chunk in _chunks(list(former)):
             session.execute(
