@@ -405,7 +405,7 @@ stop_rabbitmq() {
 
 write_env() {
     cat >"$BASE/env" <<ENV
-export WATCHER_TEST_MYSQL_URL='mysql+pymysql://$ACCOUNT:$PASSWORD@127.0.0.1:$(port_of mariadb)/mysql'
+export WATCHER_TEST_MYSQL_URL='mysql+pymysql://$ACCOUNT:$PASSWORD@127.0.0.1:$(port_of mariadb)/mysql?ssl_disabled=true'
 export WATCHER_TEST_POSTGRESQL_URL='postgresql+psycopg2://$ACCOUNT:$PASSWORD@127.0.0.1:$(port_of postgresql)/postgres'
 export WATCHER_TEST_RABBIT_URL='rabbit://$ACCOUNT:$PASSWORD@127.0.0.1:$(port_of rabbitmq)/'
 ENV
