@@ -15,9 +15,11 @@ import threading
 import time
 from collections.abc import Callable
 
+from oslo_db import exception as db_exc
 from oslo_log import log
 
 from watcher.common import context
+from watcher.common import utils
 
 LOG = log.getLogger(__name__)
 
@@ -116,6 +118,10 @@ class Loop:
         context.make_context(is_admin=True)
         try:
             self._func()
+        except db_exc.DBError as exc:
+            LOG.error('The loop %(name)s failed, the database does not work: '
+                      '%(reason)s. It goes on with its next round.',
+                      {'name': self.name, 'reason': utils.first_line(exc)})
         except Exception:
             LOG.exception('The loop %s failed; it goes on with its next '
                           'round', self.name)

@@ -12,6 +12,8 @@
 import threading
 import time
 
+from oslo_db import exception as db_exc
+
 from watcher.common import context
 from watcher.common import periodic
 from watcher.tests import base
@@ -79,6 +81,19 @@ class TestLoop(base.TestCase):
         self.assertTrue(rounds.wait_for(3))
         self.assertIn('test-loop', self.logger.output)
         self.assertIn('ValueError: ouch', self.logger.output)
+
+    def test_a_database_that_is_away_takes_one_line(self):
+        def fail():
+            raise db_exc.DBConnectionError(
+                ValueError('no route to host\n[SQL: SELECT 1]'))
+
+        rounds = Rounds(fail)
+        self.loop(rounds, 0.02).start()
+        self.assertTrue(rounds.wait_for(3))
+        self.assertIn('test-loop', self.logger.output)
+        self.assertIn('no route to host', self.logger.output)
+        self.assertNotIn('SELECT', self.logger.output)
+        self.assertNotIn('Traceback', self.logger.output)
 
     def test_interval_is_read_each_round(self):
         intervals = iter([0.01, 0.01])
