@@ -89,6 +89,9 @@ class ApplierManager:
                               DefaultActionPlanHandler] = {}
         self._contexts: collections.OrderedDict[str, Any] = (
             collections.OrderedDict())
+        # UUIDs whose claim failed with the database: it may be stored all
+        # the same. Only the dispatcher uses it.
+        self._doubtful: list[str] = []
         self._dispatcher = periodic.Loop(
             'plan-dispatcher', self._dispatch,
             lambda: CONF.watcher_applier.reconcile_interval)
@@ -189,7 +192,7 @@ class ApplierManager:
     def _dispatch(self):
         self._settle()
         while not self.stopping.is_set() and self._has_free_worker():
-            plan = self._claim_next()
+            plan = self._claimed_before() or self._claim_next()
             if plan is None:
                 return
             self._launch(plan)
@@ -210,7 +213,35 @@ class ApplierManager:
             except exception.StateConflict as conflict:
                 LOG.debug('Action plan %(uuid)s is not claimed: %(reason)s',
                           {'uuid': plan.uuid, 'reason': conflict})
+            except db_exc.DBError:
+                self._doubtful.append(plan.uuid)
+                raise
         return None
+
+    def _claimed_before(self):
+        """Return a plan that was claimed although the answer got lost.
+
+        Nobody else would ever run it.
+        """
+        while self._doubtful:
+            plan = self._read_doubtful(self._doubtful[0])
+            del self._doubtful[0]
+            if plan is not None:
+                LOG.info('Action plan %s was claimed although the database '
+                         'failed meanwhile', plan.uuid)
+                return plan
+        return None
+
+    @staticmethod
+    def _read_doubtful(plan_uuid):
+        try:
+            plan = objects.ActionPlan.get_by_uuid(
+                watcher_context.admin_context(), plan_uuid, eager=True)
+        except exception.ActionPlanNotFound:
+            return None
+        ours = (plan.state in recovery.RUNNING
+                and plan.hostname == CONF.host)
+        return plan if ours else None
 
     @staticmethod
     def _search(context):

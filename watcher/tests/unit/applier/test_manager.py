@@ -396,6 +396,56 @@ class TestDatabaseAway(ManagerTestCase):
         self.assertIn('this is tried again', self.logger.output)
         self.wait_for(lambda: not self.manager._unsettled)
 
+    def lose_first_claim(self, plan, stored):
+        """Claim it, with a database that fails before or after storing."""
+        transition = objects.ActionPlan.transition
+
+        def fail(obj, state, **kwargs):
+            if stored:
+                transition(obj, state, **kwargs)
+            raise db_exc.DBConnectionError()
+        with harness.fixtures.MonkeyPatch(
+                'watcher.objects.ActionPlan.transition', fail):
+            self.assertRaises(db_exc.DBConnectionError,
+                              self.manager._claim_next)
+        self.assertEqual('ONGOING' if stored else 'PENDING',
+                         self.read(plan).state)
+
+    def test_a_claim_that_was_stored_after_all(self):
+        runs = self.count_runs()
+        plan = self.make_plan({})
+        self.lose_first_claim(plan, stored=True)
+        self.manager.start()
+        self.wait_for_state(plan, 'SUCCEEDED')
+        self.assertEqual(1, len(runs))
+
+    def test_a_claim_that_was_stored_and_cancelled(self):
+        runs = self.count_runs()
+        plan = self.make_plan({})
+        self.lose_first_claim(plan, stored=True)
+        self.set_state(plan, 'CANCELLING')
+        self.manager.start()
+        self.wait_for_state(plan, 'CANCELLED')
+        self.assertEqual(['CANCELLED'], self.states(plan))
+        self.assertEqual([], runs)
+
+    def test_a_claim_that_was_not_stored(self):
+        runs = self.count_runs()
+        plan = self.make_plan({})
+        self.lose_first_claim(plan, stored=False)
+        self.manager.start()
+        self.wait_for_state(plan, 'SUCCEEDED')
+        self.assertEqual(1, len(runs))
+
+    def test_a_claim_that_another_applier_got(self):
+        runs = self.count_runs()
+        plan = self.make_plan({})
+        self.lose_first_claim(plan, stored=False)
+        self.set_state(plan, 'ONGOING', hostname='applier-2')
+        self.manager._dispatch()
+        self.assertEqual([], self.manager.running)
+        self.assertEqual(('ONGOING', []), (self.read(plan).state, runs))
+
     def test_a_running_plan_waits_for_the_database(self):
         self.useFixture(harness.fixtures.MonkeyPatch(
             'watcher.applier.persistence._FIRST_PAUSE', 0.01))
