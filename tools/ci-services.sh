@@ -273,7 +273,9 @@ SQL
         --bind-address=127.0.0.1 --port="$port" --skip-name-resolve \
         --character-set-server=utf8mb4 --max-connections=300 \
         --skip-log-bin --innodb-flush-log-at-trx-commit=0 \
+        --innodb-flush-method=nosync --sync-frm=0 \
         --innodb-doublewrite=0 --innodb-buffer-pool-size=128M \
+        --innodb-stats-persistent=0 --performance-schema=0 \
         --pid-file="$dir/server.pid"
     wait_for mariadb mariadb_answers
 }
