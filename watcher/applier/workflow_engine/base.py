@@ -20,7 +20,9 @@ import abc
 import threading
 from typing import Any
 
+from oslo_db import exception as db_exc
 from oslo_log import log
+from oslo_utils import strutils
 from taskflow import task as flow_task
 
 from watcher import conf
@@ -67,11 +69,16 @@ class ApplierStopping(exception.WatcherException):
 
 
 def failure_reason(error: BaseException) -> str:
-    """Say in one line what went wrong, for a status message."""
-    text = ' '.join(str(error).split())
+    """Say in one line what went wrong, for a status message.
+
+    Users read it: what a database driver says is left to the log.
+    """
+    name = type(error).__name__
+    if isinstance(error, db_exc.DBError):
+        return _('the database does not work (%s)') % name
+    text = ' '.join(strutils.mask_password(str(error)).split())
     if isinstance(error, exception.WatcherException):
         return text
-    name = type(error).__name__
     return f'{name}: {text}' if text else name
 
 

@@ -11,6 +11,8 @@
 # under the License.
 """One plan from start to end: states, messages, notifications."""
 
+from oslo_db import exception as db_exc
+
 from watcher import objects
 from watcher.common import exception
 from watcher.tests.unit.applier import harness
@@ -182,6 +184,14 @@ class TestReasons(harness.ApplierTestCase):
         self.assertEqual('Action failed in execute: ValueError: bad disk',
                          self.fail(ValueError('bad\n disk')))
         self.assertIn('Traceback', self.logger.output)
+
+    def test_no_secrets_and_no_statements(self):
+        text = self.fail(ValueError("refused: {'password': 's3cret'}"))
+        self.assertIn('refused', text)
+        self.assertNotIn('s3cret', text)
+        self.assertEqual(
+            'Action failed in execute: the database does not work (DBError)',
+            self.fail(db_exc.DBError(ValueError('at db.internal: SELECT'))))
 
     def test_class_of_errors_without_text(self):
         self.assertEqual('Action failed in execute: KeyError',
