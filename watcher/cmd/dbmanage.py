@@ -16,7 +16,6 @@ are printed on standard output, the log goes to standard error or a file.
 """
 
 import argparse
-import logging
 import sys
 from collections.abc import Callable
 
@@ -33,7 +32,6 @@ from watcher.db import purge
 CONF = common.CONF
 
 LOG = log.getLogger(__name__)
-
 
 
 def _upgrade(command):
@@ -147,8 +145,6 @@ def main() -> int:
     """Run one command: 0 done, 1 failed, 2 wrong arguments."""
     CONF.register_cli_opt(COMMAND_OPT)
     common.bootstrap(sys.argv)
-    # Seven lines about alembic itself would hide the ones about revisions.
-    logging.getLogger('alembic.runtime.plugins').setLevel(logging.WARNING)
     with common.explained_failures():
         try:
             return _run(CONF.command) or 0

@@ -38,6 +38,8 @@ DEFAULT_LOG_LEVELS = (
     'requests=WARN',
     'neutronclient=WARN',
     'apscheduler=WARN',
+    # Seven lines about itself would hide those about our revisions.
+    'alembic.runtime.plugins=WARN',
 )
 
 CORS_ALLOW_HEADERS = (

@@ -112,7 +112,9 @@ class TestLibraryDefaults(base.TestCase):
         log.register_options(fresh)
         fresh([], default_config_files=[], default_config_dirs=[])
         self.assertIn('apscheduler=WARN', fresh.default_log_levels)
-        self.assertEqual(11, len(fresh.default_log_levels))
+        self.assertIn('alembic.runtime.plugins=WARN',
+                      fresh.default_log_levels)
+        self.assertEqual(12, len(fresh.default_log_levels))
 
     def test_control_exchange(self):
         fresh = cfg.ConfigOpts()
