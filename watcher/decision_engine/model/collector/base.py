@@ -70,7 +70,8 @@ class BaseClusterDataModelCollector(loadable.LoadableSingleton,
     #: Seconds that a model may be old when an audit asks for it. While no
     #: notification keeps it up to date, an audit has to see what is true
     #: now; audits that start together still share one reading. None means
-    #: that the model is only refreshed by the period.
+    #: that the model is only refreshed by the period. A collector may make
+    #: it an option.
     freshness: float | None = None
 
     def __init__(self, config: Any, osc: Any = None):

@@ -60,6 +60,28 @@ class NovaClusterDataModelCollector(base.BaseClusterDataModelCollector):
     # Nothing tells the model about changes yet.
     freshness = 5.0
 
+    def __init__(self, config: Any, osc: Any = None):
+        super().__init__(config, osc)
+        self.freshness = (config or {}).get('max_age', self.freshness)
+
+    @classmethod
+    def get_config_opts(cls) -> list[cfg.Opt]:
+        """Return the options of the collector."""
+        return [
+            *super().get_config_opts(),
+            cfg.FloatOpt(
+                'max_age',
+                default=cls.freshness,
+                min=0,
+                help="""
+Seconds that the compute model may be old when an audit asks for it. An older
+one is read anew first; audits that start together share one reading. On a
+large cloud, where a reading takes longer than you want audits to wait, raise
+it: audits then may plan with servers that have moved or gone meanwhile, and
+actions on these fail with an explanation.
+"""),
+        ]
+
     @property
     def notification_endpoints(self) -> list:
         """Endpoints that keep the model up to date between builds."""

@@ -13,6 +13,8 @@
 from watcher.common import exception
 from watcher.common import nova_helper
 from watcher.common import placement_helper
+from watcher.common import utils
+from watcher.common.loader import loadable
 from watcher.decision_engine.model.collector import nova
 from watcher.tests import base
 
@@ -227,3 +229,25 @@ class TestNovaModelBuilder(base.TestCase):
             [hypervisor(1, 'c1')], [server(101, 'c1', image='')],
         ).get_instance_by_uuid(UUID(101))
         self.assertEqual(0, found.disk)
+
+
+class TestCollector(base.TestCase):
+
+    def make(self, **options):
+        known = loadable.LoadableSingletonMeta._instances
+        cls = nova.NovaClusterDataModelCollector
+        before = known.pop(cls, None)
+        self.addCleanup(known.pop, cls, None)
+        if before is not None:
+            self.addCleanup(known.__setitem__, cls, before)
+        return cls(utils.Struct(options))
+
+    def test_age_that_audits_accept(self):
+        self.assertEqual(5.0, self.make().freshness)
+        self.assertEqual(60.0, self.make(max_age=60.0).freshness)
+
+    def test_options(self):
+        options = nova.NovaClusterDataModelCollector.get_config_opts()
+        self.assertEqual(
+            {'period': 3600, 'max_age': 5.0},
+            {option.name: option.default for option in options})
