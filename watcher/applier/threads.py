@@ -18,6 +18,8 @@ from collections.abc import Callable
 from concurrent import futures
 from typing import Any
 
+from watcher.common import pool_stats
+
 
 class DaemonPool(futures.Executor):
     """Runs functions in at most ``max_workers`` daemon threads.
@@ -51,9 +53,11 @@ class DaemonPool(futures.Executor):
             if self._closed:
                 raise RuntimeError(f'The pool {self._name} is closed')
             self._unfinished += 1
+            unfinished = self._unfinished
             self._work.put((future, fn, args, kwargs))
             if len(self._threads) < min(self._unfinished, self._max_workers):
                 self._add_thread()
+        pool_stats.report(self._name, self._max_workers, unfinished)
         return future
 
     def shutdown(self, wait: bool = True, *,

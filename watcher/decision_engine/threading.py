@@ -22,6 +22,7 @@ from futurist import waiters
 from oslo_log import log
 
 from watcher import conf
+from watcher.common import pool_stats
 
 CONF = conf.CONF
 LOG = log.getLogger(__name__)
@@ -42,16 +43,33 @@ class DecisionEngineThreadPool:
         with cls._instance_lock:
             if cls._instance is None:
                 pool = super().__new__(cls)
+                pool._size = (
+                    CONF.watcher_decision_engine.max_general_workers)
                 pool._executor = futurist.ThreadPoolExecutor(
-                    max_workers=(
-                        CONF.watcher_decision_engine.max_general_workers))
+                    max_workers=pool._size)
+                pool._lock = threading.Lock()
+                pool._unfinished = 0
                 cls._instance = pool
             return cls._instance
 
     def submit(self, fn: Callable, *args: Any,
                **kwargs: Any) -> futurist.Future:
         """Run the function in the pool and return its future."""
-        return self._executor.submit(fn, *args, **kwargs)
+        with self._lock:
+            self._unfinished += 1
+            unfinished = self._unfinished
+        try:
+            future = self._executor.submit(fn, *args, **kwargs)
+        except BaseException:
+            self._ended()
+            raise
+        future.add_done_callback(self._ended)
+        pool_stats.report('general', self._size, unfinished)
+        return future
+
+    def _ended(self, _future=None):
+        with self._lock:
+            self._unfinished -= 1
 
     @staticmethod
     def do_while_futures(futures: Collection[futurist.Future], fn: Callable,

@@ -38,6 +38,13 @@ class TestDaemonPool(base.TestCase):
             self.assertIn(future.result(5), (0, 1))
         self.assertLessEqual(len(pool._threads), 2)
 
+    def test_statistics_are_logged_if_wanted(self):
+        pool = self.make(2)
+        self.config(print_thread_pool_stats=True)
+        pool.submit(int).result(5)
+        self.assertIn('Thread pool test-pool: size 2, busy 1, idle 1, '
+                      'queue length 0', self.logger.output)
+
     def test_threads_do_not_keep_the_process_alive(self):
         pool = self.make()
         self.assertTrue(pool.submit(

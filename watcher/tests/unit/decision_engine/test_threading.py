@@ -46,6 +46,17 @@ class TestThreadPool(base.TestCase):
             future.result()
         self.assertEqual(2, max(most))
 
+    def test_statistics_are_logged_if_wanted(self):
+        self.pool.submit(pow, 2, 2).result()
+        self.assertNotIn('Thread pool', self.logger.output)
+        self.config(print_thread_pool_stats=True)
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        for _ in range(3):
+            self.pool.submit(gate.wait, 10)
+        self.assertIn('Thread pool general: size 2, busy 2, idle 0, '
+                      'queue length 1', self.logger.output)
+
     def test_do_while_futures(self):
         futures = [self.pool.submit(pow, 2, n) for n in range(5)]
         results = []
