@@ -19,7 +19,8 @@ What is removed:
 * unless excluded, orphans: living rows whose parent is soft deleted, gone, or
   an orphan itself. They are orphans since their parent was deleted, and the
   age limit applies to that moment (to their own last change if the parent is
-  gone). An orphan whose parent is younger than the limit stays.
+  gone). An orphan whose parent is younger than the limit stays, and so does
+  an action plan that waits for an applier or runs.
 
 With a goal, only what belongs to that goal is considered.
 
@@ -55,6 +56,9 @@ from watcher.db.sqlalchemy import session as db_session
 LOG = log.getLogger(__name__)
 
 _CHUNK = 500
+
+#: Plans in these states are worked on, also when their audit is deleted.
+_BUSY = ('PENDING', 'ONGOING', 'CANCELLING')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,6 +134,14 @@ def _load_actions(orphaned_plans: Iterable[int]) -> dict[Ref, Row]:
     return rows
 
 
+def _busy_plans() -> set[Ref]:
+    plan = models.ActionPlan
+    with db_session.reader() as session:
+        idents = session.scalars(sa.select(plan.id).where(
+            plan.state.in_(_BUSY), plan.deleted_at.is_(None))).all()
+    return {('action_plan', ident) for ident in idents}
+
+
 class Selection:
     """The rows to remove, found without changing anything.
 
@@ -149,9 +161,11 @@ class Selection:
         #: Number of rows kept because something that stays refers to them.
         self.kept = 0
         self._of_goal: set[Ref] = set()
+        self._busy: set[Ref] = set()
 
     def find(self) -> None:
         """Read the database and decide."""
+        self._busy = _busy_plans()
         for kind in KINDS:
             if kind != 'action':
                 self.rows.update(_load(kind))
@@ -193,7 +207,7 @@ class Selection:
         if row.deleted_at is not None:
             return (self._is_old(row.deleted_at)
                     or any(parent in self.refs for parent in row.parents))
-        return self.orphans and any(
+        return self.orphans and row.ref not in self._busy and any(
             self._is_old_orphan_of(row, parent) for parent in row.parents)
 
     def _is_old_orphan_of(self, row: Row, parent: Ref) -> bool:

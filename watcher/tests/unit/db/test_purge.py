@@ -135,6 +135,19 @@ class TestSelection(PurgeTestCase):
                           'action'], self.left(rows))
         self.assertIn('3 objects are kept', self.logger.output)
 
+    def test_plans_that_are_worked_on_stay(self):
+        for state in ('PENDING', 'ONGOING', 'CANCELLING'):
+            busy = self.tree(state, audit=20)
+            self.dbapi.update_action_plan(busy['action_plan'].id,
+                                          {'state': state})
+            self.purge()
+            self.assertEqual(list(purge.KINDS), self.left(busy))
+            self.dbapi.update_action_plan(busy['action_plan'].id,
+                                          {'state': 'SUCCEEDED'})
+            self.purge()
+            self.assertEqual(['goal', 'strategy', 'audit_template'],
+                             self.left(busy))
+
     def test_young_relatives_of_a_kept_row_stay(self):
         rows = self.tree('x', audit=20)
         young = self.records.action_plan(
