@@ -49,6 +49,9 @@ FALLBACK_GROUP = 'watcher_clients_auth'
 #: a limit a hanging service would block a worker for good.
 DEFAULT_TIMEOUT = 60.0
 
+#: Connections to one server that wait for the next request.
+MAX_IDLE_CONNECTIONS = 100
+
 _NO_CONNECTION = re.compile(
     r'Unable to establish connection to (\S+?): (?:\1: )?(.*)')
 _ERRNO = re.compile(r'\[Errno [^\]]+\] [^\'")]+')
@@ -192,8 +195,23 @@ class _Credentials:
         kwargs = {}
         if conf[group].timeout is None:
             kwargs['timeout'] = DEFAULT_TIMEOUT
-        return ka_loading.load_session_from_conf_options(
+        session = ka_loading.load_session_from_conf_options(
             conf, group, auth=auth, **kwargs)
+        self._keep_connections(session)
+        return session
+
+    def _keep_connections(self, session):
+        """Keep one idle connection for each thread that may come back.
+
+        By default ten are kept; whoever comes with more threads would get a
+        warning and a new connection with each request.
+        """
+        options = self._conf[self.group]
+        for prefix in list(session.session.adapters):
+            session.session.mount(prefix, ka_session.TCPKeepAliveAdapter(
+                pool_maxsize=MAX_IDLE_CONNECTIONS,
+                tls_ciphers=options.get('tls_ciphers'),
+                tls_min_version=options.get('tls_min_version')))
 
     @property
     def user(self):

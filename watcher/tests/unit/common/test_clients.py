@@ -10,6 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import ssl
 import threading
 
 import requests
@@ -107,6 +108,14 @@ class TestConnections(ClientsTestCase):
             thread.join()
         self.assertEqual(1, self.login.call_count)
         self.assertEqual(5, self.flavors.call_count)
+
+    def test_many_threads_keep_their_connections(self):
+        self.config('watcher_clients_auth', tls_min_version='1.3')
+        for adapter in self.rest().session.session.adapters.values():
+            pool = adapter.poolmanager.connection_pool_kw
+            self.assertEqual(100, pool['maxsize'])
+            self.assertEqual(ssl.TLSVersion.TLSv1_3,
+                             pool['ssl_context'].minimum_version)
 
     def test_own_credentials_of_a_service_are_preferred(self):
         self.credentials('nova', username='mover')
