@@ -199,7 +199,7 @@ class Syncer:
         values = {'display_name': installed.display_name,
                   'efficacy_specification':
                       installed.efficacy_specification}
-        self._store(objects.Goal, installed.name, values)
+        _again_if_exists(self._store, objects.Goal, installed.name, values)
 
     def _sync_strategy(self, installed: InstalledStrategy) -> None:
         goal = _by_name(self.context, objects.Goal, installed.goal_name)
@@ -208,8 +208,8 @@ class Syncer:
         values = {'display_name': installed.display_name,
                   'goal_id': goal.id,
                   'parameters_spec': installed.parameters_spec}
-        db_api.get_instance().run_in_transaction(
-            self._store_strategy, installed, values)
+        _again_if_exists(db_api.get_instance().run_in_transaction,
+                         self._store_strategy, installed, values)
 
     def _store_strategy(self, installed, values):
         changed = self._store(objects.Strategy, installed.name, values)
@@ -218,9 +218,9 @@ class Syncer:
 
     def _sync_scoring_engine(self, installed: InstalledScoringEngine
                              ) -> None:
-        self._store(objects.ScoringEngine, installed.name,
-                    {'description': installed.description,
-                     'metainfo': installed.metainfo})
+        _again_if_exists(self._store, objects.ScoringEngine, installed.name,
+                         {'description': installed.description,
+                          'metainfo': installed.metainfo})
 
     def _store(self, cls: type, name: str,
                values: dict[str, Any]) -> set[str]:
@@ -228,17 +228,14 @@ class Syncer:
 
         :returns: the names of the fields that were changed in a row that
             existed before.
+        :raises: Conflict if another engine is creating the row just now.
         """
         row = _by_name(self.context, cls, name)
         if row is None:
-            try:
-                cls(self.context, name=name, **values).create()
-                LOG.info('%(kind)s %(name)s is new',
-                         {'kind': cls.__name__, 'name': name})
-                return set()
-            except exception.Conflict:
-                # Another engine was faster; it may be of another version.
-                row = cls.get_by_name(self.context, name)
+            cls(self.context, name=name, **values).create()
+            LOG.info('%(kind)s %(name)s is new',
+                     {'kind': cls.__name__, 'name': name})
+            return set()
         changed = {field for field, value in values.items()
                    if _data(getattr(row, field)) != value}
         if changed:
@@ -363,6 +360,18 @@ class Syncer:
             return
         LOG.warning('%(kind)s %(uuid)s is cancelled. %(reason)s',
                     {'kind': kind, 'uuid': obj.uuid, 'reason': reason})
+
+
+def _again_if_exists(store, *args):
+    """Store a row that another engine may be creating at this moment.
+
+    That engine may be of another version, so its row is looked at. This
+    takes a new transaction: in the old one MariaDB does not show it.
+    """
+    try:
+        return store(*args)
+    except exception.Conflict:
+        return store(*args)
 
 
 def _by_name(context, cls, name):

@@ -470,6 +470,32 @@ class TestSeveralEngines(SyncTestCase):
         self.assertEqual(['S1', 'S2'], sorted(
             s.name for s in objects.Strategy.list(self.context)))
 
+    def test_name_that_the_transaction_cannot_see(self):
+        # MariaDB shows a transaction what was there at its first read.
+        self.sync()
+        before = objects.Strategy.get_by_name(self.context, 'S1')
+        runs = []
+        store = sync.Syncer._store_strategy
+        read = objects.Strategy.get_by_name
+
+        def count(this, installed, values):
+            runs.append(installed.name)
+            return store(this, installed, values)
+
+        def snapshot(context, name, **kwargs):
+            if runs == ['S1']:
+                raise exception.StrategyNotFound(strategy=name)
+            return read(context, name, **kwargs)
+
+        self.patch(sync.Syncer, '_store_strategy', count)
+        self.patch(objects.Strategy, 'get_by_name', snapshot)
+        self.strategies['S1'] = make_strategy('S1', 'G1', 'New')
+        self.sync()
+        self.assertEqual(['S1', 'S1', 'S2'], runs)
+        after = read(self.context, 'S1')
+        self.assertEqual((before.uuid, 'New'), (after.uuid,
+                                                after.display_name))
+
     def test_name_appears_between_look_and_insert(self):
         self.sync()
         goal = self.goal('G1')
