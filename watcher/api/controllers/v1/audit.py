@@ -98,8 +98,9 @@ class Audits(resource.Creatable, resource.Patchable, resource.Deletable):
             name=_name(values.get('name'), strategy, template, goal),
             audit_type=values['audit_type'],
             state=states.AUDIT.initial,
-            goal_id=goal.id,
+            goal_id=goal.id, goal=goal,
             strategy_id=strategy.id if strategy else None,
+            strategy=strategy,
             scope=template.scope if template else [],
             parameters=parameters.complete(
                 strategy,

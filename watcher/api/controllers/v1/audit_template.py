@@ -77,7 +77,8 @@ class AuditTemplates(resource.Creatable, resource.Patchable,
         template = objects.AuditTemplate(
             base.context(), name=values['name'],
             description=values.get('description'),
-            goal_id=goal.id, strategy_id=strategy.id if strategy else None,
+            goal_id=goal.id, goal=goal,
+            strategy_id=strategy.id if strategy else None, strategy=strategy,
             scope=values.get('scope') or [], default_parameters=defaults)
         template.create()
         return template

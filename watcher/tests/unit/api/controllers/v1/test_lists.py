@@ -294,9 +294,9 @@ class TestDeleted(base.ApiTestCase):
 
 
 class TestQueries(base.ApiTestCase):
-    """Lists need a fixed number of SQL statements."""
+    """Requests need a fixed number of SQL statements."""
 
-    def _count(self, path):
+    def _count(self, path, body=None):
         statements = []
         engine = session.get_engine()
 
@@ -305,7 +305,10 @@ class TestQueries(base.ApiTestCase):
 
         event.listen(engine, 'before_cursor_execute', note)
         try:
-            self.get(path)
+            if body is None:
+                self.get(path)
+            else:
+                self.post(path, body, status=201)
         finally:
             event.remove(engine, 'before_cursor_execute', note)
         return len([statement for statement in statements
@@ -329,6 +332,20 @@ class TestQueries(base.ApiTestCase):
             fill(number)
         self.assertEqual(few, {path: self._count(path) for path in paths})
         self.assertLessEqual(max(few.values()), 2)
+
+    def test_nothing_is_read_twice_for_a_creation(self):
+        goal = self.records.goal()
+        template = self.records.template(goal, self.records.strategy(goal))
+        # goal, strategy, and the two places where the name may be taken
+        wanted = {'goal': 'dummy', 'strategy': 'dummy'}
+        self.assertEqual(4, self._count(
+            '/v1/audits', {**wanted, 'audit_type': 'ONESHOT'}))
+        self.assertEqual(4, self._count(
+            '/v1/audit_templates', {**wanted, 'name': 'new'}))
+        # the template comes with both
+        self.assertEqual(3, self._count(
+            '/v1/audits', {'audit_template_uuid': template.uuid,
+                           'audit_type': 'ONESHOT'}))
 
 
 class TestPolicies(base.ApiTestCase):
