@@ -70,10 +70,6 @@ class Entity:
     def has_uuid(self) -> bool:
         return 'uuid' in self.columns
 
-    @property
-    def has_state(self) -> bool:
-        return 'state' in self.columns
-
     def missing(self, ident: object) -> exception.ResourceNotFound:
         """The error for a row that doesn't exist."""
         return self.not_found(**{self.not_found_key: ident})

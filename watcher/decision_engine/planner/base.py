@@ -121,7 +121,7 @@ def create_efficacy_indicators(context, plan_id: int,
     for indicator in indicators or ():
         objects.EfficacyIndicator(
             context,
-                action_plan_id=plan_id,
+            action_plan_id=plan_id,
             name=indicator.name,
             description=indicator.description,
             unit=indicator.unit,
