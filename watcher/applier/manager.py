@@ -36,6 +36,7 @@ from watcher.applier.action_plan import default as action_plan_handler
 from watcher.common import context as watcher_context
 from watcher.common import exception
 from watcher.common import periodic
+from watcher.common import utils
 from watcher.objects import action_plan as plan_objects
 
 CONF = conf.CONF
@@ -293,7 +294,7 @@ class ApplierManager:
             except db_exc.DBError as exc:
                 LOG.error('The outcome of action plan %(uuid)s can still '
                           'not be stored: %(error)s',
-                          {'uuid': plan_uuid, 'error': exc})
+                          {'uuid': plan_uuid, 'error': utils.first_line(exc)})
                 continue
             except Exception:
                 LOG.exception('The outcome of action plan %s cannot be '

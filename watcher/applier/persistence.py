@@ -21,6 +21,7 @@ from oslo_log import log
 
 from watcher import objects
 from watcher.common import exception
+from watcher.common import utils
 
 LOG = log.getLogger(__name__)
 
@@ -52,7 +53,8 @@ def insist(func: Callable[[], Any], stopping: threading.Event | None,
                 raise
             LOG.warning('The database cannot be reached; %(what)s waits and '
                         'is tried again in %(pause)s seconds: %(error)s',
-                        {'what': what, 'pause': pause, 'error': exc})
+                        {'what': what, 'pause': pause,
+                         'error': utils.first_line(exc)})
         stopping.wait(pause)
         pause = min(pause * 2, _LONGEST_PAUSE)
 

@@ -34,6 +34,7 @@ from watcher import conf
 from watcher import objects
 from watcher.common import exception
 from watcher.common import rpcapi
+from watcher.common import utils
 from watcher.db import api as db_api
 from watcher.decision_engine.planner import manager as planner_manager
 from watcher.decision_engine.strategy.context import default
@@ -281,4 +282,5 @@ class AuditHandler(abc.ABC):
             LOG.error('The failure of audit %(uuid)s cannot be stored now, '
                       'the audit will be cancelled when the database is '
                       'back: %(error)s',
-                      {'uuid': audit.uuid, 'error': db_error})
+                      {'uuid': audit.uuid,
+                       'error': utils.first_line(db_error)})

@@ -29,6 +29,7 @@ from watcher import objects
 from watcher.common import context as watcher_context
 from watcher.common import exception
 from watcher.common import periodic
+from watcher.common import utils
 from watcher.db import api as db_api
 from watcher.decision_engine.audit import base
 from watcher.decision_engine.audit import event
@@ -107,13 +108,9 @@ class AuditDispatcher:
     # Rounds ---------------------------------------------------------------
 
     def _round(self) -> None:
-        try:
-            self._cancel_orphans()
-            for uuid, context in self._next_audits():
-                self._start(uuid, context)
-        except db_exc.DBError as exc:
-            LOG.error('Waiting audits cannot be looked for, the database '
-                      'does not work: %s', exc)
+        self._cancel_orphans()
+        for uuid, context in self._next_audits():
+            self._start(uuid, context)
 
     def _free(self) -> int:
         return (CONF.watcher_decision_engine.max_audit_workers
@@ -186,7 +183,8 @@ class AuditDispatcher:
             LOG.warning('The audit that was asked for is gone: %s', exc)
         except db_exc.DBError as exc:
             LOG.error('Audit %(uuid)s is not run now, the database failed: '
-                      '%(error)s', {'uuid': uuid, 'error': exc})
+                      '%(error)s',
+                      {'uuid': uuid, 'error': utils.first_line(exc)})
             return False
         except Exception as exc:
             self._give_up(uuid, exc)
@@ -235,7 +233,8 @@ class AuditDispatcher:
         except Exception as exc:
             LOG.error('Audit %(uuid)s cannot be cancelled at this stop; the '
                       'next start on %(host)s will do it: %(error)s',
-                      {'uuid': uuid, 'host': CONF.host, 'error': exc})
+                      {'uuid': uuid, 'host': CONF.host,
+                       'error': utils.first_line(exc)})
             return
         if audit.state == STATE.ONGOING:
             self._cancel(audit, (
@@ -253,7 +252,7 @@ class AuditDispatcher:
             return
         except Exception as exc:
             LOG.error('Audit %(uuid)s cannot be cancelled: %(error)s',
-                      {'uuid': audit.uuid, 'error': exc})
+                      {'uuid': audit.uuid, 'error': utils.first_line(exc)})
             return
         LOG.warning('Audit %(uuid)s is CANCELLED. %(message)s',
                     {'uuid': audit.uuid, 'message': message})

@@ -450,7 +450,8 @@ class TestDatabaseAway(ManagerTestCase):
         self.useFixture(harness.fixtures.MonkeyPatch(
             'watcher.applier.persistence._FIRST_PAUSE', 0.01))
         read = objects.ActionPlan.get_by_id
-        failures = [db_exc.DBConnectionError() for _number in range(3)]
+        failures = [db_exc.DBConnectionError('gone\n[SQL: SELECT 1]')
+                    for _number in range(3)]
 
         def fail(*args, **kwargs):
             if failures:
@@ -462,6 +463,7 @@ class TestDatabaseAway(ManagerTestCase):
         self.manager.start()
         self.wait_for_state(plan, 'SUCCEEDED')
         self.assertIn('The database cannot be reached', self.logger.output)
+        self.assertNotIn('SQL', self.logger.output)
 
     def test_a_change_that_was_made_is_not_a_conflict(self):
         plan = self.make_plan({})

@@ -198,7 +198,7 @@ class TestDispatcher(DispatcherTestCase):
         def get_by_uuid(context, uuid, eager=False):
             if not failures:
                 failures.append(uuid)
-                raise db_exc.DBConnectionError()
+                raise db_exc.DBConnectionError('gone\n[SQL: SELECT 1]')
             return real(context, uuid, eager=eager)
         first = self.audit()
         self.dispatcher.start()
@@ -212,14 +212,18 @@ class TestDispatcher(DispatcherTestCase):
             self.assertEqual(AUDIT.PENDING, factories.reread(audit).state)
             self.dispatcher._loop.wake()
             self.wait_for_state(audit, AUDIT.SUCCEEDED)
+        self.assertIn('gone', self.logger.output)
+        self.assertNotIn('SQL', self.logger.output)
 
     def test_loop_survives_a_database_that_is_away(self):
         with mock.patch.object(objects.Audit, 'list',
-                               side_effect=db_exc.DBConnectionError('x')):
+                               side_effect=db_exc.DBConnectionError(
+                                   'x\n[SQL: SELECT 1]')):
             self.dispatcher.start()
             self.wait_for(lambda: 'database does not work'
                           in self.logger.output)
         self.assertNotIn('Traceback', self.logger.output)
+        self.assertNotIn('SQL', self.logger.output)
         audit = self.audit()
         self.dispatcher._loop.wake()
         self.wait_for_state(audit, AUDIT.SUCCEEDED)
