@@ -17,11 +17,13 @@ within the process, and a cloud that only pretends.
 
 import argparse
 import dataclasses
+import fcntl
 import signal
 import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from watcher.cmd import common
 from watcher.sandbox import allinone
@@ -132,11 +134,31 @@ def _serve_cloud(cloud: server.Cloud) -> int:
     return 0
 
 
-def _serve_all(cloud: server.Cloud, args: argparse.Namespace) -> int:
-    state_dir = args.state_dir.absolute()
-    if not args.keep:
-        for path in state_dir.glob(allinone.Sandbox.DATABASE + '*'):
-            path.unlink()
+def _claim(state_dir: Path) -> TextIO:
+    """Make the folder and keep other sandboxes out of it.
+
+    :returns: the open lock file, which holds the folder until it is closed.
+    """
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = (state_dir / 'lock').open('w')
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise SystemExit(
+            'watcher-sandbox: another sandbox is running in %s; end it or '
+            'name another folder by --state-dir' % state_dir) from None
+    return lock
+
+
+def _forget_last_run(state_dir: Path) -> None:
+    for suffix in ('', '-wal', '-shm', '-journal'):
+        path = state_dir / (allinone.Sandbox.DATABASE + suffix)
+        path.unlink(missing_ok=True)
+
+
+def _serve_all(state_dir: Path, cloud: server.Cloud,
+               args: argparse.Namespace) -> int:
     argv = ['--debug'] if args.debug else []
     if args.log_file:
         argv.append('--log-file=%s' % Path(args.log_file).absolute())
@@ -160,7 +182,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     cloud = _cloud(parser, args)
     if args.cloud_only:
         return _serve_cloud(cloud)
-    return _serve_all(cloud, args)
+    state_dir = args.state_dir.absolute()
+    try:
+        lock = _claim(state_dir)
+    except BaseException:
+        # Its port and threads are there already.
+        cloud.stop()
+        raise
+    with lock:
+        if not args.keep:
+            _forget_last_run(state_dir)
+        return _serve_all(state_dir, cloud, args)
 
 
 if __name__ == '__main__':

@@ -11,6 +11,7 @@
 # under the License.
 """watcher-sandbox as a process, used with the command line client."""
 
+import fcntl
 import json
 import os
 import pathlib
@@ -103,6 +104,18 @@ class TestSandboxCommand(base.TestCase):
 
         self.assertEqual(2, code)
         self.assertIn('hosts must be 1 or more, not 0', text)
+
+    def test_folder_is_in_use(self):
+        database = self.folder / 'watcher.sqlite'
+        database.touch()
+        with (self.folder / 'lock').open('w') as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            code, text = self.refused('--port', '0', '--state-dir',
+                                      str(self.folder))
+
+        self.assertEqual(1, code)
+        self.assertIn('another sandbox is running in', text)
+        self.assertTrue(database.exists())
 
     def test_port_is_taken(self):
         with socket.create_server(('127.0.0.1', 0)) as taken:
