@@ -18,8 +18,8 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable
+from concurrent import futures
 from pathlib import Path
 
 from oslo_config import cfg
@@ -104,11 +104,11 @@ class Watcher:
 
     @staticmethod
     def _in_parallel(*calls: Callable[[], None]) -> None:
-        threads = [threading.Thread(target=call) for call in calls]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        """Make all calls; raises what the first of those that failed did."""
+        with futures.ThreadPoolExecutor(len(calls)) as pool:
+            results = [pool.submit(call) for call in calls]
+        for result in results:
+            result.result()
 
 
 class Sandbox:
