@@ -86,15 +86,19 @@ class ActionPlans(resource.Patchable, resource.Deletable):
                 patch=[], reason=_('an action plan has nothing to change but '
                                    'its state'))
         state = changes['state']
-        with obj.dbapi.transaction():
-            transitions.change(states.ACTION_PLAN, obj, state)
-            if state == State.CANCELLED:
-                # Skipped ones keep telling that they were skipped.
-                obj.transition_actions(
-                    State.CANCELLED, expected=states.ActionState.PENDING)
+        obj.dbapi.run_in_transaction(self._change_state, obj.uuid, state)
         if state == State.PENDING:
             _launch(obj)
         return self.find(obj.uuid)
+
+    def _change_state(self, uuid, state):
+        # Read here: the transaction may run twice after a deadlock.
+        plan = self.find(uuid)
+        transitions.change(states.ACTION_PLAN, plan, state)
+        if state == State.CANCELLED:
+            # Skipped ones keep telling that they were skipped.
+            plan.transition_actions(
+                State.CANCELLED, expected=states.ActionState.PENDING)
 
     @base.expose
     def start(self, ident):

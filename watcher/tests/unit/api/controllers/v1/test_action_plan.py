@@ -13,9 +13,12 @@
 
 import datetime
 import threading
+from unittest import mock
 
+from oslo_db import exception as db_exc
 from oslo_utils import timeutils
 from oslo_utils import uuidutils
+from sqlalchemy import exc as sa_exc
 
 from watcher import objects
 from watcher.tests.unit.api import base
@@ -117,6 +120,24 @@ class TestStates(PlanTestCase):
         self.patch(path, ('replace', '/state', 'CANCELLED'), status=200)
         self.assertEqual(['SKIPPED', 'CANCELLED'],
                          self.states_of_actions(path))
+
+    def test_a_deadlock_while_cancelling_is_tried_again(self):
+        path = self.make()
+        real, deadlocks = objects.ActionPlan.transition_actions, []
+
+        def deadlock_once(plan, *args, **kwargs):
+            if not deadlocks:
+                deadlocks.append(plan.uuid)
+                raise db_exc.DBDeadlock(sa_exc.OperationalError(
+                    'UPDATE', {}, Exception('deadlock')))
+            return real(plan, *args, **kwargs)
+
+        with mock.patch.object(objects.ActionPlan, 'transition_actions',
+                               autospec=True, side_effect=deadlock_once):
+            self.patch(path, ('replace', '/state', 'CANCELLED'), status=200)
+        self.assertEqual(1, len(deadlocks))
+        self.assertEqual('CANCELLED', self.get(path).json['state'])
+        self.assertEqual(['CANCELLED'] * 2, self.states_of_actions(path))
 
     def test_cancelling_leaves_the_actions_to_the_applier(self):
         path = self.make('ONGOING')
