@@ -14,8 +14,11 @@
 import sys
 import traceback
 
+from oslo_db import exception as db_exc
 from oslo_utils import strutils
+from sqlalchemy import exc as sa_exc
 
+from watcher.common import utils
 from watcher.notifications import base as notifications
 from watcher.objects import fields as wfields
 
@@ -51,7 +54,19 @@ class ExceptionPayload(notifications.NotificationPayloadBase):
             module_name=module_name,
             function_name=function_name,
             exception=type(exc).__name__,
-            exception_message=strutils.mask_password(str(exc)))
+            exception_message=_message(exc))
+
+
+def _message(exc: BaseException) -> str:
+    """The text of the exception, without secrets.
+
+    Database errors quote the statement and its values: who listens on the
+    bus gets only the first line, the log has the rest.
+    """
+    text = str(exc)
+    if isinstance(exc, (db_exc.DBError, sa_exc.SQLAlchemyError)):
+        text = utils.first_line(exc)
+    return strutils.mask_password(text)
 
 
 def _origin(exc: BaseException) -> tuple[str, str]:

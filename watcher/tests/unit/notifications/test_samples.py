@@ -21,6 +21,9 @@ import os
 import pathlib
 from unittest import mock
 
+from oslo_db import exception as db_exc
+from sqlalchemy import exc as sa_exc
+
 from watcher import objects
 from watcher.common import context
 from watcher.common import exception
@@ -298,6 +301,17 @@ class TestSamples(base.TestCase):
         audit_notifications.send_action_notification(
             self.context, self.audit, 'strategy', 'error', exc=exc)
         self.assertNotIn('hunter2', json.dumps(self.sent[0].payload))
+
+    def test_a_database_error_does_not_quote_its_values(self):
+        exc = db_exc.DBError(sa_exc.OperationalError(
+            'UPDATE audits SET parameters=?', ('private',),
+            Exception('server has gone away')))
+        audit_notifications.send_action_notification(
+            self.context, self.audit, 'planner', 'error', exc=exc)
+        fault = self.sent[0].payload['watcher_object.data']['fault']
+        message = fault['watcher_object.data']['exception_message']
+        self.assertIn('server has gone away', message)
+        self.assertNotIn('private', message)
 
     def test_an_exception_that_was_never_raised(self):
         plan_notifications.send_action_notification(
