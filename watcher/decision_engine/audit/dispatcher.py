@@ -39,6 +39,7 @@ CONF = conf.CONF
 LOG = log.getLogger(__name__)
 
 STATE = objects.audit.State
+PLAN_STATE = objects.action_plan.State
 ONESHOT = objects.audit.AuditType.ONESHOT.value
 EVENT = objects.audit.AuditType.EVENT.value
 
@@ -245,10 +246,9 @@ class AuditDispatcher:
     def _cancel(audit, message: str) -> None:
         """Cancel one audit; its problems must not affect the others."""
         try:
-            audit.transition(STATE.CANCELLED, expected=STATE.ONGOING,
-                             where={'hostname': CONF.host},
-                             status_message=message)
-        except exception.StateConflict:
+            db_api.get_instance().run_in_transaction(
+                _store_cancel, audit.uuid, message)
+        except (exception.StateConflict, exception.AuditNotFound):
             return
         except Exception as exc:
             LOG.error('Audit %(uuid)s cannot be cancelled: %(error)s',
@@ -256,3 +256,23 @@ class AuditDispatcher:
             return
         LOG.warning('Audit %(uuid)s is CANCELLED. %(message)s',
                     {'uuid': audit.uuid, 'message': message})
+
+
+def _store_cancel(uuid: str, message: str) -> None:
+    """Cancel an interrupted audit and the plan it may have stored already.
+
+    A run that was interrupted between storing its plan and its own end must
+    not leave a plan that somebody could start. The plans of an EVENT audit
+    may come from earlier runs, which ended well, and are left alone.
+    """
+    context = watcher_context.admin_context()
+    audit = objects.Audit.get_by_uuid(context, uuid, eager=True)
+    audit.transition(STATE.CANCELLED, expected=STATE.ONGOING,
+                     where={'hostname': CONF.host}, status_message=message)
+    if audit.audit_type != ONESHOT:
+        return
+    for plan in objects.ActionPlan.list(
+            context, eager=True,
+            filters={'audit_id': audit.id, 'state': PLAN_STATE.RECOMMENDED}):
+        plan.transition(PLAN_STATE.CANCELLED,
+                        status_message=f'The audit {uuid} was interrupted')

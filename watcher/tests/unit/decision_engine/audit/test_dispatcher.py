@@ -250,6 +250,23 @@ class TestInterrupted(DispatcherTestCase):
         for audit in (continuous, of_other_host):
             self.assertEqual(AUDIT.ONGOING, factories.reread(audit).state)
 
+    def test_no_plan_of_an_interrupted_audit_is_left(self):
+        oneshot = self.audit(state=AUDIT.ONGOING, hostname='engine-1')
+        event = self.audit(state=AUDIT.ONGOING, hostname='engine-1',
+                           audit_type=factories.EVENT)
+        strategy = factories.strategy(self.goal)
+        plan = factories.plan(oneshot, strategy)
+        started = factories.plan(oneshot, strategy, state='PENDING')
+        of_earlier_run = factories.plan(event, strategy)
+        waiting = self.audit()
+        self.dispatcher.start()
+        self.wait_for_state(waiting, AUDIT.SUCCEEDED)
+        after = factories.reread(plan)
+        self.assertEqual('CANCELLED', after.state)
+        self.assertIn(oneshot.uuid, after.status_message)
+        self.assertEqual('PENDING', factories.reread(started).state)
+        self.assertEqual('RECOMMENDED', factories.reread(of_earlier_run).state)
+
     def test_one_problem_does_not_stop_the_start(self):
         broken = self.audit(state=AUDIT.ONGOING, hostname='engine-1')
         stale = self.audit(state=AUDIT.ONGOING, hostname='engine-1')
