@@ -11,7 +11,14 @@
 # under the License.
 """Watcher: the OpenStack infrastructure optimisation service."""
 
-from oslo_service import backend
+import warnings
+
+# A library of ours looks whether eventlet is installed by importing it, and
+# that import warns. It is not used here, so the warning, which would head the
+# output of each command, tells an operator nothing.
+warnings.filterwarnings('ignore', message=r'\s*Eventlet is deprecated')
+
+from oslo_service import backend  # noqa: E402
 
 # Libraries ask oslo.service for its components while they are imported, and
 # the first one to ask settles the concurrency model of the process. So the
