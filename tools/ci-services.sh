@@ -20,6 +20,7 @@
 #   tools/ci-services.sh env      print the variables the tests read:
 #                                 eval "$(tools/ci-services.sh env)"
 #   tools/ci-services.sh stop     stop what start has started
+#   tools/ci-services.sh check    exit code 0 if start needs to install nothing
 #
 # CI_SERVICES_DIR      where everything lies, default .ci-services below the
 #                      checkout
@@ -68,12 +69,16 @@ find_rabbitmq() {
 
 find_mariadb() { PATH=$PATH:/usr/sbin command -v mariadbd; }
 
+missing_packages() {
+    find_mariadb >/dev/null || echo mariadb-server
+    find_postgres >/dev/null || echo postgresql
+    find_rabbitmq >/dev/null || echo rabbitmq-server
+    command -v python3 >/dev/null || echo python3
+}
+
 install_packages() {
-    local missing=() policy=/usr/sbin/policy-rc.d made_policy=
-    find_mariadb >/dev/null || missing+=(mariadb-server)
-    find_postgres >/dev/null || missing+=(postgresql)
-    find_rabbitmq >/dev/null || missing+=(rabbitmq-server)
-    command -v python3 >/dev/null || missing+=(python3)
+    local missing policy=/usr/sbin/policy-rc.d made_policy=
+    mapfile -t missing < <(missing_packages)
     [ ${#missing[@]} -gt 0 ] || return 0
     is_root || die "missing Debian packages: ${missing[*]}." \
         "Install them (apt-get install ${missing[*]}) or run this as root."
@@ -442,8 +447,9 @@ case "${1:-}" in
     start) start ;;
     stop) stop ;;
     env) show_env ;;
+    check) [ -z "$(missing_packages)" ] ;;
     *)
-        echo "usage: ${BASH_SOURCE[0]} start|stop|env" >&2
+        echo "usage: ${BASH_SOURCE[0]} start|stop|env|check" >&2
         exit 2
         ;;
 esac

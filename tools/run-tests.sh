@@ -18,8 +18,10 @@
 #   tools/run-tests.sh --concurrency 1     any argument of "stestr run"
 #
 # Needs Python 3.11 with venv, nothing else: the packages go to .venv in the
-# checkout unless a virtual environment is active. Tests against MariaDB,
-# PostgreSQL and RabbitMQ are skipped unless these are there:
+# checkout unless a virtual environment is active. Asked for all tests, it
+# starts MariaDB, PostgreSQL and RabbitMQ beside them if their Debian packages
+# are installed. Without them, or asked for some tests, those that need such a
+# server are skipped unless it runs already:
 #
 #   tools/ci-services.sh start && eval "$(tools/ci-services.sh env)"
 #
@@ -37,6 +39,19 @@ ensure_venv requirements.txt test-requirements.txt
 options=()
 if [ -n "${WATCHER_TEST_NO_SKIP:-}" ]; then
     options+=(--no-skip)
+fi
+
+servers=${WATCHER_TEST_MYSQL_URL:-}${WATCHER_TEST_POSTGRESQL_URL:-}
+servers+=${WATCHER_TEST_RABBIT_URL:-}
+if [ $# -eq 0 ] && [ -z "$servers" ] && tools/ci-services.sh check; then
+    # Servers that somebody else has started here stay.
+    tools/ci-services.sh env >/dev/null 2>&1 ||
+        trap 'tools/ci-services.sh stop' EXIT
+    if tools/ci-services.sh start; then
+        eval "$(tools/ci-services.sh env)"
+    else
+        echo 'Without these servers their tests are skipped.' >&2
+    fi
 fi
 
 # Secrets and settings of the caller's cloud must not reach the tests.
