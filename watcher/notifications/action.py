@@ -113,31 +113,13 @@ class ActionCancelPayload(ActionPayload):
     }
 
 
-def send_create(context: Any, action: objects.Action) -> None:
-    """``action.create``: the row is stored."""
-    notifications.emit(
-        context, OBJECT, notifications.Action.CREATE,
-        lambda: ActionCreatePayload.of(action))
+EVENTS = notifications.ObjectEvents(
+    OBJECT, ActionCreatePayload, ActionUpdatePayload,
+    ActionDeletePayload, ActionStateUpdatePayload)
 
-
-def send_update(context: Any, action: objects.Action,
-                old_state: str | None = None) -> None:
-    """``action.update``: the row is saved.
-
-    :param old_state: the stored state before, when this save changed it
-    """
-    notifications.emit(
-        context, OBJECT, notifications.Action.UPDATE,
-        lambda: ActionUpdatePayload.of(
-            action,
-            state_update=ActionStateUpdatePayload.of(action, old_state)))
-
-
-def send_delete(context: Any, action: objects.Action) -> None:
-    """``action.delete``: the row is soft deleted."""
-    notifications.emit(
-        context, OBJECT, notifications.Action.DELETE,
-        lambda: ActionDeletePayload.of(action))
+send_create = EVENTS.send_create
+send_update = EVENTS.send_update
+send_delete = EVENTS.send_delete
 
 
 def send_execution_notification(context: Any, action: objects.Action,

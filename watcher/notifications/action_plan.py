@@ -135,31 +135,13 @@ class ActionPlanCancelPayload(ActionPlanPayload):
     }
 
 
-def send_create(context: Any, plan: objects.ActionPlan) -> None:
-    """``action_plan.create``: the row is stored."""
-    notifications.emit(
-        context, OBJECT, notifications.Action.CREATE,
-        lambda: ActionPlanCreatePayload.of(plan))
+EVENTS = notifications.ObjectEvents(
+    OBJECT, ActionPlanCreatePayload, ActionPlanUpdatePayload,
+    ActionPlanDeletePayload, ActionPlanStateUpdatePayload)
 
-
-def send_update(context: Any, plan: objects.ActionPlan,
-                old_state: str | None = None) -> None:
-    """``action_plan.update``: the row is saved.
-
-    :param old_state: the stored state before, when this save changed it
-    """
-    notifications.emit(
-        context, OBJECT, notifications.Action.UPDATE,
-        lambda: ActionPlanUpdatePayload.of(
-            plan,
-            state_update=ActionPlanStateUpdatePayload.of(plan, old_state)))
-
-
-def send_delete(context: Any, plan: objects.ActionPlan) -> None:
-    """``action_plan.delete``: the row is soft deleted."""
-    notifications.emit(
-        context, OBJECT, notifications.Action.DELETE,
-        lambda: ActionPlanDeletePayload.of(plan))
+send_create = EVENTS.send_create
+send_update = EVENTS.send_update
+send_delete = EVENTS.send_delete
 
 
 def send_action_notification(context: Any, plan: objects.ActionPlan,

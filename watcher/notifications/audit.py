@@ -140,31 +140,13 @@ class AuditActionPayload(AuditPayload):
     }
 
 
-def send_create(context: Any, audit: objects.Audit) -> None:
-    """``audit.create``: the row is stored."""
-    notifications.emit(
-        context, OBJECT, notifications.Action.CREATE,
-        lambda: AuditCreatePayload.of(audit))
+EVENTS = notifications.ObjectEvents(
+    OBJECT, AuditCreatePayload, AuditUpdatePayload,
+    AuditDeletePayload, AuditStateUpdatePayload)
 
-
-def send_update(context: Any, audit: objects.Audit,
-                old_state: str | None = None) -> None:
-    """``audit.update``: the row is saved.
-
-    :param old_state: the stored state before, when this save changed it
-    """
-    notifications.emit(
-        context, OBJECT, notifications.Action.UPDATE,
-        lambda: AuditUpdatePayload.of(
-            audit,
-            state_update=AuditStateUpdatePayload.of(audit, old_state)))
-
-
-def send_delete(context: Any, audit: objects.Audit) -> None:
-    """``audit.delete``: the row is soft deleted."""
-    notifications.emit(
-        context, OBJECT, notifications.Action.DELETE,
-        lambda: AuditDeletePayload.of(audit))
+send_create = EVENTS.send_create
+send_update = EVENTS.send_update
+send_delete = EVENTS.send_delete
 
 
 def send_action_notification(context: Any, audit: objects.Audit,

@@ -18,6 +18,7 @@ the sender. Nothing that goes wrong here ever reaches the caller: a broken
 notification must not change a result.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -179,3 +180,37 @@ def emit(context: Any, object_type: str, action: str,
         LOG.exception('Notification %s could not be built and is not sent; '
                       'the work it tells about goes on', event_type)
         return False
+
+
+@dataclasses.dataclass(frozen=True)
+class ObjectEvents:
+    """What every kind of object tells: create, update and delete.
+
+    The payload classes build themselves with their class method ``of``.
+    """
+
+    object_type: str
+    create: type[NotificationPayloadBase]
+    update: type[NotificationPayloadBase]
+    delete: type[NotificationPayloadBase]
+    state_update: type[NotificationPayloadBase]
+
+    def send_create(self, context: Any, obj: Any) -> None:
+        """Tell that the row is stored."""
+        emit(context, self.object_type, Action.CREATE,
+             lambda: self.create.of(obj))
+
+    def send_update(self, context: Any, obj: Any,
+                    old_state: str | None = None) -> None:
+        """Tell that the row is saved.
+
+        :param old_state: the stored state before, when this save changed it
+        """
+        emit(context, self.object_type, Action.UPDATE,
+             lambda: self.update.of(
+                 obj, state_update=self.state_update.of(obj, old_state)))
+
+    def send_delete(self, context: Any, obj: Any) -> None:
+        """Tell that the row is soft deleted."""
+        emit(context, self.object_type, Action.DELETE,
+             lambda: self.delete.of(obj))
