@@ -46,7 +46,7 @@ servers+=${WATCHER_TEST_RABBIT_URL:-}
 if [ $# -eq 0 ] && [ -z "$servers" ] && tools/ci-services.sh check; then
     # Servers that somebody else has started here stay.
     tools/ci-services.sh env >/dev/null 2>&1 ||
-        trap 'tools/ci-services.sh stop' EXIT
+        trap 'tools/ci-services.sh stop >/dev/null' EXIT
     if tools/ci-services.sh start; then
         eval "$(tools/ci-services.sh env)"
     else
