@@ -175,7 +175,11 @@ class _BulkRead:
                 uuid = next(self._next, None)
             if uuid is None:
                 return
-            self._answers.put(self._one(uuid))
+            answer = self._one(uuid)
+            if isinstance(answer, BaseException):
+                # Before the caller's thread comes to hear of it.
+                self._stopped.set()
+            self._answers.put(answer)
 
     def _one(self, uuid):
         try:
