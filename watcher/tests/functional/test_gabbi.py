@@ -12,13 +12,16 @@
 """Runs the declarative tests of the API in ``gabbits``.
 
 Each file tells one story, request by request, and is a page of the API's
-specification; it runs against the whole application in this process.
+specification; it runs against the whole application in this process, on
+every database that the service supports.
 """
 
 import os
+import unittest
 
 from gabbi import driver
 
+from watcher.tests.fixtures import database
 from watcher.tests.fixtures import gabbits
 
 DIRECTORY = os.path.join(os.path.dirname(__file__), 'gabbits')
@@ -26,6 +29,10 @@ DIRECTORY = os.path.join(os.path.dirname(__file__), 'gabbits')
 
 def load_tests(loader, tests, pattern):
     """Make tests of the files, as the loader of unittest asks for."""
-    return driver.build_tests(
-        DIRECTORY, loader, host=None, test_loader_name=__name__,
-        intercept=gabbits.application, fixture_module=gabbits)
+    return unittest.TestSuite(
+        driver.build_tests(
+            DIRECTORY, loader, host=None,
+            test_loader_name=f'{__name__}.{engine}',
+            intercept=gabbits.application,
+            fixture_module=gabbits.on(engine))
+        for engine in database.ENGINES)
