@@ -42,6 +42,8 @@ MEMBERS = {
 class DataModel:
     name = 'data_model'
     collection = 'data_model'
+    #: Its query parameters.
+    parameters = ('data_model_type', 'audit_uuid')
 
     def route(self, segments, request):
         if request.method != 'GET' or segments:
@@ -51,7 +53,7 @@ class DataModel:
     @base.expose(query=True)
     def get_all(self):
         """Show the model, restricted to the scope of an audit if given."""
-        wanted = query.parameters(('data_model_type', 'audit_uuid'))
+        wanted = query.parameters(self.parameters)
         audit = types.load(types.uuid, 'audit_uuid',
                            wanted.get('audit_uuid'))
         if base.version() < versions.DATA_MODEL:
