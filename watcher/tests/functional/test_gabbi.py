@@ -22,6 +22,7 @@ import unittest
 from gabbi import driver
 
 from watcher.tests.fixtures import database
+from watcher.tests.fixtures import gabbi_handlers
 from watcher.tests.fixtures import gabbits
 
 DIRECTORY = os.path.join(os.path.dirname(__file__), 'gabbits')
@@ -34,5 +35,7 @@ def load_tests(loader, tests, pattern):
             DIRECTORY, loader, host=None,
             test_loader_name=f'{__name__}.{engine}',
             intercept=gabbits.application,
-            fixture_module=gabbits.on(engine))
+            fixture_module=gabbits.on(engine),
+            response_handlers=[gabbi_handlers.MembersHandler,
+                               gabbi_handlers.FaultHandler])
         for engine in database.ENGINES)
