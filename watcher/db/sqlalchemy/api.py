@@ -321,8 +321,11 @@ class Connection:
             revived = self._revive_description(complete)
             if revived is not None:
                 return revived
-        row = entity.model(**complete)
         session = db_session.current()
+        if session.get_bind().dialect.name == 'mysql':
+            complete = db_values.whole_seconds(
+                {'created_at': timeutils.utcnow(), **complete})
+        row = entity.model(**complete)
         with _translated(entity, complete):
             session.add(row)
             session.flush()
@@ -376,10 +379,12 @@ class Connection:
               expected: Mapping[str, Any]) -> Any:
         key = _key(entity, ident)
         changes.setdefault('updated_at', timeutils.utcnow())
+        session = db_session.current()
+        if session.get_bind().dialect.name == 'mysql':
+            changes = db_values.whole_seconds(changes)
         statement = sa.update(entity.model).where(
             key, *(_is_one_of(getattr(entity.model, name), value)
                    for name, value in expected.items())).values(changes)
-        session = db_session.current()
         found = session.execute(statement,
                                 execution_options=_NO_SYNC).rowcount
         row = session.scalars(sa.select(entity.model).where(key),

@@ -156,3 +156,14 @@ def for_update(entity: entities.Entity,
                 _('The %(name)s of an existing %(title)s cannot be changed.')
                 % {'name': name, 'title': entity.title})
     return _convert_all(entity, values)
+
+
+def whole_seconds(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values as columns without fractions of a second keep them.
+
+    Who writes a row then shows what the next reader will see. (MariaDB cuts
+    the fraction off, MySQL would round it, into the future.)
+    """
+    return {name: value.replace(microsecond=0)
+            if isinstance(value, datetime.datetime) else value
+            for name, value in values.items()}
