@@ -17,6 +17,7 @@ what is allowed; who calls adds the name of the field and the value.
 """
 
 import datetime
+import re
 
 import wsme.exc
 from wsme import types as wtypes
@@ -29,15 +30,27 @@ from watcher.common import utils
 #: Longest part of a refused value that is repeated in the error.
 SHOWN_VALUE = 120
 
+#: Seconds between two runs of an audit: a hundred years. What is longer has
+#: no date of a next run.
+LONGEST_INTERVAL = 100 * 365 * 24 * 60 * 60
+
+# Python would take digits of all scripts and underscores for a number.
+_WHOLE_NUMBER = re.compile('[+-]?[0-9]{1,100}')
+
+_TRUE = ('true', 't', 'yes', 'y', 'on', '1')
+_FALSE = ('false', 'f', 'no', 'n', 'off', '0')
+
 
 class Type(wtypes.UserType):
     """Base of all types.
 
     ``empty`` is the value of a member that a patch removes.
+    ``takes_null`` tells whether a patch may set it by null as well.
     """
 
     basetype = wtypes.text
     empty = None
+    takes_null = True
 
     @staticmethod
     def validate(value):
@@ -54,12 +67,16 @@ class Text(Type):
 
     name = 'text'
 
-    def __init__(self, max_length=None):
+    def __init__(self, max_length=None, min_length=0):
         self.max_length = max_length
+        self.min_length = min_length
 
     def validate(self, value):
         if not isinstance(value, str):
             raise ValueError(_('A text is expected.'))
+        if len(value) < self.min_length:
+            raise ValueError(_('At least %d characters are needed.')
+                             % self.min_length)
         if self.max_length is not None and len(value) > self.max_length:
             raise ValueError(
                 _('At most %(max)d characters are allowed, not %(len)d.')
@@ -78,22 +95,41 @@ class UUID(Type):
 
 
 class Integer(Type):
+    """A whole number in a query; blanks around it are tolerated."""
+
     name = 'integer'
-    basetype = int
+    basetype = object
+
+    @staticmethod
+    def validate(value):
+        if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value.strip()):
+            return int(value)
+        raise ValueError(_('A whole number is expected.'))
 
 
 class Boolean(Type):
-    """A truth value; WSME accepts numbers and words such as "yes" too."""
+    """A truth value; numbers and words such as "yes" are taken for one."""
 
     name = 'boolean'
-    basetype = bool
+    basetype = object
     empty = False
+
+    @staticmethod
+    def validate(value):
+        if isinstance(value, int):
+            return bool(value)
+        for words, meaning in ((_TRUE, True), (_FALSE, False)):
+            if isinstance(value, str) and value in words:
+                return meaning
+        raise ValueError(
+            _('true or false is expected; a whole number or one of the words '
+              '%s is taken for one.') % ', '.join(_TRUE + _FALSE))
 
 
 class StrictBoolean(Boolean):
     """Nothing but true and false."""
 
-    basetype = object
+    takes_null = False
 
     @staticmethod
     def validate(value):
@@ -112,12 +148,16 @@ class Interval(Text):
 
     def validate(self, value):
         super().validate(value)
-        if utils.is_int_like(value) and int(value) > 0:
+        if utils.is_int_like(value) and 0 < int(value) <= LONGEST_INTERVAL:
             return value
-        if utils.is_cron_like(value):
-            return value
-        raise ValueError(_('A text with a positive number of seconds or a '
-                           'cron expression is expected.'))
+        if not utils.is_cron_like(value):
+            raise ValueError(
+                _('A text with a number of seconds from 1 to %d or a cron '
+                  'expression is expected.') % LONGEST_INTERVAL)
+        if utils.next_cron_date(value) is None:
+            raise ValueError(
+                _('No date will ever match this cron expression.'))
+        return value
 
 
 class Time(Type):
@@ -134,13 +174,19 @@ class Time(Type):
         if isinstance(value, datetime.datetime):
             return value
         try:
-            moment = datetime.datetime.fromisoformat(value)
-            return moment.astimezone(datetime.UTC).replace(tzinfo=None)
-        except (TypeError, ValueError, OverflowError, OSError):
+            # Some write the letters of the format in lower case.
+            moment = datetime.datetime.fromisoformat(value.strip().upper())
+        except (AttributeError, ValueError):
             raise ValueError(
                 _('A time in ISO 8601 form is expected, for example '
                   '2030-01-31T23:00:00 or 2030-01-31T23:00:00+01:00.')
             ) from None
+        try:
+            return moment.astimezone(datetime.UTC).replace(tzinfo=None)
+        except (ValueError, OverflowError, OSError):
+            raise ValueError(
+                _('The time lies outside of what calendars can convert to '
+                  'UTC.')) from None
 
     @staticmethod
     def dump(value):

@@ -114,18 +114,23 @@ def _apply(operations, document):
                 document, [operation.as_dict()], in_place=True)
         except (jsonpatch.JsonPatchException, TypeError,
                 jsonpatch.JsonPointerException) as exc:
-            raise error(operation, exc) from exc
+            # The library's own words are about Python.
+            raise error(operation, _('there is nothing at this path')
+                        ) from exc
     return document
 
 
 def _converted(field, document):
-    if field.name not in document or document[field.name] is None:
-        if not field.nullable:
-            raise types.invalid(field.name, None,
-                                _('This field cannot be removed.'))
-        return field.input_type.empty
-    return types.load(field.patch_type or field.input_type, field.name,
-                      document[field.name])
+    datatype = field.patch_type or field.input_type
+    value = document.get(field.name)
+    if value is not None:
+        return types.load(datatype, field.name, value)
+    if not field.nullable:
+        raise types.invalid(field.name, None,
+                            _('This field cannot be removed.'))
+    if field.name in document and not datatype.takes_null:
+        raise types.invalid(field.name, None, _('null is not allowed.'))
+    return datatype.empty
 
 
 def apply(operations: list[Operation], obj: Any,

@@ -48,7 +48,8 @@ class Audits(resource.Creatable, resource.Patchable, resource.Deletable):
     fields = (
         Field('uuid', types.uuid, summary=True),
         Field('name', types.text, summary=True, create=OPTIONAL, patch=True,
-              patch_type=types.Text(NAME_LENGTH), nullable=False),
+              patch_type=types.Text(NAME_LENGTH, min_length=1),
+              nullable=False),
         Field('audit_type', types.text, summary=True, create=REQUIRED),
         Field('state', types.text, summary=True, patch=True,
               nullable=False),
