@@ -14,6 +14,7 @@
 from oslo_utils import uuidutils
 from sqlalchemy import event
 
+from watcher import objects
 from watcher.api.controllers import v1
 from watcher.api.controllers.v1 import data_model
 from watcher.api.controllers.v1 import webhook
@@ -112,7 +113,7 @@ class TestPages(base.ApiTestCase):
 
 class TestSorting(base.ApiTestCase):
 
-    def test_every_key_of_every_resource(self):
+    def _fill(self):
         goal = self.records.goal()
         strategy = self.records.strategy(goal)
         for name in ('one', 'two'):
@@ -125,19 +126,62 @@ class TestSorting(base.ApiTestCase):
         self.records.service()
         self.records.service(name='watcher-decision-engine')
         self.records.scoring_engine()
+
+    def test_every_key_of_every_resource(self):
+        """Whatever the key, pages are pieces of the list; so is HTTP's."""
+        self._fill()
         for cls in LISTED:
+            found = getattr(objects, cls.model)
             for key in sorted(cls().sort_keys):
-                for direction in ('asc', 'desc'):
-                    path = (f'/v1/{cls.collection}?sort_key={key}'
-                            f'&sort_dir={direction}')
-                    items = self.get(path).json[cls.collection]
-                    walked, following = [], f'{path}&limit=1'
-                    while following:
-                        page = self.get(following).json
-                        walked += page[cls.collection]
-                        following = page.get('next', '').removeprefix(
-                            'http://localhost')
-                    self.assertEqual(items, walked, path)
+                ordered = {
+                    direction: self._idents(cls, found.list(
+                        self.records.context, sort_key=key,
+                        sort_dir=direction))
+                    for direction in ('asc', 'desc')}
+                self.assertEqual(ordered['asc'], ordered['desc'][::-1], key)
+                for direction, expected in ordered.items():
+                    self.assertEqual(
+                        expected,
+                        self._idents(cls, self._walk(found, key, direction)),
+                        f'{cls.collection} {key} {direction}')
+                path = f'/v1/{cls.collection}?sort_key={key}&sort_dir=desc'
+                self.assertEqual(ordered['desc'], [
+                    item[cls.key] for item in self.get(path).json[
+                        cls.collection]], path)
+
+    def _idents(self, cls, found):
+        return [getattr(item, cls.key) for item in found]
+
+    def _walk(self, found, key, direction):
+        """Read the list in pages of one."""
+        walked, page = [], [None]
+        while page:
+            page = found.list(self.records.context, limit=1, marker=page[0],
+                              sort_key=key, sort_dir=direction)
+            walked += page
+        return walked
+
+    def test_null_is_first_when_ascending(self):
+        goal = self.records.goal()
+        strategy = self.records.strategy(goal)
+        for name in ('with', 'without'):
+            self.records.audit(goal, strategy if name == 'with' else None,
+                               name=name)
+        for key in ('strategy_name', 'strategy_uuid', 'strategy_id',
+                    'interval'):
+            for direction, expected in (('asc', ['without', 'with']),
+                                        ('desc', ['with', 'without'])):
+                if key == 'interval':
+                    # Null for both: the id decides.
+                    expected = expected[::-1]
+                path, walked = (f'/v1/audits?sort_key={key}&limit=1'
+                                f'&sort_dir={direction}'), []
+                while path:
+                    page = self.get(path).json
+                    walked += [item['name'] for item in page['audits']]
+                    path = page.get('next', '').removeprefix(
+                        'http://localhost')
+                self.assertEqual(expected, walked, f'{key} {direction}')
 
     def test_keys_are_those_of_the_contract(self):
         dates = {'created_at', 'updated_at', 'deleted_at'}
