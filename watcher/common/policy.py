@@ -29,7 +29,12 @@ CONF = conf.CONF
 # incomplete meanwhile. So checks of several threads run one after another;
 # each takes microseconds.
 _lock = threading.RLock()
+# Reads the files, when they change; only used under the lock.
 _enforcer: policy.Enforcer | None = None
+# Answers. It has the rules of one moment, which nobody changes any more, so
+# any number of threads may ask it at once, however long a check takes.
+_snapshot: policy.Enforcer | None = None
+_snapshot_of: policy.Rules | None = None
 
 _SECRETS = ('auth_token', 'auth_token_info')
 
@@ -56,11 +61,11 @@ def init(policy_file: str | None = None, rules: dict | None = None,
 
 def reset() -> None:
     """Forget the enforcer; the next check builds a new one."""
-    global _enforcer
+    global _enforcer, _snapshot, _snapshot_of
     with _lock:
         if _enforcer is not None:
             _enforcer.clear()
-        _enforcer = None
+        _enforcer = _snapshot = _snapshot_of = None
 
 
 def get_enforcer() -> policy.Enforcer:
@@ -81,13 +86,26 @@ def enforce(context, rule: str, target: Any = None,
     :param do_raise: raise instead of returning False.
     :raises: PolicyNotAuthorized
     """
-    enforcer = init()
-    with _lock:
-        allowed = _check(enforcer, rule, _target(context, target),
-                         _credentials(context))
+    allowed = _check(_current(), rule, _target(context, target),
+                     _credentials(context))
     if not allowed and do_raise:
         raise exception.PolicyNotAuthorized(action=rule)
     return bool(allowed)
+
+
+def _current():
+    global _snapshot, _snapshot_of
+    with _lock:
+        enforcer = init()
+        # Changed files lead to a new object; for a while it is incomplete.
+        enforcer.load_rules()
+        if _snapshot_of is not enforcer.rules:
+            _snapshot_of = enforcer.rules
+            _snapshot = policy.Enforcer(
+                CONF, rules=enforcer.rules, use_conf=False,
+                default_rule=enforcer.default_rule)
+            _snapshot.register_defaults(policies.list_rules())
+        return _snapshot
 
 
 def _check(enforcer, rule, target, credentials):

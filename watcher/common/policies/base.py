@@ -11,9 +11,8 @@
 # under the License.
 """What the rules of all resources share.
 
-No rule declares scope types: tokens of any scope are treated alike, only the
-roles in them count. Deployments have policy files and tokens that rely on
-that.
+Tokens of any scope are treated alike, only the roles in them count:
+deployments have policy files and tokens that rely on that.
 """
 
 from oslo_policy import policy
@@ -22,6 +21,9 @@ RULE_ADMIN_API = 'rule:admin_api'
 RULE_ADMIN_OR_SERVICE_API = 'rule:admin_or_service_api'
 ROLE_ADMIN_OR_ADMINISTRATOR = 'role:admin or role:administrator'
 NOBODY = '!'
+
+#: Every scope that a token can have.
+SCOPE_TYPES = ('system', 'domain', 'project')
 
 rules = [
     policy.RuleDefault(
@@ -49,6 +51,7 @@ def rule(name: str, description: str, method: str, path: str,
     """
     return policy.DocumentedRuleDefault(
         name=name, check_str=check_str, description=description,
+        scope_types=list(SCOPE_TYPES),
         operations=[{'method': method, 'path': path}])
 
 

@@ -19,7 +19,6 @@ from keystonemiddleware import fixture as ksm_fixture
 from keystonemiddleware import opts
 from oslo_middleware import opts as middleware_opts
 
-from watcher.common import policies
 from watcher.tests import base as test_base
 from watcher.tests.fixtures import api as api_fixture
 from watcher.tests.unit.api import base
@@ -204,11 +203,3 @@ class TestAuthentication(test_base.TestCase):
         for _ in range(3):
             app = app.application
         return app.app
-
-
-class TestRules(test_base.TestCase):
-
-    def test_every_rule_is_documented(self):
-        for rule in policies.list_rules():
-            self.assertTrue(rule.description, rule.name)
-            self.assertIsNone(rule.scope_types, rule.name)

@@ -14,6 +14,7 @@ import threading
 import time
 
 import fixtures
+from oslo_policy import _checks
 from oslo_policy import policy as oslo_policy
 
 from watcher.common import context
@@ -29,6 +30,24 @@ RULES = [
     oslo_policy.RuleDefault('thing:system', '@', scope_types=['system']),
     oslo_policy.RuleDefault('thing:token', "'s3cret':%(auth_token)s"),
 ]
+
+
+#: What policy files and the dashboard know the operations by.
+OPERATIONS = (
+    'action:detail', 'action:get', 'action:get_all', 'action:update',
+    'action_plan:delete', 'action_plan:detail', 'action_plan:get',
+    'action_plan:get_all', 'action_plan:update', 'action_plan:start',
+    'audit:create', 'audit:delete', 'audit:detail', 'audit:get',
+    'audit:get_all', 'audit:update',
+    'audit_template:create', 'audit_template:delete',
+    'audit_template:detail', 'audit_template:get', 'audit_template:get_all',
+    'audit_template:update',
+    'data_model:get_all',
+    'goal:detail', 'goal:get', 'goal:get_all',
+    'scoring_engine:detail', 'scoring_engine:get', 'scoring_engine:get_all',
+    'service:detail', 'service:get', 'service:get_all',
+    'strategy:detail', 'strategy:get', 'strategy:get_all', 'strategy:state',
+)
 
 
 class PolicyTestCase(base.TestCase):
@@ -137,6 +156,31 @@ class TestEnforce(PolicyTestCase):
             thread.join()
         self.assertEqual([], failures)
 
+    def test_a_slow_check_holds_up_nobody(self):
+        answered = threading.Event()
+
+        class Slow(oslo_policy.Check):
+            """As one that asks a remote server."""
+
+            def __call__(self, target, creds, enforcer, current_rule=None):
+                return answered.wait(30)
+
+        oslo_policy.register('slow', Slow)
+        self.addCleanup(_checks.registered_checks.pop, 'slow')
+        self.write('"thing:own": "slow:"\n')
+        results = []
+        slow = threading.Thread(target=lambda: results.append(
+            policy.enforce(self.admin, 'thing:own')))
+        slow.start()
+        quick = threading.Thread(target=lambda: results.append(
+            policy.enforce(self.admin, 'thing:get')))
+        quick.start()
+        quick.join(10)
+        self.assertEqual([True], results)
+        answered.set()
+        slow.join(10)
+        self.assertEqual([True, True], results)
+
     def test_secrets_are_no_credentials(self):
         caller = context.make_context(auth_token='s3cret')
         self.assertNotIn('auth_token', policy._credentials(caller))
@@ -164,3 +208,39 @@ class TestRules(PolicyTestCase):
 
     def test_enforcer_for_tools(self):
         self.assertIs(policy.init(), policy.get_enforcer())
+
+    def test_tokens_of_any_scope(self):
+        scopes = ({'system_scope': 'all'}, {'domain_id': 'd'},
+                  {'project_id': 'p'}, {})
+        for rule in policies.list_rules():
+            for scope in scopes if rule.name != 'show_password' else ():
+                self.assertTrue(policy.enforce(
+                    context.make_context(roles=['admin'], **scope),
+                    rule.name), (rule.name, scope))
+                self.assertFalse(policy.enforce(
+                    context.make_context(roles=['member'], **scope),
+                    rule.name, do_raise=False), (rule.name, scope))
+
+    def test_services_may_trigger(self):
+        allowed = {rule.name for rule in policies.list_rules()
+                   if policy.enforce(context.make_context(roles=['service']),
+                                     rule.name, do_raise=False)}
+        self.assertEqual({'admin_or_service_api', 'webhook:trigger'}, allowed)
+
+    def test_names_and_defaults(self):
+        defaults = {rule.name: rule.check_str
+                    for rule in policies.list_rules()}
+        self.assertEqual({
+            'admin_api': 'role:admin or role:administrator',
+            'admin_or_service_api': 'rule:admin_api or role:service',
+            'show_password': '!',
+            'webhook:trigger': 'rule:admin_or_service_api',
+            **dict.fromkeys(OPERATIONS, 'rule:admin_api')}, defaults)
+
+    def test_every_rule_is_documented(self):
+        for rule in policies.list_rules():
+            self.assertTrue(rule.description, rule.name)
+            if ':' in rule.name:
+                self.assertEqual(['system', 'domain', 'project'],
+                                 rule.scope_types)
+                self.assertTrue(rule.operations, rule.name)
