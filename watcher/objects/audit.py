@@ -43,6 +43,9 @@ class Audit(base.UuidMixin, base.NameMixin, base.StoredObject):
     entity = 'audit'
     relations = {'goal': goal.Goal, 'strategy': strategy.Strategy}
     machine = states.AUDIT
+    # Rows older than these columns, and not migrated yet.
+    substitutes = {'name': lambda uuid: f'audit-{uuid}',
+                   'force': lambda uuid: False}
 
     fields = {
         'id': wfields.IntegerField(),
@@ -72,12 +75,3 @@ class Audit(base.UuidMixin, base.NameMixin, base.StoredObject):
         kwargs.setdefault('force', False)
         super().__init__(context, **kwargs)
 
-    @classmethod
-    def _value(cls, row: Any, name: str) -> Any:
-        value = row[name]
-        if name == 'name' and value is None:
-            # Older than audit names, and not migrated yet.
-            return f'audit-{row["uuid"]}'
-        if name == 'force' and value is None:
-            return False
-        return value

@@ -16,6 +16,7 @@ import json
 import numbers
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from oslo_serialization import jsonutils
@@ -221,3 +222,24 @@ class NotificationActionField(fields.BaseEnumField):
     AUTO_TYPE = fields.Enum(
         valid_values=('create', 'update', 'exception', 'delete', 'strategy',
                       'planner', 'execution', 'cancel'))
+
+
+# Values of the database ---------------------------------------------------
+
+#: Type of values that the database gives just as these fields hold them.
+_NATIVE = {StringField: str, UUIDField: str, IntegerField: int,
+           BooleanField: bool}
+
+
+def coerce_all(field: fields.Field, name: str,
+               values: Sequence[Any]) -> Sequence[Any]:
+    """Return the values of a column as the field holds them.
+
+    NULL stays None. Mostly there is nothing to do, which one look at the
+    types of all values tells.
+    """
+    kinds = set(map(type, values)) - {type(None)}
+    if kinds <= {_NATIVE.get(type(field))}:
+        return values
+    return [None if value is None else field.coerce(None, name, value)
+            for value in values]

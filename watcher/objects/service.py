@@ -34,29 +34,36 @@ class ServiceStatus:
     FAILED = 'FAILED'
 
 
-def last_sign(service: Any) -> datetime.datetime:
-    """When the service was last known to be alive, as an aware date."""
-    if service.last_seen_up is not None:
-        return service.last_seen_up.replace(tzinfo=datetime.UTC)
-    return service.updated_at or service.created_at
-
-
-def is_alive(service: Any, now: datetime.datetime | None = None) -> bool:
-    """Return whether the last heartbeat is recent enough.
+def state_of(last_seen_up: datetime.datetime | None,
+             updated_at: datetime.datetime | None,
+             created_at: datetime.datetime,
+             now: datetime.datetime | None = None) -> str:
+    """``ACTIVE`` if the last sign of life is recent enough, or ``FAILED``.
 
     A clock that is ahead counts as far as one that is behind.
 
+    :param last_seen_up: of the service, naive UTC; the other dates are aware
     :param now: aware date to compare with, the present if not given
     """
     now = now or timeutils.utcnow(with_timezone=True)
-    age = abs((now - last_sign(service)).total_seconds())
-    return age <= CONF.service_down_time
+    if last_seen_up is None:
+        last_sign = updated_at or created_at
+    else:
+        last_sign = last_seen_up.replace(tzinfo=datetime.UTC)
+    age = abs((now - last_sign).total_seconds())
+    return (ServiceStatus.ACTIVE if age <= CONF.service_down_time
+            else ServiceStatus.FAILED)
 
 
 def get_state(service: Any, now: datetime.datetime | None = None) -> str:
     """``ACTIVE`` or ``FAILED``."""
-    return (ServiceStatus.ACTIVE if is_alive(service, now)
-            else ServiceStatus.FAILED)
+    return state_of(service.last_seen_up, service.updated_at,
+                    service.created_at, now)
+
+
+def is_alive(service: Any, now: datetime.datetime | None = None) -> bool:
+    """Return whether the last heartbeat is recent enough."""
+    return get_state(service, now) == ServiceStatus.ACTIVE
 
 
 @base.WatcherObjectRegistry.register

@@ -17,11 +17,14 @@ given at creation or be patched, and whether lists can be sorted by it.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 
 from watcher.api import types
 from watcher.api import versions
+from watcher.objects.base import Columns
 
 
 class Rule:
@@ -54,6 +57,9 @@ class View:
 class Field:
     """A field that is a column of the object.
 
+    Responses are made column by column: what depends on the field and on
+    the microversion alone is decided once for all items of a list.
+
     :ivar name: in requests, responses and as attribute of the object
     :ivar type: how its value looks
     :ivar summary: shown in plain lists too, not only in detail
@@ -84,20 +90,25 @@ class Field:
     def input_type(self) -> types.Type:
         return self.type
 
-    def value(self, obj: Any, view: View) -> Any:
-        """Return the value of the object, ready for JSON."""
-        return self.type.dump(getattr(obj, self.name))
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Names of the columns that its values are made of."""
+        return (self.name,)
+
+    def values(self, columns: Columns, view: View) -> Iterable[Any]:
+        """Return the value of each item, ready for JSON."""
+        return map(self.type.dump, columns[self.name])
 
     def visible(self, version: versions.Version) -> bool:
         """Tell whether responses of this microversion contain it."""
         return self.shown and (version >= self.since
                                or self.before is not HIDDEN)
 
-    def show(self, obj: Any, view: View) -> Any:
-        """Return what a response of the view's microversion contains."""
+    def show(self, columns: Columns, view: View) -> Iterable[Any]:
+        """Return what the view's microversion shows of each item."""
         if view.version < self.since:
-            return self.before
-        return self.value(obj, view)
+            return itertools.repeat(self.before)
+        return self.values(columns, view)
 
     def current(self, obj: Any) -> Any:
         """Return the value that a patch starts from."""
@@ -115,27 +126,38 @@ class Related(Field):
     relation: str = dataclasses.field(kw_only=False)
     attribute: str = dataclasses.field(kw_only=False)
 
-    def value(self, obj, view):
-        related = getattr(obj, self.relation)
-        if related is None:
-            return None
-        if related.deleted_at is not None and not view.show_deleted:
-            return None
-        return getattr(related, self.attribute)
+    @property
+    def reads(self):
+        return (f'{self.relation}_{self.attribute}',
+                f'{self.relation}_deleted_at')
+
+    def values(self, columns, view):
+        related, deleted_at = (columns[name] for name in self.reads)
+        if view.show_deleted:
+            return related
+        return (value if deleted is None else None
+                for value, deleted in zip(related, deleted_at, strict=True))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Computed(Field):
     """A value that is no column.
 
-    :ivar compute: takes the object and the view
+    :ivar compute: takes what an item has in the columns, and the view
+    :ivar of: names of these columns
     """
 
-    compute: Callable[[Any, View], Any] = dataclasses.field(kw_only=False)
+    compute: Callable[..., Any] = dataclasses.field(kw_only=False)
+    of: tuple[str, ...] = dataclasses.field(kw_only=False)
     sortable = False
 
-    def value(self, obj, view):
-        return self.type.dump(self.compute(obj, view))
+    @property
+    def reads(self):
+        return self.of
+
+    def values(self, columns, view):
+        values = zip(*(columns[name] for name in self.of), strict=True)
+        return (self.type.dump(self.compute(*item, view)) for item in values)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,7 @@ keys, links, microversions, policy checks and the fields of its bodies.
 """
 
 import functools
+from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,6 +47,7 @@ from watcher.api.controllers import query
 from watcher.api.controllers.fields import View
 from watcher.common import exception
 from watcher.common import utils
+from watcher.objects.base import Columns
 
 JSON_SUFFIX = '.json'
 
@@ -160,17 +162,17 @@ class Resource:
         base.enforce(f'{self.name}:{action}')
         wanted = query.read(self.filters, self.sort_keys)
         self.check_list(wanted)
-        kwargs = {'eager': True} if self.eager else {}
-        found = self.object_class.list(
-            base.context(), limit=wanted.limit, marker=self._marker(wanted),
-            filters=wanted.filters, sort_key=wanted.sort_key,
-            sort_dir=wanted.sort_dir, **kwargs)
-        document = {self.collection: self.represent_all(found, summary)}
-        if found and len(found) == wanted.limit:
+        shown = self.shown(summary)
+        columns = self.object_class.list_columns(
+            base.context(), self.reads(shown), limit=wanted.limit,
+            marker=self._marker(wanted), filters=wanted.filters,
+            sort_key=wanted.sort_key, sort_dir=wanted.sort_dir)
+        document = {self.collection: self.represent_all(columns, shown)}
+        keys = columns[self.key]
+        if keys and len(keys) == wanted.limit:
             url = link.resource_url(
                 self.collection, None if summary else 'detail')
-            document['next'] = wanted.next_link(
-                url, getattr(found[-1], self.key))
+            document['next'] = wanted.next_link(url, keys[-1])
         return base.respond(document)
 
     def check_list(self, wanted: query.Query) -> None:
@@ -234,7 +236,18 @@ class Resource:
 
     # Showing --------------------------------------------------------------
 
-    def load_extra(self, found: Sequence[Any],
+    def shown(self, summary: bool) -> list[fields.Field]:
+        """Return the fields that the request's microversion shows."""
+        version = base.version()
+        return [field for field in self.fields if field.visible(version)
+                and (field.summary or not summary)]
+
+    def reads(self, shown: Iterable[fields.Field]) -> list[str]:
+        """Return the columns that the representation is made of."""
+        names = (name for field in shown for name in field.reads)
+        return list(dict.fromkeys([self.key, *names]))
+
+    def load_extra(self, columns: Columns,
                    shown: set[str]) -> dict[str, Any]:
         """Return what Computed fields need, read for all items at once.
 
@@ -244,25 +257,24 @@ class Resource:
 
     def represent(self, obj: Any) -> dict[str, Any]:
         """Return the full representation of one item."""
-        return self.represent_all([obj], summary=False)[0]
+        shown = self.shown(summary=False)
+        return self.represent_all(obj.columns(self.reads(shown)), shown)[0]
 
-    def represent_all(self, found: Sequence[Any],
-                      summary: bool) -> list[dict[str, Any]]:
+    def represent_all(self, columns: Columns,
+                      shown: Sequence[fields.Field]) -> list[dict[str, Any]]:
         """Return the representations of all items."""
-        version = base.version()
-        shown = [field for field in self.fields if field.visible(version)
-                 and (field.summary or not summary)]
+        names = [field.name for field in shown]
         view = View(
-            version=version, show_deleted=bool(base.context().show_deleted),
-            extra=self.load_extra(found, {field.name for field in shown}))
+            version=base.version(),
+            show_deleted=bool(base.context().show_deleted),
+            extra=self.load_extra(columns, set(names)))
         host_url = pecan.request.host_url
-        documents = []
-        for obj in found:
-            document = {field.name: field.show(obj, view) for field in shown}
-            document['links'] = link.item_links(
-                host_url, self.collection, getattr(obj, self.key))
-            documents.append(document)
-        return documents
+        links = [link.item_links(host_url, self.collection, key)
+                 for key in columns[self.key]]
+        values = zip(*(field.show(columns, view) for field in shown), links,
+                     strict=False)
+        return [dict(zip([*names, 'links'], item, strict=True))
+                for item in values]
 
 
 class Creatable(Resource):

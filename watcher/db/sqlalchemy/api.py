@@ -16,15 +16,19 @@ has::
 
     get_X_list(context, filters=None, limit=None, marker=None,
                sort_key=None, sort_dir=None, eager=False)
+    list_X_columns(context, names, filters=None, limit=None, marker=None,
+                   sort_key=None, sort_dir=None)
     get_X_by_<key>(context, value, eager=False)
     create_X(values)
     update_X(ident, values, expected_state=None, expected=None)
     soft_delete_X(ident, values=None, expected_state=None)
     destroy_X(ident)
 
-They return rows of :mod:`watcher.db.sqlalchemy.models`; relations are loaded
-if ``eager`` is set. A context whose ``show_deleted`` is true sees soft
-deleted rows. ``ident`` is an id or a UUID and matches soft deleted rows too.
+They return rows of :mod:`watcher.db.sqlalchemy.models`, but for
+``list_X_columns``, which gives tuples with the named columns only. Relations
+are loaded if ``eager`` is set. A context whose ``show_deleted`` is true sees
+soft deleted rows. ``ident`` is an id or a UUID and matches soft deleted rows
+too.
 
 Each write is one transaction, or joins the open one of the thread, and is
 tried again after a deadlock.
@@ -239,13 +243,37 @@ class Connection:
         select = query.Query(entity)
         if eager:
             select.eager()
+        with self._page(select, context, filters, limit, marker, sort_key,
+                        sort_dir) as session:
+            rows = session.scalars(select.statement,
+                                   execution_options=_FRESH).all()
+            return [_readable(entity, row) for row in rows]
+
+    def _list_columns(self, entity: Entity, context: Any,
+                      names: Iterable[str], **options: Any) -> Sequence[Any]:
+        """List some columns of rows, as tuples in the order of the names.
+
+        :param names: columns, also of relations as ``goal_name``
+        :param options: filters, limit, marker, sort_key and sort_dir
+        """
+        select = query.Query(entity)
+        with self._page(select, context, **options) as session:
+            select.only(names)
+            return session.execute(select.statement).all()
+
+    @staticmethod
+    @contextlib.contextmanager
+    def _page(select: query.Query, context: Any,
+              filters: Mapping[str, Any] | None = None,
+              limit: int | None = None, marker: Any = None,
+              sort_key: str | None = None,
+              sort_dir: str | None = None) -> Iterator[orm.Session]:
+        """Cut a page out of the query; the session reads it."""
         select.filters(filters or {})
         select.visible(getattr(context, 'show_deleted', False))
         with db_session.reader() as session:
             select.page(session, sort_key, sort_dir, marker, limit)
-            rows = session.scalars(select.statement,
-                                   execution_options=_FRESH).all()
-            return [_readable(entity, row) for row in rows]
+            yield session
 
     def _get(self, entity: Entity, column: str, context: Any, value: Any,
              eager: bool = False) -> Any:
@@ -607,6 +635,8 @@ def _install(name: str, generic: Any, *leading: Any) -> None:
 
 for _entity in entities.ALL:
     _install(f'get_{_entity.name}_list', Connection._list, _entity)
+    _install(f'list_{_entity.name}_columns', Connection._list_columns,
+             _entity)
     for _name, _column in _entity.reads:
         _install(f'get_{_entity.name}_by_{_name}', Connection._get, _entity,
                  _column)

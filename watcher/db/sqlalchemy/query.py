@@ -31,6 +31,7 @@ from sqlalchemy import orm
 from watcher._i18n import _
 from watcher.common import exception
 from watcher.db.sqlalchemy import entities
+from watcher.db.sqlalchemy import models
 from watcher.db.sqlalchemy import types
 from watcher.db.sqlalchemy import values
 
@@ -45,7 +46,7 @@ OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     'notin': lambda column, value: column.not_in(value),
 }
 
-_RELATED_COLUMNS = ('uuid', 'name')
+_RELATED_COLUMNS = ('uuid', 'name', 'deleted_at')
 _SORT_DIRECTIONS = tuple(
     direction + nulls for direction in ('asc', 'desc')
     for nulls in ('', '-nullsfirst', '-nullslast'))
@@ -105,16 +106,32 @@ class Query:
         return self._aliases[path]
 
     def _related_column(self, name: str) -> Any:
-        prefix, _underscore, column = name.rpartition('_')
-        path = self.entity.relation_paths.get(prefix)
-        if path is None or column not in _RELATED_COLUMNS:
-            return None
-        return getattr(self._alias(path), column, None)
+        for prefix, path in self.entity.relation_paths.items():
+            column = name.removeprefix(f'{prefix}_')
+            if column != name and column in _RELATED_COLUMNS:
+                return getattr(self._alias(path), column, None)
+        return None
 
     def _column(self, name: str) -> Any:
         if name in self.entity.columns:
             return getattr(self.model, name)
         return self._related_column(name)
+
+    def only(self, names: Iterable[str]) -> None:
+        """Read these columns instead of whole rows.
+
+        :param names: columns, also of relations as ``goal_name``
+        """
+        # First: it may join relations to the statement.
+        columns = [self._readable(name) for name in names]
+        self.statement = self.statement.with_only_columns(
+            *columns, maintain_column_froms=True)
+
+    def _readable(self, name: str) -> Any:
+        column = self._column(name)
+        if column is models.EfficacyIndicator.value:
+            return sa.func.coalesce(models.EfficacyIndicator.data, column)
+        return column
 
     # Filters ---------------------------------------------------------------
 

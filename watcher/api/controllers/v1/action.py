@@ -41,8 +41,8 @@ MESSAGE_LENGTH = 255
 DESCRIPTIONS = 'descriptions'
 
 
-def _description(action, view):
-    return view.extra[DESCRIPTIONS].get(action.action_type, '')
+def _description(action_type, view):
+    return view.extra[DESCRIPTIONS].get(action_type, '')
 
 
 class Actions(resource.Patchable):
@@ -55,7 +55,8 @@ class Actions(resource.Patchable):
         Related('action_plan_uuid', types.uuid, 'action_plan', 'uuid',
                 summary=True),
         Field('action_type', types.text, summary=True),
-        Computed('description', types.text, _description),
+        Computed('description', types.text, _description,
+                 ('action_type',)),
         Field('input_parameters', types.obj),
         Field('state', types.text, summary=True, patch=True),
         Field('parents', types.array, summary=True),
@@ -72,12 +73,13 @@ class Actions(resource.Patchable):
         if len(wanted.filters) > 1:
             raise exception.ActionFilterCombinationProhibited()
 
-    def load_extra(self, found, shown):
+    def load_extra(self, columns, shown):
         if 'description' not in shown:
             return {}
-        return {DESCRIPTIONS: {
-            item.action_type: item.description
-            for item in objects.ActionDescription.list(base.context())}}
+        found = objects.ActionDescription.list_columns(
+            base.context(), ('action_type', 'description'))
+        return {DESCRIPTIONS: dict(zip(
+            found['action_type'], found['description'], strict=True))}
 
     # Skipping -------------------------------------------------------------
 

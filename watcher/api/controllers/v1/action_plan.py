@@ -33,12 +33,11 @@ from watcher.objects import states
 State = states.ActionPlanState
 
 INDICATORS = 'efficacy_indicators'
+INDICATOR_FIELDS = ('name', 'description', 'unit', 'value')
 
 
-def _indicators(plan, view):
-    return [{'name': indicator.name, 'description': indicator.description,
-             'unit': indicator.unit, 'value': float(indicator.value)}
-            for indicator in view.extra[INDICATORS][plan.id]]
+def _indicators(plan_id, view):
+    return view.extra[INDICATORS][plan_id]
 
 
 class ActionPlans(resource.Patchable, resource.Deletable):
@@ -55,7 +54,8 @@ class ActionPlans(resource.Patchable, resource.Deletable):
                 summary=True),
         Field('state', types.text, summary=True, patch=True,
               nullable=False),
-        Computed(INDICATORS, types.array, _indicators, summary=True),
+        Computed(INDICATORS, types.array, _indicators, ('id',),
+                 summary=True),
         Field('global_efficacy', types.array, summary=True),
         Field('hostname', types.text),
         Field('status_message', types.text, since=versions.STATUS_MESSAGE),
@@ -69,13 +69,19 @@ class ActionPlans(resource.Patchable, resource.Deletable):
     uuid_only = True
     actions = {('POST', 'start'): 'start'}
 
-    def load_extra(self, found, shown):
+    def load_extra(self, columns, shown):
         by_plan = collections.defaultdict(list)
-        if found:
-            for indicator in objects.EfficacyIndicator.list(
-                    base.context(), filters={
-                        'action_plan_id__in': [plan.id for plan in found]}):
-                by_plan[indicator.action_plan_id].append(indicator)
+        if columns['id']:
+            found = objects.EfficacyIndicator.list_columns(
+                base.context(), ('action_plan_id', *INDICATOR_FIELDS),
+                filters={'action_plan_id__in': columns['id']})
+            found['value'] = map(float, found['value'])
+            indicators = zip(*(found[name] for name in INDICATOR_FIELDS),
+                             strict=True)
+            for plan_id, values in zip(found['action_plan_id'], indicators,
+                                       strict=True):
+                by_plan[plan_id].append(
+                    dict(zip(INDICATOR_FIELDS, values, strict=True)))
         return {INDICATORS: by_plan}
 
     # State changes --------------------------------------------------------

@@ -18,10 +18,11 @@ from watcher.api.controllers import resource
 from watcher.api.controllers.fields import Computed
 from watcher.api.controllers.fields import Field
 from watcher.common import utils
+from watcher.objects import service
 
 
-def _status(service, view):
-    return service.state
+def _status(last_seen_up, updated_at, created_at, view):
+    return service.state_of(last_seen_up, updated_at, created_at)
 
 
 class Services(resource.Resource):
@@ -33,7 +34,8 @@ class Services(resource.Resource):
         Field('id', types.integer, summary=True),
         Field('name', types.text, summary=True),
         Field('host', types.text, summary=True),
-        Computed('status', types.text, _status, summary=True),
+        Computed('status', types.text, _status,
+                 ('last_seen_up', 'updated_at', 'created_at'), summary=True),
         Field('last_seen_up', types.time),
         *fields.TIMESTAMPS,
     )
