@@ -18,8 +18,10 @@ what is allowed; who calls adds the name of the field and the value.
 
 import datetime
 import re
+from typing import Any
 
 import wsme.exc
+from oslo_serialization import jsonutils
 from wsme import types as wtypes
 from wsme.rest import json as wsme_json
 
@@ -254,10 +256,19 @@ array = Array()
 json = JSON()
 
 
-def invalid(field: str, value, reason: str) -> wsme.exc.InvalidInput:
+def shown(value: Any) -> str:
+    """Return a refused value as an error shows it: as it was sent.
+
+    Texts stand for themselves, everything else is written as JSON.
+    """
+    if not isinstance(value, str):
+        value = jsonutils.dumps(value)
+    return utils.truncate(value, SHOWN_VALUE)
+
+
+def invalid(field: str, value: Any, reason: str) -> wsme.exc.InvalidInput:
     """Return the error that names field, value and what is allowed."""
-    shown = utils.truncate(str(value), SHOWN_VALUE)
-    return wsme.exc.InvalidInput(field, shown, str(reason))
+    return wsme.exc.InvalidInput(field, shown(value), str(reason))
 
 
 def load(datatype: Type, field: str, value):

@@ -34,6 +34,9 @@ UNSUPPORTED_MEDIA_TYPE = 415
 #: Deepest nesting of arrays and objects that is read.
 MAX_DEPTH = 100
 
+#: Most digits of a number. Turning very long ones into text takes long.
+MAX_DIGITS = 1000
+
 
 def _refuse_constant(name):
     raise ValueError(_('%s is no JSON value') % name)
@@ -42,8 +45,21 @@ def _refuse_constant(name):
 def _finite(digits):
     number = float(digits)
     if not math.isfinite(number):
-        raise ValueError(_('the number %s is too large') % digits)
+        raise ValueError(_('the number %s is too large')
+                         % types.shown(digits))
     return number
+
+
+def _whole(digits):
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(
+            _('the number %(number)s has more than %(max)d digits')
+            % {'number': types.shown(digits), 'max': MAX_DIGITS})
+    return int(digits)
+
+
+def _too_deep():
+    return _('it is nested more than %d levels deep') % MAX_DEPTH
 
 
 def _check_values(document):
@@ -55,8 +71,7 @@ def _check_values(document):
             _check_text(value)
         elif isinstance(value, dict | list):
             if depth == MAX_DEPTH:
-                raise ValueError(
-                    _('it is nested more than %d levels deep') % MAX_DEPTH)
+                raise ValueError(_too_deep())
             inner = [*value, *value.values()] if isinstance(
                 value, dict) else value
             pending.extend((item, depth + 1) for item in inner)
@@ -104,12 +119,18 @@ def read(required: bool = True) -> Any:
             detail=_('The body is not encoded in UTF-8.')) from None
     try:
         document = json.loads(text, parse_constant=_refuse_constant,
-                              parse_float=_finite)
+                              parse_float=_finite, parse_int=_whole)
         _check_values(document)
-    except (ValueError, RecursionError) as exc:
-        raise wsme.exc.ClientSideError(
-            _('The body is not valid JSON: %s.') % exc) from exc
+    except RecursionError as exc:
+        raise _not_json(_too_deep()) from exc
+    except ValueError as exc:
+        raise _not_json(exc) from exc
     return document
+
+
+def _not_json(reason):
+    return wsme.exc.ClientSideError(
+        _('The body is not valid JSON: %s.') % reason)
 
 
 def create_document(declared: Iterable[fields.Field]) -> dict[str, Any]:

@@ -30,7 +30,6 @@ from watcher.api import types
 from watcher.api.controllers import body
 from watcher.api.controllers import fields
 from watcher.common import exception
-from watcher.common import utils
 
 ADD = 'add'
 REPLACE = 'replace'
@@ -66,11 +65,9 @@ class Operation:
 
 def error(operation: Any, reason: str) -> exception.PatchError:
     """Return the error that names the operation and the reason."""
-    shown = (operation.as_dict() if isinstance(operation, Operation)
-             else operation)
-    return exception.PatchError(
-        patch=utils.truncate(str(shown), types.SHOWN_VALUE),
-        reason=reason)
+    sent = (operation.as_dict() if isinstance(operation, Operation)
+            else operation)
+    return exception.PatchError(patch=types.shown(sent), reason=reason)
 
 
 def _parse_operation(raw):

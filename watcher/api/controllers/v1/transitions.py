@@ -14,6 +14,7 @@
 from typing import Any
 
 from watcher._i18n import _
+from watcher.api import types
 from watcher.common import exception
 from watcher.objects import states
 
@@ -22,7 +23,7 @@ def refusal(obj: Any, new: Any) -> exception.PatchError:
     """Return the error for a state that the object cannot change to."""
     # Clients look for the first words of this reason.
     return exception.PatchError(
-        patch={'state': new},
+        patch=types.shown({'state': new}),
         reason=_('State transition not allowed: (%(old)s -> %(new)s)')
         % {'old': obj.state, 'new': new})
 

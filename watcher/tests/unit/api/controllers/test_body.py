@@ -50,7 +50,11 @@ class TestValuesNobodyCanStore(base.ApiTestCase):
     def test_depth(self):
         self._refused(b'[' * 200 + b']' * 200, 'levels')
         self._refused(b'{"a":' * 200 + b'1' + b'}' * 200, 'levels')
-        self._refused(b'[' * 50000 + b']' * 50000)
+        self._refused(b'[' * 50000 + b']' * 50000, 'levels')
+
+    def test_digits(self):
+        self._refused(b'9' * 1001, '999...', 'more than 1000 digits')
+        self._refused(b'-' + b'9' * 5000, 'more than 1000 digits')
 
     def test_texts_of_all_languages(self):
         response = self.post(
@@ -64,3 +68,20 @@ class TestValuesNobodyCanStore(base.ApiTestCase):
             response = self.get(path, status=400)
             self.assert_refused(400, response, 'U+0000')
             self.assertIn('x-openstack-request-id', response.headers)
+
+
+class TestShownValues(base.ApiTestCase):
+    """Errors repeat what was sent, not what Python makes of it."""
+
+    def test_members(self):
+        for value, shown in ((None, 'null'), (True, 'true'),
+                             ({'a': None}, '{"a": null}'), ('é', 'é')):
+            response = self.post('/v1/audits', {'uuid': value})
+            self.assert_refused(400, response, f"Value: '{shown}'")
+
+    def test_operations(self):
+        audit = self.records.audit(self.records.goal())
+        response = self.request(
+            'PATCH', f'/v1/audits/{audit.uuid}',
+            [{'op': 'add', 'path': None, 'value': {}}])
+        self.assert_refused(400, response, '"path": null')
