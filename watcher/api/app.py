@@ -18,7 +18,6 @@ from oslo_config import cfg
 from oslo_middleware import cors
 from oslo_middleware import http_proxy_to_wsgi
 from oslo_middleware import request_id
-from oslo_middleware import sizelimit
 
 from watcher import conf as watcher_conf
 from watcher import objects
@@ -27,6 +26,7 @@ from watcher.api.controllers import root
 from watcher.api.middleware import auth
 from watcher.api.middleware import error
 from watcher.api.middleware import health
+from watcher.api.middleware import size
 from watcher.api.middleware import version
 
 
@@ -71,8 +71,6 @@ def pipeline(app: Callable, conf: cfg.ConfigOpts) -> Callable:
     # Which microversion? Just outside the handlers, so that their errors
     # carry the version headers too.
     app = version.Version(app)
-    # Refuse oversized bodies before anybody reads them.
-    app = sizelimit.RequestBodySizeLimiter(app, conf)
     # Whatever failed further inside leaves in one form. The token check is
     # outside: its answers are known to every OpenStack client as they are.
     app = error.Error(app)
@@ -81,6 +79,8 @@ def pipeline(app: Callable, conf: cfg.ConfigOpts) -> Callable:
         app = auth.AuthToken(app, conf)
     # Is the process alive? Load balancers have no token.
     app = health.Health(app, conf)
+    # Refuse oversized bodies before anybody reads them, whoever sends them.
+    app = size.Size(app, conf)
     # What does the client call this service? Believes proxies if told to.
     app = http_proxy_to_wsgi.HTTPProxyToWSGI(app, conf)
     # Outside the token check: browsers ask for permission without a token,

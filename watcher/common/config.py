@@ -17,6 +17,7 @@ from oslo_config import cfg
 from oslo_log import log
 from oslo_messaging import set_transport_defaults
 from oslo_middleware import cors
+from oslo_middleware import sizelimit
 
 from watcher import conf as watcher_conf
 from watcher import version
@@ -64,6 +65,9 @@ CORS_EXPOSE_HEADERS = (
     'OpenStack-API-Maximum-Version',
 )
 
+#: The scope of an audit may name tens of thousands of instances.
+MAX_BODY_SIZE = 4 * 1024 * 1024
+
 CORS_ALLOW_METHODS = ('GET', 'PUT', 'POST', 'DELETE', 'PATCH')
 
 
@@ -110,4 +114,5 @@ def set_lib_defaults() -> None:
     cors.set_defaults(allow_headers=list(CORS_ALLOW_HEADERS),
                       expose_headers=list(CORS_EXPOSE_HEADERS),
                       allow_methods=list(CORS_ALLOW_METHODS))
+    cfg.set_defaults(sizelimit.OPTS, max_request_body_size=MAX_BODY_SIZE)
     db.set_defaults()

@@ -40,8 +40,6 @@ ACCESS_LOG = log.getLogger('watcher.access')
 
 #: Largest request body in bytes. The biggest body the API knows is a scope
 #: of an audit template naming thousands of hosts.
-MAX_BODY_SIZE = 4 * 1024 * 1024
-
 HEADER_LINES = 4
 
 #: Seconds for requests that are being answered when the server stops.
@@ -261,7 +259,8 @@ class WSGIServer:
             reuse_port=reuse_port)
         self._server.max_request_header_size = (
             HEADER_LINES * conf.max_header_line)
-        self._server.max_request_body_size = MAX_BODY_SIZE
+        # The application limits bodies, and says so in its own form.
+        self._server.max_request_body_size = 0
         if not conf.wsgi_keep_alive:
             self._server.keep_alive_conn_limit = 0
         if use_ssl:

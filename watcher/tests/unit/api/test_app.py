@@ -11,14 +11,18 @@
 # under the License.
 """The middleware around the API."""
 
+import io
 import json
 import uuid
 
+import fixtures
+import webob
 import webtest
 from keystonemiddleware import fixture as ksm_fixture
 from keystonemiddleware import opts
 from oslo_middleware import opts as middleware_opts
 
+from watcher.api.middleware import size as size_limit
 from watcher.tests import base as test_base
 from watcher.tests.fixtures import api as api_fixture
 from watcher.tests.unit.api import base
@@ -67,17 +71,72 @@ class TestProxy(base.ApiTestCase):
             self._link())
 
 
-class TestLimits(base.ApiTestCase):
+class TestSize(base.ApiTestCase):
 
-    def test_oversized_body(self):
-        response = self.request('POST', '/v1/audits', raw=b' ' * 200000,
-                                status=413)
+    LIMIT = 1000
+
+    def setUp(self):
+        super().setUp()
+        self.default = self.conf.conf.oslo_middleware.max_request_body_size
+        self.config(max_request_body_size=self.LIMIT,
+                    group='oslo_middleware')
+
+    def send(self, size, **environ):
+        """Send a body that is no JSON; 400 says that it was read."""
+        body = io.BytesIO(b'x' * size)
+        environ = {'REQUEST_METHOD': 'POST', 'PATH_INFO': '/v1/audits',
+                   'CONTENT_TYPE': 'application/json', 'wsgi.input': body,
+                   'HTTP_X_ROLES': 'admin', **environ}
+        response = webob.Request.blank('/', environ=environ).get_response(
+            self.api.app)
+        self.assertIn('X-OpenStack-Request-ID', response.headers)
+        return response, body
+
+    def assert_status(self, status, size, **environ):
+        response, _body = self.send(size, **environ)
+        self.assertEqual(status, response.status_int, response.text)
+
+    def test_default(self):
+        self.assertEqual(4 * 1024 * 1024, self.default)
+
+    def test_declared(self):
+        for size, status in ((self.LIMIT, 400), (self.LIMIT + 1, 413)):
+            self.assert_status(status, size, CONTENT_LENGTH=str(size))
+
+    def test_in_chunks(self):
+        for size, status in ((self.LIMIT, 400), (self.LIMIT + 1, 413)):
+            self.assert_status(status, size,
+                               HTTP_TRANSFER_ENCODING='chunked')
+            # The chunks are what counts.
+            self.assert_status(status, size, CONTENT_LENGTH='1',
+                               HTTP_TRANSFER_ENCODING='chunked')
+
+    def test_length_that_is_none(self):
+        for length in ('-1', 'x', '1_0', '\u0663'):
+            self.assert_status(400, 3, CONTENT_LENGTH=length)
+
+    def test_body_in_chunks_is_complete(self):
+        goal = self.records.goal()
+        body = json.dumps({'audit_type': 'ONESHOT', 'goal': goal.uuid})
+        self.assert_status(201, 0, HTTP_TRANSFER_ENCODING='chunked', **{
+            'wsgi.input': io.BytesIO(body.encode())})
+
+    def test_answer(self):
+        response = self.request('POST', '/v1/audits', status=413,
+                                raw=b'x' * (self.LIMIT + 1))
+        self.assert_refused(413, response, self.LIMIT)
         self.assertEqual(413, self.fault(response)['code'])
+        self.assertIn('max_request_body_size', self.logger.output)
 
-    def test_healthcheck(self):
-        response = self.client.get('/healthcheck',
-                                   headers={'Accept': 'application/json'})
-        self.assertEqual(200, response.status_int)
+    def test_rest_is_read_but_not_for_ever(self):
+        # Else the connection ends before the client has read the answer.
+        size = self.LIMIT * 2
+        _response, body = self.send(size, CONTENT_LENGTH=str(size))
+        self.assertEqual(size, body.tell())
+        self.useFixture(fixtures.MockPatchObject(size_limit, 'PATIENCE', 10))
+        self.useFixture(fixtures.MockPatchObject(size_limit, 'BLOCK', 10))
+        _response, body = self.send(size, CONTENT_LENGTH=str(size))
+        self.assertEqual(10, body.tell())
 
 
 def keystone(test):
@@ -198,8 +257,8 @@ class TestAuthentication(test_base.TestCase):
         self.assertEqual([{'HTTP_X_FORWARDED_FOR'}], seen)
 
     def _auth_token(self):
-        # request id > cors > proxy headers > health check > token
+        # request id > cors > proxy headers > size > health check > token
         app = self.api.app
         for _ in range(3):
             app = app.application
-        return app.app
+        return app.app.app

@@ -20,6 +20,7 @@ from oslo_config import cfg
 from oslo_log import log
 from oslo_messaging import conffixture
 from oslo_middleware import cors
+from oslo_middleware import sizelimit
 
 from watcher import conf
 from watcher.common import config
@@ -121,6 +122,13 @@ class TestLibraryDefaults(base.TestCase):
         self.useFixture(conffixture.ConfFixture(fresh))
         fresh([], default_config_files=[], default_config_dirs=[])
         self.assertEqual('watcher', fresh.control_exchange)
+
+    def test_size_of_bodies(self):
+        fresh = cfg.ConfigOpts()
+        fresh.register_opts(sizelimit.OPTS, group='oslo_middleware')
+        fresh([], default_config_files=[], default_config_dirs=[])
+        self.assertEqual(4 * 1024 * 1024,
+                         fresh.oslo_middleware.max_request_body_size)
 
     def test_cors(self):
         fresh = cfg.ConfigOpts()

@@ -1,0 +1,102 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Limits how large the body of a request may be."""
+
+import io
+from collections.abc import Callable
+
+from oslo_config import cfg
+from oslo_log import log
+from oslo_middleware import sizelimit
+
+from watcher._i18n import _
+from watcher.api import errors
+
+LOG = log.getLogger(__name__)
+
+BLOCK = 64 * 1024
+
+# A client that still sends when the connection is closed may never see the
+# answer, so this much of what is too large is read and thrown away.
+PATIENCE = 16 * 1024 * 1024
+
+BAD_REQUEST = 400
+TOO_LARGE = 413
+
+
+class Size:
+    """Refuses bodies larger than [oslo_middleware] max_request_body_size.
+
+    Everything further inside finds a body of known length, also if the
+    client sent it in chunks: what stayed unread of it would be taken for the
+    next request on the connection.
+    """
+
+    def __init__(self, app: Callable, conf: cfg.ConfigOpts):
+        self.app = app
+        conf.register_opts(sizelimit.OPTS, group='oslo_middleware')
+        self.conf = conf
+
+    def __call__(self, environ, start_response):
+        limit = self.conf.oslo_middleware.max_request_body_size
+        if 'HTTP_TRANSFER_ENCODING' in environ:
+            body = _read(environ['wsgi.input'], limit + 1)
+            length = len(body)
+            environ['wsgi.input'] = io.BytesIO(body)
+            environ['CONTENT_LENGTH'] = str(length)
+            # What was true of the connection is not of the bytes.
+            environ.pop('wsgi.input_terminated', None)
+            del environ['HTTP_TRANSFER_ENCODING']
+        else:
+            length = _declared_length(environ)
+        if length is None:
+            return errors.response(
+                BAD_REQUEST, _('The header Content-Length is no number.'))(
+                    environ, start_response)
+        if length > limit:
+            return self._refuse(environ, start_response, limit)
+        return self.app(environ, start_response)
+
+    @staticmethod
+    def _refuse(environ, start_response, limit):
+        LOG.info('Refused a request to %(path)s because its body is larger '
+                 'than [oslo_middleware] max_request_body_size (%(limit)d '
+                 'bytes).', {'path': environ.get('PATH_INFO', ''),
+                             'limit': limit})
+        left = PATIENCE
+        while left > 0:
+            block = environ['wsgi.input'].read(BLOCK)
+            if not block:
+                break
+            left -= len(block)
+        answer = errors.response(
+            TOO_LARGE, _('The body of the request is larger than the limit '
+                         'of %d bytes.') % limit,
+            code=TOO_LARGE, title='Request Entity Too Large')
+        return answer(environ, start_response)
+
+
+def _declared_length(environ):
+    text = environ.get('CONTENT_LENGTH') or '0'
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _read(stream, size):
+    """Return this many bytes, or as many as there are."""
+    blocks = []
+    while size > 0:
+        block = stream.read(min(size, BLOCK))
+        if not block:
+            break
+        blocks.append(block)
+        size -= len(block)
+    return b''.join(blocks)
