@@ -9,24 +9,63 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""The health check for load balancers, under a path of its own."""
+"""Health checks for load balancers, under paths of their own.
+
+``/healthcheck`` tells that the process answers: restart it if not.
+``/healthcheck/ready`` tells that requests can succeed: send none if not.
+"""
 
 from collections.abc import Callable
 
+import sqlalchemy as sa
+import webob
+import webob.dec
 from oslo_config import cfg
+from oslo_db import exception as db_exc
+from oslo_log import log
 from oslo_middleware import healthcheck
 
-PATH = '/healthcheck'
+from watcher.db.sqlalchemy import session
+
+LOG = log.getLogger(__name__)
+
+ALIVE = '/healthcheck'
+READY = '/healthcheck/ready'
+
+NOT_READY = 'The database cannot be reached.'
 
 
 class Health:
-    """Answers ``/healthcheck`` as ``[healthcheck]`` says."""
+    """Answers health checks as ``[healthcheck]`` says."""
 
     def __init__(self, app: Callable, conf: cfg.ConfigOpts):
         self.app = app
-        self.healthcheck = healthcheck.Healthcheck(app, conf)
+        self.paths = {ALIVE: healthcheck.Healthcheck(app, conf),
+                      READY: _Readiness(app, conf)}
 
     def __call__(self, environ, start_response):
-        if environ.get('PATH_INFO', '').rstrip('/') == PATH:
-            return self.healthcheck(environ, start_response)
-        return self.app(environ, start_response)
+        path = environ.get('PATH_INFO', '').rstrip('/')
+        return self.paths.get(path, self.app)(environ, start_response)
+
+
+class _Readiness(healthcheck.Healthcheck):
+
+    @webob.dec.wsgify
+    def process_request(self, request):
+        response = super().process_request(request)
+        # Not for everybody, or unhealthy already.
+        if response is None or response.status_int >= 400:
+            return response
+        try:
+            _ask_database()
+        except (db_exc.DBError, sa.exc.SQLAlchemyError) as exc:
+            LOG.warning('Not ready to answer requests: the database cannot '
+                        'be reached: %s', type(exc).__name__)
+            return webob.Response(status=503, content_type='text/plain',
+                                  charset='UTF-8', text=NOT_READY)
+        return response
+
+
+def _ask_database():
+    with session.get_engine().connect() as connection:
+        connection.execute(sa.select(1))

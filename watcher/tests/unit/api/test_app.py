@@ -22,7 +22,9 @@ from keystonemiddleware import fixture as ksm_fixture
 from keystonemiddleware import opts
 from oslo_middleware import opts as middleware_opts
 
+from watcher.api import app
 from watcher.api.middleware import size as size_limit
+from watcher.db.sqlalchemy import session
 from watcher.tests import base as test_base
 from watcher.tests.fixtures import api as api_fixture
 from watcher.tests.unit.api import base
@@ -137,6 +139,48 @@ class TestSize(base.ApiTestCase):
         self.useFixture(fixtures.MockPatchObject(size_limit, 'BLOCK', 10))
         _response, body = self.send(size, CONTENT_LENGTH=str(size))
         self.assertEqual(10, body.tell())
+
+
+class TestHealth(base.ApiTestCase):
+
+    def check(self, status, path='/healthcheck', method='GET', **headers):
+        response = self.client.request(path, method=method, headers=headers,
+                                       expect_errors=True)
+        self.assertEqual(status, response.status_int, response.text)
+        self.assertIn('X-OpenStack-Request-ID', response.headers)
+        return response
+
+    def test_alive(self):
+        response = self.check(200, Accept='application/json')
+        self.assertEqual({'detailed': False, 'reasons': []}, response.json)
+        self.check(200, '/healthcheck/')
+        self.check(204, method='HEAD')
+
+    def test_ready(self):
+        self.check(200, '/healthcheck/ready')
+        self.check(204, '/healthcheck/ready', 'HEAD')
+
+    def test_database_is_away(self):
+        session.reset()
+        self.config(connection='mysql+pymysql://u:hidden@127.0.0.1:1/watcher',
+                    max_retries=0, group='database')
+        response = self.check(503, '/healthcheck/ready')
+        self.assertEqual('The database cannot be reached.', response.text)
+        self.check(503, '/healthcheck/ready', 'HEAD')
+        self.assertNotIn('hidden', self.logger.output)
+        # No reason to restart the process.
+        self.check(200)
+
+    def test_not_for_everybody(self):
+        self.config(allowed_source_ranges=['192.0.2.0/24'],
+                    group='healthcheck')
+        self.client = webtest.TestApp(app.setup_app(self.conf.conf),
+                                      extra_environ={
+                                          'REMOTE_ADDR': '198.51.100.1'})
+        self.check(404)
+        self.check(404, '/healthcheck/ready')
+        self.client.extra_environ['REMOTE_ADDR'] = '192.0.2.7'
+        self.check(200, '/healthcheck/ready')
 
 
 def keystone(test):
