@@ -15,9 +15,9 @@ from watcher.decision_engine.model.element import base
 
 
 class IronicNode(base.Element):
-    """A bare metal node."""
+    """A bare metal node; without power state until Ironic asked for it."""
 
-    power_state = base.String()
+    power_state = base.String(nullable=True)
     maintenance = base.Boolean()
     maintenance_reason = base.String(nullable=True)
     extra = base.Mapping()

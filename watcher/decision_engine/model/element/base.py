@@ -11,15 +11,17 @@
 # under the License.
 """What all elements of the cluster data models have in common.
 
-The values of an element lie in one tuple that is never changed in place:
-writing a field makes a new tuple. So a copy of a model can share the tuples
-of its original, and an element of the copy costs nothing until somebody asks
-for it.
+The values of an element lie in one tuple. Once the element is part of a
+model, nothing in that tuple ever changes: writing a field makes a new tuple,
+and so does writing to a dictionary or list that was handed out. So copies of
+a model share the tuples of their original, and an element of a copy costs
+nothing until somebody asks for it.
 """
 
 import ast
 import copy
 import datetime
+import math
 import re
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -30,6 +32,7 @@ from oslo_serialization import jsonutils
 from oslo_utils import strutils
 
 from watcher._i18n import _
+from watcher.decision_engine.model.element import watched
 
 # What XML 1.0 cannot carry, not even escaped.
 _FORBIDDEN_IN_XML = re.compile(
@@ -60,9 +63,8 @@ class Field:
         a default the field stays unset.
     """
 
-    #: Whether values can be changed in place, so that copies of a model
-    #: must not share them.
-    mutable = False
+    #: Whether values are structures, which have parts to write to.
+    structured = False
 
     def __init__(self, nullable: bool = False, default: Any = UNSET):
         self.nullable = nullable
@@ -153,6 +155,27 @@ class NonNegativeInteger(Field):
         return number
 
 
+class Figure(NonNegativeInteger):
+    """A whole number that its source may not know; then it stays unset.
+
+    Drivers of storage say ``unknown`` or ``infinite``, or nothing at all.
+    """
+
+    unknown = frozenset(('', 'none', 'unknown', 'infinite', 'inf', 'nan'))
+
+    def checked(self, value):
+        if value is None and self.default is UNSET:
+            return UNSET
+        return super().checked(value)
+
+    def coerce(self, value):
+        if isinstance(value, str) and value.lower() in self.unknown:
+            return self.default
+        if isinstance(value, float) and not math.isfinite(value):
+            return self.default
+        return super().coerce(value)
+
+
 class NonNegativeFloat(Field):
     """A number."""
 
@@ -195,14 +218,15 @@ class DateTime(Field):
 
 
 class _Structured(Field):
-    """Values that can be changed in place; JSON in XML."""
+    """Dictionaries and lists; JSON in XML."""
 
-    mutable = True
+    structured = True
 
     def __get__(self, element, owner=None):
-        if element is not None:
-            element._own()
-        return super().__get__(element, owner)
+        value = super().__get__(element, owner)
+        if element is None or element._key is None:
+            return value
+        return element._handed_out(self.index)
 
     def initial(self):
         default = self.default
@@ -287,33 +311,22 @@ class ListOfStrings(_List):
     def from_text(self, text):
         return [text]
 
-
-class Tracker:
-    """Connects the elements of a model with it.
-
-    :ivar version: an object that each write of an element replaces.
-    :ivar epoch: an object that the model replaces whenever it shares its
-        values with a copy. An element of an older epoch must not hand out
-        values that can be changed in place.
-    :ivar exposed: elements that have handed out such values in this epoch,
-        by identity. Their values may change without any notice.
-    """
-
-    __slots__ = ('version', 'epoch', 'exposed', 'model')
-
-    def __init__(self, model):
-        self.model = model
-        self.version = object()
-        self.epoch = object()
-        self.exposed = {}
+    def from_xml(self, text):
+        # In older dialects a single text, which may look like a number.
+        read = super().from_xml(text)
+        return read if isinstance(read, list) else text
 
 
-#: Epoch of an element whose mutable values its maker may still hold.
-HELD = object()
+#: Key of an element that is not part of a model, but whose values are known
+#: not to be held by anybody else.
+LOOSE = object()
 
 
 class Element:
     """Base of all elements: fields as attributes and as a mapping.
+
+    Structures given to an element are its values themselves until it is
+    added to a model; from then on it has copies of its own.
 
     Equal are elements of the same class with equal values; the hash goes by
     identity, so that equal elements are distinct members of a set.
@@ -323,11 +336,15 @@ class Element:
     :raises: ValueError for a value that does not fit.
     """
 
-    __slots__ = ('_values', '_tracker', '_epoch', '__dict__', '__weakref__')
+    # _home: the table of the model that the element is part of, or None
+    # _key: its key there; None for one fresh from the constructor
+    # _handed: watched structures that were handed out, by field index
+    __slots__ = ('_values', '_home', '_key', '_handed', '__dict__',
+                 '__weakref__')
 
     #: Fields by name, in the order of serialisation.
     fields: dict[str, Field] = {}
-    _mutable_indexes: tuple[int, ...] = ()
+    _structured: tuple[int, ...] = ()
     _field_list: tuple[Field, ...] = ()
 
     def __init_subclass__(cls, **kwargs):
@@ -340,12 +357,11 @@ class Element:
         for index, (name, field) in enumerate(cls.fields.items()):
             field.name, field.index = name, index
         cls._field_list = tuple(cls.fields.values())
-        cls._mutable_indexes = tuple(
-            field.index for field in cls._field_list if field.mutable)
+        cls._structured = tuple(
+            field.index for field in cls._field_list if field.structured)
 
     def __init__(self, **kwargs):
-        self._tracker = None
-        self._epoch = HELD
+        self._home = self._key = self._handed = None
         self._values = tuple(
             [field.checked(kwargs.pop(name)) if name in kwargs
              else field.initial()
@@ -361,7 +377,7 @@ class Element:
         not change dictionaries and lists afterwards that they passed in.
         """
         return cls.from_values(tuple(
-            [kwargs[name] if name in kwargs else field.initial()
+            [kwargs[name] if name in kwargs else field.default
              for name, field in cls.fields.items()]))
 
     @classmethod
@@ -369,20 +385,34 @@ class Element:
         """Build an element around a tuple of values in field order."""
         element = cls.__new__(cls)
         element._values = values
-        element._tracker = element._epoch = None
+        element._home = element._handed = None
+        element._key = LOOSE
         return element
 
     # Writing --------------------------------------------------------------
 
     def _store(self, field, value):
+        if field.structured and self._key is not None:
+            value = watched.plain(value)
+            if self._handed:
+                self._handed.pop(field.index, None)
+        self._replace(field, value)
+
+    def _replace(self, field, value):
+        home = self._home
+        if home is None:
+            self._put(field.index, value)
+            return
+        with home.lock:
+            old = self._values[field.index]
+            self._put(field.index, value)
+            # It may have been removed while we waited.
+            if self._home is home:
+                home.written(self, field.name, old)
+
+    def _put(self, index, value):
         values = self._values
-        index = field.index
-        old = values[index]
         self._values = (*values[:index], value, *values[index + 1:])
-        tracker = self._tracker
-        if tracker is not None:
-            tracker.version = object()
-            tracker.model.element_changed(self, field.name, old)
 
     def __setitem__(self, name, value):
         setattr(self, name, value)
@@ -394,26 +424,44 @@ class Element:
 
     # Reading --------------------------------------------------------------
 
-    def _own(self):
-        """Make sure that no other model shares values that can change."""
-        tracker = self._tracker
-        if tracker is None or self._epoch is tracker.epoch:
-            return
-        with tracker.model.lock:
-            if self._mutable_indexes:
-                self._values = self._detached()
-                tracker.exposed[id(self)] = self
-            self._epoch = tracker.epoch
+    def _handed_out(self, index):
+        """Return the value of a structured field as something to write to.
+
+        It is the same object until the field is set.
+        """
+        handed = self._handed
+        if handed is None:
+            handed = self._handed = {}
+        try:
+            return handed[index]
+        except KeyError:
+            pass
+
+        def changed():
+            # One from before the field was set does not count any more.
+            if handed.get(index) is made:
+                self._replace(self._field_list[index], watched.plain(made))
+        made = watched.watched(self._values[index], changed)
+        return handed.setdefault(index, made)
 
     def _detached(self):
-        values = list(self._values)
-        for index in self._mutable_indexes:
-            value = values[index]
-            if value:
-                values[index] = copy.deepcopy(value)
-            elif isinstance(value, (dict, list)):
-                values[index] = type(value)()
-        return tuple(values)
+        """Return the values with structures that nobody else holds."""
+        if self._key is not None:
+            return self._values
+        return tuple([
+            watched.plain(value) if index in self._structured else value
+            for index, value in enumerate(self._values)])
+
+    def _visible(self):
+        """Return the values as they may be given away."""
+        values = self._values
+        if self._key is None or not self._structured:
+            return values
+        visible = list(values)
+        for index in self._structured:
+            if isinstance(values[index], (dict, list)):
+                visible[index] = self._handed_out(index)
+        return visible
 
     def __getitem__(self, name):
         return getattr(self, name)
@@ -460,14 +508,13 @@ class Element:
 
     def values(self) -> list[Any]:
         """Return the values of the set fields."""
-        self._own()
-        return [value for value in self._values if value is not UNSET]
+        return [value for value in self._visible() if value is not UNSET]
 
     def items(self) -> Iterator[tuple[str, Any]]:
         """Yield the set fields with their values."""
-        self._own()
         return iter([(name, value) for name, value in zip(
-            self.fields, self._values, strict=True) if value is not UNSET])
+            self.fields, self._visible(), strict=True)
+            if value is not UNSET])
 
     iterkeys = keys
     itervalues = values
@@ -497,7 +544,10 @@ class Element:
     # Copies and serialisation ---------------------------------------------
 
     def __copy__(self):
-        return self.from_values(self._values)
+        made = self.from_values(self._values)
+        if self._key is None:
+            made._key = None
+        return made
 
     def __deepcopy__(self, memo):
         return self.from_values(self._detached())

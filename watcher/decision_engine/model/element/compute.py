@@ -80,7 +80,10 @@ class ComputeNode(base.Element):
 
 
 class Instance(base.Element):
-    """A server. Memory is in MB, disk in GB on the host's own disks."""
+    """A server. Memory is in MB, disk in GB on the host's own disks.
+
+    One that is shelved and offloaded, or was never placed, has no host.
+    """
 
     watcher_exclude = base.Boolean(default=False)
     name = base.String()
@@ -91,8 +94,8 @@ class Instance(base.Element):
     metadata = base.Json()
     project_id = base.Uuid()
     locked = base.Boolean(default=False)
-    host = base.String()
-    hypervisor_hostname = base.String()
+    host = base.String(nullable=True)
+    hypervisor_hostname = base.String(nullable=True)
     created = base.DateTime()
     pinned_az = base.String(default='')
     flavor_extra_specs = base.Json(default={})

@@ -45,21 +45,27 @@ class StorageNode(base.Element):
 
 
 class Pool(base.Element):
-    """A pool of a backend; ``name`` is ``host@backend#pool``."""
+    """A pool of a backend; ``name`` is ``host@backend#pool``.
+
+    Figures that the driver does not know are unset. Capacities are in GB.
+    """
 
     name = base.String()
-    total_volumes = base.NonNegativeInteger()
-    total_capacity_gb = base.NonNegativeInteger()
-    free_capacity_gb = base.NonNegativeInteger()
-    provisioned_capacity_gb = base.NonNegativeInteger()
-    allocated_capacity_gb = base.NonNegativeInteger()
-    virtual_free = base.NonNegativeInteger(default=0)
+    total_volumes = base.Figure()
+    total_capacity_gb = base.Figure()
+    free_capacity_gb = base.Figure()
+    provisioned_capacity_gb = base.Figure()
+    allocated_capacity_gb = base.Figure()
+    virtual_free = base.Figure(default=0)
     uuid = base.String(default='')
     human_id = base.String(default='')
 
 
 class Volume(base.Element):
-    """A volume; ``host`` is the name of its pool, ``size`` is in GB."""
+    """A volume; ``host`` is the name of its pool, ``size`` is in GB.
+
+    A volume whose creation failed has no pool.
+    """
 
     size = base.NonNegativeInteger()
     status = base.String(default=VolumeState.AVAILABLE.value)
@@ -70,8 +76,8 @@ class Volume(base.Element):
     project_id = base.Uuid()
     metadata = base.Json()
     bootable = base.Boolean()
-    volume_type = base.String()
+    volume_type = base.String(nullable=True)
     created_at = base.String()
-    host = base.String()
+    host = base.String(nullable=True)
     uuid = base.String(default='')
     human_id = base.String(default='')

@@ -404,16 +404,13 @@ class TestCopies(ModelTestCase):
         self.assertEqual(
             2, self.model.get_node_used_resources('N1')['vcpu'])
 
-    def test_unchanged_models_share_everything(self):
-        self.model.add_instance(
-            element.Instance.trusted(uuid='I8', metadata={'a': 'b'}))
-        bare = model_root.ModelRoot()
-        bare.add_instance(element.Instance.trusted(uuid='I8'))
-        one, two = bare.copy(), bare.copy()
-        self.assertIs(one._instances.shared, two._instances.shared)
-        bare.get_instance_by_uuid('I8').name = 'x'
-        self.assertIsNot(one._instances.shared,
-                         bare.copy()._instances.shared)
+    def test_models_share_the_values_of_what_they_do_not_change(self):
+        one, two = self.model.copy(), self.model.copy()
+        two.get_instance_by_uuid('I1').name = 'x'
+        for uuid, shared in (('I1', False), ('I2', True)):
+            self.assertIs(
+                shared, one.get_instance_by_uuid(uuid)._values
+                is two.get_instance_by_uuid(uuid)._values)
 
 
 class TestTruth(base.TestCase):

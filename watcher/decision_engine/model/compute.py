@@ -1,0 +1,469 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The compute model: hosts, the servers on them, and what is used and free.
+
+Lookups by uuid and host name, moves, and the sums of used resources cost the
+same in a cloud of any size.
+"""
+
+import operator
+from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import Any
+
+from lxml import etree
+from oslo_config import cfg
+
+from watcher._i18n import _
+from watcher.common import exception
+from watcher.decision_engine.model import cluster
+from watcher.decision_engine.model import element
+from watcher.decision_engine.model import serialisation
+from watcher.decision_engine.model.element import base as element_base
+
+CONF = cfg.CONF
+
+_INSTANCE = element.Instance.fields
+
+# Positions of the summed fields in the values of an instance.
+_SIZES = operator.itemgetter(
+    _INSTANCE['vcpus'].index, _INSTANCE['memory'].index,
+    _INSTANCE['disk'].index)
+_SIZE_FIELDS = frozenset(('vcpus', 'memory', 'disk'))
+_HOSTNAME = element.ComputeNode.fields['hostname'].index
+
+
+class ModelRoot(cluster.ClusterModel):
+    """The hosts and servers of a cloud as seen by strategies.
+
+    :ivar aggregates: host aggregates when the cluster was read, None when
+        not known.
+    :ivar zones: availability zone by compute service host, None when not
+        known.
+    """
+
+    kinds = {'_nodes': element.ComputeNode, '_instances': element.Instance}
+    relations = ('_places',)
+    # Sums of servers by host, uuids of hosts by name.
+    indexes = ('_used', '_names')
+
+    def __init__(self, stale: bool = False):
+        super().__init__(stale)
+        self.aggregates: tuple | None = None
+        self.zones: dict[str, str] | None = None
+        self._extended = None
+
+    @property
+    def extended_attributes_enabled(self) -> bool:
+        """Whether extra specs and pinned zones are part of the model.
+
+        The first read takes ``[compute_model] enable_extended_attributes``;
+        the value then stays for this model and its copies.
+        """
+        if self._extended is None:
+            self._extended = CONF.compute_model.enable_extended_attributes
+        return self._extended
+
+    @extended_attributes_enabled.setter
+    def extended_attributes_enabled(self, value: bool) -> None:
+        self._extended = value
+
+    # Indexes --------------------------------------------------------------
+
+    def _written(self, table):
+        return {'_nodes': self._node_written,
+                '_instances': self._instance_written}[table]
+
+    def _node_written(self, uuid, field, old, values):
+        if field == 'hostname':
+            self._forget_name(old, uuid)
+            self._learn_name(values[_HOSTNAME], uuid)
+
+    def _instance_written(self, uuid, field, old, values):
+        if field in _SIZE_FIELDS:
+            host = self._places.parent(uuid)
+            if host is not None:
+                sizes = list(_SIZES(values))
+                before = [old if name == field else size for name, size
+                          in zip(('vcpus', 'memory', 'disk'), sizes,
+                                 strict=True)]
+                self._add_used(host, before, -1)
+                self._add_used(host, sizes, 1)
+
+    def _learn_name(self, name, uuid):
+        if name is not element_base.UNSET:
+            self._names[name] = (*self._names.get(name, ()), uuid)
+
+    def _forget_name(self, name, uuid):
+        left = tuple(known for known in self._names.get(name, ())
+                     if known != uuid)
+        if left:
+            self._names[name] = left
+        else:
+            self._names.pop(name, None)
+
+    # Checks ---------------------------------------------------------------
+
+    @staticmethod
+    def assert_node(obj: Any) -> None:
+        """Raise IllegalArgumentException unless it is a ComputeNode."""
+        if not isinstance(obj, element.ComputeNode):
+            raise exception.IllegalArgumentException(
+                message=_("'%s' is not a valid compute node") % (obj,))
+
+    @staticmethod
+    def assert_instance(obj: Any) -> None:
+        """Raise IllegalArgumentException unless it is an Instance."""
+        if not isinstance(obj, element.Instance):
+            raise exception.IllegalArgumentException(
+                message=_("'%s' is not a valid instance") % (obj,))
+
+    def _node_uuid(self, node):
+        uuid = node if isinstance(node, str) else node.uuid
+        if uuid not in self._nodes:
+            raise exception.ComputeNodeNotFound(name=uuid)
+        return uuid
+
+    def _instance_uuid(self, instance):
+        uuid = instance if isinstance(instance, str) else instance.uuid
+        if uuid not in self._instances:
+            raise exception.InstanceNotFound(name=uuid)
+        return uuid
+
+    # Hosts ----------------------------------------------------------------
+
+    def add_node(self, node: element.ComputeNode) -> None:
+        """Add a host, or replace the one with its uuid.
+
+        Servers on a replaced host stay there. An element of another model
+        is copied.
+        """
+        self.assert_node(node)
+        uuid = node.uuid
+        with self.lock:
+            if uuid in self._nodes:
+                self._forget_name(
+                    self._nodes.values_of(uuid)[_HOSTNAME], uuid)
+            else:
+                self._used[uuid] = (0, 0, 0)
+            self._put(self._nodes, uuid, node)
+            self._learn_name(self._nodes.values_of(uuid)[_HOSTNAME], uuid)
+
+    def remove_node(self, node: element.ComputeNode | str) -> None:
+        """Remove a host; its servers stay in the model, unmapped.
+
+        :raises: ComputeNodeNotFound
+        """
+        with self.lock:
+            self._drop_node(self._node_uuid(node))
+
+    def remove_nodes(self, uuids: Iterable[str]) -> None:
+        """Remove hosts together with the servers on them.
+
+        :param uuids: unknown ones are ignored.
+        """
+        with self.lock:
+            for uuid in uuids:
+                if uuid in self._nodes:
+                    for instance in self._drop_node(uuid):
+                        self._remove(self._instances, instance)
+
+    def _drop_node(self, uuid):
+        """Remove a host and return what was on it."""
+        instances = self._places.release(uuid)
+        self._forget_name(self._nodes.values_of(uuid)[_HOSTNAME], uuid)
+        self._used.pop(uuid, None)
+        self._remove(self._nodes, uuid)
+        self.forget(uuid)
+        return instances
+
+    def get_all_compute_nodes(self) -> dict[str, element.ComputeNode]:
+        """Return all hosts by uuid, in the order of addition."""
+        with self.lock:
+            return self._nodes.elements()
+
+    def get_node_by_uuid(self, uuid: str) -> element.ComputeNode:
+        """Return a host.
+
+        :raises: ComputeNodeNotFound
+        """
+        with self.lock:
+            found = self._nodes.get(uuid)
+        if found is None:
+            raise exception.ComputeNodeNotFound(name=uuid)
+        return found
+
+    def get_node_by_name(self, name: str) -> element.ComputeNode:
+        """Return the first host with exactly this service host name.
+
+        :raises: ComputeNodeNotFound
+        """
+        with self.lock:
+            uuids = self._names.get(name)
+            if not uuids:
+                raise exception.ComputeNodeNotFound(name=name)
+            return self._nodes.get(uuids[0])
+
+    def get_node_by_instance_uuid(self, uuid: str) -> element.ComputeNode:
+        """Return the host of a server.
+
+        :raises: InstanceNotFound, InstanceNotMapped
+        """
+        with self.lock:
+            host = self._places.parent(self._instance_uuid(uuid))
+            if host is None:
+                raise exception.InstanceNotMapped(uuid=uuid)
+            return self._nodes.get(host)
+
+    def get_node_instances(
+            self, node: element.ComputeNode | str) -> list[element.Instance]:
+        """Return the servers on a host, in the order of mapping.
+
+        :raises: ComputeNodeNotFound
+        """
+        with self.lock:
+            return [self._instances.get(uuid) for uuid
+                    in self._places.children(self._node_uuid(node))]
+
+    # Servers --------------------------------------------------------------
+
+    def add_instance(self, instance: element.Instance) -> None:
+        """Add a server, or replace the one with its uuid in its place."""
+        self.assert_instance(instance)
+        uuid = instance.uuid
+        with self.lock:
+            host = self._places.parent(uuid)
+            if host is not None:
+                self._add_used(host, self._sizes(uuid), -1)
+            self._put(self._instances, uuid, instance)
+            if host is not None:
+                self._add_used(host, self._sizes(uuid), 1)
+
+    def remove_instance(self, instance: element.Instance | str) -> None:
+        """Remove a server.
+
+        :raises: InstanceNotFound
+        """
+        with self.lock:
+            uuid = self._instance_uuid(instance)
+            self._unmap(uuid)
+            self._remove(self._instances, uuid)
+
+    def delete_instance(self, instance: element.Instance | str,
+                        node: Any = None) -> None:
+        """Remove a server; ``node`` is not looked at."""
+        self.remove_instance(instance)
+
+    def get_all_instances(self) -> dict[str, element.Instance]:
+        """Return all servers by uuid, also those on no host."""
+        with self.lock:
+            return self._instances.elements()
+
+    def get_instance_by_uuid(self, uuid: str) -> element.Instance:
+        """Return a server.
+
+        :raises: InstanceNotFound
+        """
+        with self.lock:
+            found = self._instances.get(uuid)
+        if found is None:
+            raise exception.InstanceNotFound(name=uuid)
+        return found
+
+    # Which server is on which host ----------------------------------------
+
+    def map_instance(self, instance: element.Instance | str,
+                     node: element.ComputeNode | str) -> None:
+        """Put a server on a host; one on another host is moved.
+
+        Elements that are not part of the model yet are added.
+
+        :raises: InstanceNotFound, ComputeNodeNotFound for unknown uuids
+        """
+        with self.lock:
+            if not isinstance(instance, str):
+                self.assert_instance(instance)
+                if instance.uuid not in self._instances:
+                    self.add_instance(instance)
+            if not isinstance(node, str):
+                self.assert_node(node)
+                if node.uuid not in self._nodes:
+                    self.add_node(node)
+            self._map(self._instance_uuid(instance), self._node_uuid(node))
+
+    def unmap_instance(self, instance: element.Instance | str,
+                       node: element.ComputeNode | str) -> None:
+        """Take a server off a host; it stays in the model.
+
+        :raises: InstanceNotFound, ComputeNodeNotFound, InstanceNotMapped
+        """
+        with self.lock:
+            uuid = self._instance_uuid(instance)
+            if self._places.parent(uuid) != self._node_uuid(node):
+                raise exception.InstanceNotMapped(uuid=uuid)
+            self._unmap(uuid)
+
+    def migrate_instance(self, instance: element.Instance,
+                         source_node: element.ComputeNode,
+                         destination_node: element.ComputeNode) -> bool:
+        """Move a server; whether it fits is not checked.
+
+        :returns: False when both hosts are the same, else True.
+        :raises: InstanceNotMapped when it is not on the source.
+        """
+        self.assert_instance(instance)
+        self.assert_node(source_node)
+        self.assert_node(destination_node)
+        with self.lock:
+            uuid = self._instance_uuid(instance)
+            source = self._node_uuid(source_node)
+            destination = self._node_uuid(destination_node)
+            if source == destination:
+                return False
+            if self._places.parent(uuid) != source:
+                raise exception.InstanceNotMapped(uuid=uuid)
+            self._map(uuid, destination)
+            return True
+
+    def _map(self, uuid, host):
+        before = self._places.parent(uuid)
+        if self._relate(self._places, uuid, host):
+            sizes = self._sizes(uuid)
+            if before is not None:
+                self._add_used(before, sizes, -1)
+            self._add_used(host, sizes, 1)
+
+    def _unmap(self, uuid):
+        host = self._places.unlink(uuid)
+        if host is not None:
+            self._add_used(host, self._sizes(uuid), -1)
+            self._relations_changed()
+
+    # Used and free --------------------------------------------------------
+
+    def _sizes(self, uuid):
+        return _SIZES(self._instances.values_of(uuid))
+
+    def _add_used(self, host, sizes, sign):
+        used = self._used.get(host)
+        if element_base.UNSET in sizes:
+            # Nobody can tell before that server is gone or has a size.
+            self._used.pop(host, None)
+        elif used is not None:
+            self._used[host] = (used[0] + sign * sizes[0],
+                                used[1] + sign * sizes[1],
+                                used[2] + sign * sizes[2])
+
+    def _sum_used(self, host):
+        used = self._used.get(host)
+        if used is not None:
+            return used
+        vcpus = memory = disk = 0
+        for uuid in self._places.children(host):
+            sizes = self._sizes(uuid)
+            if element_base.UNSET in sizes:
+                raise NotImplementedError(
+                    _('The size of server %s is not set') % uuid)
+            vcpus += sizes[0]
+            memory += sizes[1]
+            disk += sizes[2]
+        used = self._used[host] = (vcpus, memory, disk)
+        return used
+
+    def get_node_used_resources(
+            self, node: element.ComputeNode | str) -> dict[str, int]:
+        """Return the sums over the servers on a host, in any state.
+
+        :returns: ``vcpu``, ``memory`` (MB), ``disk`` (GB)
+        :raises: ComputeNodeNotFound
+        """
+        with self.lock:
+            vcpus, memory, disk = self._sum_used(self._node_uuid(node))
+        return {'vcpu': vcpus, 'memory': memory, 'disk': disk}
+
+    def get_node_free_resources(
+            self, node: element.ComputeNode | str) -> dict[str, float]:
+        """Return capacity minus used of a host; may be negative.
+
+        :returns: ``vcpu``, ``memory`` (MB), ``disk`` (GB)
+        :raises: ComputeNodeNotFound
+        """
+        with self.lock:
+            uuid = self._node_uuid(node)
+            known = self._nodes.get(uuid)
+            vcpus, memory, disk = self._sum_used(uuid)
+        return {'vcpu': known.vcpu_capacity - vcpus,
+                'memory': known.memory_mb_capacity - memory,
+                'disk': known.disk_gb_capacity - disk}
+
+    def invalidate_node_resource_cache(
+            self, node: element.ComputeNode | str) -> None:
+        """Do nothing: sums are kept with every change. For plug-ins."""
+
+    def invalidate_resource_cache(self) -> None:
+        """Do nothing: sums are kept with every change. For plug-ins."""
+
+    # Output and input -----------------------------------------------------
+
+    def _write_xml(self, root: etree._Element) -> None:
+        for uuid in sorted(self._nodes):
+            node = serialisation.add(root, self._nodes, uuid)
+            for instance in sorted(self._places.children(uuid)):
+                serialisation.add(node, self._instances, instance)
+        for uuid in sorted(self._instances):
+            if self._places.parent(uuid) is None:
+                serialisation.add(root, self._instances, uuid)
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        # Servers on no host have no row: so the API has always shown it.
+        nodes = serialisation.Rows(self._nodes, 'node')
+        servers = serialisation.Rows(self._instances, 'server')
+        for uuid in sorted(self._nodes):
+            yield from serialisation.below(
+                nodes.items(uuid),
+                (servers.items(instance) for instance
+                 in sorted(self._places.children(uuid))))
+
+    @classmethod
+    def from_xml(cls, data: str | bytes) -> 'ModelRoot':
+        """Read a model from XML, also in the dialects of older releases.
+
+        :raises: Invalid when it is not XML.
+        """
+        root = serialisation.parse(data)
+        model = cls()
+        for node, _above in serialisation.read(root, element.ComputeNode):
+            model.add_node(node)
+        for instance, above in serialisation.read(
+                root, element.Instance, 'ComputeNode'):
+            model.add_instance(instance)
+            if above is not None:
+                model.map_instance(instance, above['uuid'])
+        return model
+
+    @classmethod
+    def is_isomorphic(cls, g1: 'ModelRoot', g2: 'ModelRoot') -> bool:
+        """Tell whether two models have equal elements in equal places."""
+        return g1._contents() == g2._contents()
+
+    def _contents(self):
+        with self.lock:
+            return (self._nodes.all_values(), self._instances.all_values(),
+                    dict(self._places.pairs()))
+
+    def add_edge(self, instance: str, node: str) -> None:
+        """Put the server on the host (both uuids)."""
+        self.map_instance(instance, node)
+
+    def remove_edge(self, instance: str, node: str) -> None:
+        """Take the server off the host (both uuids)."""
+        self.unmap_instance(instance, node)
