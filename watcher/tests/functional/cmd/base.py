@@ -14,13 +14,13 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import fixtures
 import psutil
 
 from watcher.tests import base
+from watcher.tests.fixtures import forks
 
 MODULES = {
     'watcher-api': 'api',
@@ -80,18 +80,17 @@ class CommandTestCase(base.TestCase):
         return path
 
     def command(self, name, *arguments, config=True):
+        """Return script and arguments of a command."""
         script = SCRIPT.format(name=name, module=MODULES[name])
         files = ['--config-file', self.path('watcher.conf')] if config else []
-        return [sys.executable, '-W', 'ignore', '-c', script,
-                *files, *arguments]
+        return script, [*files, *arguments]
 
     def run_command(self, name, *arguments, stdin='', config=True, env=None):
         """Run a command to its end."""
         if config and not os.path.exists(self.path('watcher.conf')):
             self.write_config()
-        return subprocess.run(
-            self.command(name, *arguments, config=config), input=stdin,
-            capture_output=True, text=True, timeout=120, check=False,
+        return forks.run(
+            *self.command(name, *arguments, config=config), input=stdin,
             cwd=self.directory, env={**os.environ, 'HOME': self.directory,
                                      **(env or {})})
 
@@ -132,9 +131,8 @@ class Daemon(fixtures.Fixture):
 
     def _setUp(self):
         with open(self.log_path, 'ab') as log:
-            self.process = subprocess.Popen(
-                self._command, stdout=log, stderr=log, cwd=self._cwd,
-                stdin=subprocess.DEVNULL,
+            self.process = forks.start(
+                *self._command, stdout=log, stderr=log, cwd=self._cwd,
                 env={**os.environ, 'HOME': self._cwd})
         self.addCleanup(self._end)
 

@@ -20,6 +20,7 @@ import time
 
 import requests
 
+from watcher.tests.fixtures import forks
 from watcher.tests.functional.cmd import base
 from watcher.tests.unit.common import test_wsgi_server
 
@@ -142,10 +143,8 @@ print(json.dumps(answer))
 class TestWSGI(base.CommandTestCase):
 
     def serve(self, *arguments, **env):
-        return subprocess.run(
-            [sys.executable, '-W', 'ignore', '-c', WSGI_SCRIPT, *arguments],
-            capture_output=True, text=True, timeout=120, check=False,
-            stdin=subprocess.DEVNULL, cwd=self.directory,
+        return forks.run(
+            WSGI_SCRIPT, arguments, cwd=self.directory,
             env={**os.environ, 'HOME': self.directory, **env})
 
     def assertServes(self, result):
