@@ -45,10 +45,10 @@ OPTS = [
         default=2,
         min=1,
         required=True,
-        help='Number of ONESHOT and EVENT audits that one decision engine '
-             'runs at the same time. Further audits wait in state PENDING '
-             'and lose nothing by waiting. Each running audit may need one '
-             'CPU and its own view of the cluster model.'),
+        help='Number of audits of all types that one decision engine runs '
+             'at the same time. Further ones wait, longest first, and lose '
+             'nothing by waiting. Each running audit may need one CPU and '
+             'its own view of the cluster model.'),
     cfg.IntOpt(
         'max_general_workers',
         default=4,
@@ -81,7 +81,9 @@ OPTS = [
         default=10,
         mutable=True,
         help='Seconds between two rounds that look for CONTINUOUS audits to '
-             'take over, to schedule anew or to end.'),
+             'take over, to schedule anew or to end: after so long a new '
+             'audit begins, and a changed interval, start or end time '
+             'counts. Runs begin on the second, whatever this is set to.'),
     cfg.IntOpt(
         'reconcile_interval',
         default=10,

@@ -19,6 +19,9 @@
     planner   store plan and actions        -> action plan
     finish    SUCCEEDED; with auto_trigger the plan is handed to the applier
 
+A CONTINUOUS audit stays ONGOING at the end, also of a run that failed, and
+gets the date of its next run; see :mod:`.continuous`.
+
 Somebody may cancel, suspend or take away the audit at any time. Each step
 therefore is a compare-and-swap on the stored row: who finds the audit no
 longer ONGOING on this host stops, changes nothing and leaves no plan behind.
@@ -69,7 +72,7 @@ def explain(exc: BaseException) -> str:
             f'watcher-decision-engine on {CONF.host}')
 
 
-def _hand_over(context, plan_uuid: str) -> None:
+def _hand_over(context, plan_uuid: str) -> bool:
     """Let an applier take the plan, unless a user was faster.
 
     Whatever he did with it, the audit has found what it was asked for.
@@ -81,6 +84,8 @@ def _hand_over(context, plan_uuid: str) -> None:
     except (exception.StateConflict, exception.ActionPlanNotFound) as exc:
         LOG.info('The action plan %(plan)s is not started by its audit: '
                  '%(reason)s', {'plan': plan_uuid, 'reason': exc})
+        return False
+    return True
 
 
 class AuditHandler(abc.ABC):
@@ -89,15 +94,25 @@ class AuditHandler(abc.ABC):
     #: States in which a run may begin.
     startable: tuple[str, ...] = ()
 
+    #: Whether a run whose end cannot be stored is run again; otherwise the
+    #: audit is CANCELLED later.
+    repeats = False
+
+    # What the log says.
+    ENDED = 'Audit %(uuid)s SUCCEEDED with the action plan %(plan)s'
+    FAILED = 'Audit %(uuid)s FAILED. %(message)s'
+
     def __init__(self):
         self.strategy_context = default.DefaultStrategyContext()
         self.planner_manager = planner_manager.PlannerManager()
         self.applier = rpcapi.ApplierAPI()
 
     def execute(self, context, audit: 'objects.Audit') -> None:
-        """Run the audit to its end; nothing is raised.
+        """Run the audit to its end; what goes wrong is stored.
 
         :param audit: loaded with its relations, as it is now.
+        :raises oslo_db.exception.DBError: if the run has to be repeated,
+            because its end could not be stored
         """
         if not self._begin(context, audit):
             return
@@ -115,7 +130,7 @@ class AuditHandler(abc.ABC):
             LOG.info('Audit %s is no longer to be run and ends without an '
                      'action plan', audit.uuid)
         except Exception as exc:
-            self._fail(audit, phase, exc)
+            self._fail(context, audit, phase, exc)
 
     # Begin ----------------------------------------------------------------
 
@@ -125,18 +140,21 @@ class AuditHandler(abc.ABC):
             LOG.info('Audit %(uuid)s is %(state)s and is not run',
                      {'uuid': audit.uuid, 'state': audit.state})
             return False
-        plan = None if audit.force else self._busy_plan(context)
+        plan = self._obstacle(context, audit)
         try:
             if plan is not None:
                 self._blocked(audit, plan)
                 return False
-            audit.transition(STATE.ONGOING, hostname=CONF.host,
-                             status_message=None)
+            self._claim(audit)
         except exception.StateConflict as exc:
             LOG.info('Audit %(uuid)s is not run here: %(reason)s',
                      {'uuid': audit.uuid, 'reason': exc})
             return False
         return True
+
+    def _obstacle(self, context, audit):
+        """Return a plan because of which the audit must not run now."""
+        return None if audit.force else self._busy_plan(context)
 
     @staticmethod
     def _busy_plan(context):
@@ -147,6 +165,15 @@ class AuditHandler(abc.ABC):
     @abc.abstractmethod
     def _blocked(self, audit, plan) -> None:
         """Decide about an audit that meets a running plan."""
+
+    def _claim(self, audit) -> None:
+        """Make the audit ONGOING on this host.
+
+        :raises watcher.common.exception.StateConflict: if it is no longer
+            as it was read
+        """
+        audit.transition(STATE.ONGOING, hostname=CONF.host,
+                         status_message=None)
 
     # Strategy -------------------------------------------------------------
 
@@ -212,31 +239,43 @@ class AuditHandler(abc.ABC):
     # End ------------------------------------------------------------------
 
     def _finish(self, context, audit, plan) -> None:
-        """The audit SUCCEEDED; hand the plan over if that is wanted.
+        """The run is over; hand its plan over if that is wanted.
 
         Both happen in one transaction: a plan is never launched for an
         audit that was cancelled meanwhile, and the launch is not lost when
         this process or the message dies.
         """
-        launch = audit.auto_trigger and plan.state == PLAN_STATE.RECOMMENDED
+        startable = plan.state == PLAN_STATE.RECOMMENDED
         try:
-            db_api.get_instance().run_in_transaction(
-                self._store_end, audit.uuid, plan.uuid if launch else None,
-                context)
+            launched = db_api.get_instance().run_in_transaction(
+                self._store_end, context, audit.uuid,
+                plan.uuid if startable else None)
         except exception.StateConflict:
             self._withdraw(context, audit, plan)
             raise exception.AuditCancelled(uuid=audit.uuid) from None
-        LOG.info('Audit %(uuid)s SUCCEEDED with the action plan %(plan)s',
-                 {'uuid': audit.uuid, 'plan': plan.uuid})
-        if launch:
+        LOG.info(self.ENDED, {'uuid': audit.uuid, 'plan': plan.uuid})
+        if launched:
             self.applier.launch_action_plan(context, plan.uuid)
 
-    @staticmethod
-    def _store_end(audit_uuid, launched_plan_uuid, context) -> None:
-        # Read here: the transaction may run twice after a deadlock.
-        if launched_plan_uuid is not None:
-            _hand_over(context, launched_plan_uuid)
+    def _store_end(self, context, audit_uuid, plan_uuid) -> bool:
+        """Store the end of the run; returns whether its plan was started.
+
+        :param plan_uuid: None if there is nothing to start.
+        """
+        # Read here: the transaction may run twice after a deadlock, and
+        # auto_trigger may have been changed during the run.
         audit = objects.Audit.get_by_uuid(context, audit_uuid, eager=True)
+        launched = bool(audit.auto_trigger and plan_uuid
+                        and _hand_over(context, plan_uuid))
+        self._end(audit)
+        return launched
+
+    def _end(self, audit) -> None:
+        """Store what becomes of the audit after a good run.
+
+        :raises watcher.common.exception.StateConflict: if it is no longer
+            ONGOING on this host
+        """
         audit.transition(STATE.SUCCEEDED, expected=STATE.ONGOING,
                          where={'hostname': CONF.host})
 
@@ -257,30 +296,38 @@ class AuditHandler(abc.ABC):
                         {'plan': plan.uuid, 'audit': audit.uuid,
                          'reason': exc})
 
-    @staticmethod
-    def _fail(audit, phase: str, exc: Exception) -> None:
-        """Store why the audit FAILED, unless its state is taken already."""
+    def _fail(self, context, audit, phase: str, exc: Exception) -> None:
+        """Store why the run failed, unless the audit was taken away."""
         what = {'strategy': 'The strategy failed',
                 'planner': 'The planner failed',
                 'end': 'Storing the result failed'}[phase]
         message = f'{what}: {explain(exc)}'
         if isinstance(exc, _EXPECTED):
-            LOG.error('Audit %(uuid)s FAILED. %(message)s',
-                      {'uuid': audit.uuid, 'message': message})
+            LOG.error(self.FAILED, {'uuid': audit.uuid, 'message': message})
         else:
-            LOG.error('Audit %(uuid)s FAILED. %(message)s',
-                      {'uuid': audit.uuid, 'message': message},
+            LOG.error(self.FAILED, {'uuid': audit.uuid, 'message': message},
                       exc_info=exc)
         try:
-            audit.transition(STATE.FAILED, expected=STATE.ONGOING,
-                             where={'hostname': CONF.host},
-                             status_message=message)
+            self._store_failure(context, audit, message)
         except exception.StateConflict as conflict:
             LOG.info('The failure of audit %(uuid)s is not stored: '
                      '%(reason)s', {'uuid': audit.uuid, 'reason': conflict})
         except db_exc.DBError as db_error:
-            LOG.error('The failure of audit %(uuid)s cannot be stored now, '
-                      'the audit will be cancelled when the database is '
-                      'back: %(error)s',
+            LOG.error('The failure of audit %(uuid)s cannot be stored now. '
+                      'The audit will %(what)s when the database is back: '
+                      '%(error)s',
                       {'uuid': audit.uuid,
+                       'what': 'run again' if self.repeats else 'be CANCELLED',
                        'error': utils.first_line(db_error)})
+            if self.repeats:
+                raise
+
+    def _store_failure(self, context, audit, message: str) -> None:
+        """Store what becomes of the audit after a failed run.
+
+        :raises watcher.common.exception.StateConflict: if it is no longer
+            ONGOING on this host
+        """
+        audit.transition(STATE.FAILED, expected=STATE.ONGOING,
+                         where={'hostname': CONF.host},
+                         status_message=message)

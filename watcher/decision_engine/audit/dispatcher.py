@@ -12,9 +12,9 @@
 """Gives waiting audits to a limited number of threads.
 
 The rows of the database are the queue: a ONESHOT audit waits as long as it is
-PENDING. A message from the API only makes it start at once; if the message is
-lost, the next round finds the audit. A trigger of an EVENT audit exists in
-the message alone.
+PENDING, a CONTINUOUS one since its ``next_run_time``. A message from the API
+only makes an audit start at once; if the message is lost, the next round
+finds the audit. A trigger of an EVENT audit exists in the message alone.
 """
 
 import collections
@@ -23,6 +23,7 @@ import time
 
 from oslo_db import exception as db_exc
 from oslo_log import log
+from oslo_utils import timeutils
 
 from watcher import conf
 from watcher import objects
@@ -32,8 +33,10 @@ from watcher.common import periodic
 from watcher.common import utils
 from watcher.db import api as db_api
 from watcher.decision_engine.audit import base
+from watcher.decision_engine.audit import continuous
 from watcher.decision_engine.audit import event
 from watcher.decision_engine.audit import oneshot
+from watcher.decision_engine.audit import scheduler
 
 CONF = conf.CONF
 LOG = log.getLogger(__name__)
@@ -42,6 +45,7 @@ STATE = objects.audit.State
 PLAN_STATE = objects.action_plan.State
 ONESHOT = objects.audit.AuditType.ONESHOT.value
 EVENT = objects.audit.AuditType.EVENT.value
+CONTINUOUS = objects.audit.AuditType.CONTINUOUS.value
 
 #: Seconds that running audits get to end by themselves at a stop.
 GRACE = 2.0
@@ -58,18 +62,25 @@ def _context_for(context):
 
 
 class AuditDispatcher:
-    """Starts audits, at most ``max_audit_workers`` at the same time."""
+    """Starts audits, at most ``max_audit_workers`` at the same time.
 
-    def __init__(self):
-        self._handlers = {ONESHOT: oneshot.OneShotAuditHandler(),
-                          EVENT: event.EventAuditHandler()}
+    :param clock: what the time is, for CONTINUOUS audits
+    """
+
+    def __init__(self, clock: continuous.Clock = timeutils.utcnow):
+        self._handlers = {
+            ONESHOT: oneshot.OneShotAuditHandler(),
+            EVENT: event.EventAuditHandler(),
+            CONTINUOUS: continuous.ContinuousAuditHandler(clock)}
+        self._scheduler = scheduler.ContinuousScheduler(clock)
+        self._next_settle = 0.0
+        self._pause = 0.0
         self._lock = threading.Lock()
         self._running: dict[str, threading.Thread] = {}
         self._triggered = collections.OrderedDict()
         self._stopping = False
         self._loop = periodic.Loop(
-            'audit-dispatcher', self._round,
-            lambda: CONF.watcher_decision_engine.reconcile_interval)
+            'audit-dispatcher', self._round, lambda: self._pause)
 
     def start(self) -> None:
         """Begin to take audits."""
@@ -85,9 +96,9 @@ class AuditDispatcher:
     def stop(self, timeout: float | None = None) -> None:
         """Take nothing more and bring running audits into a defined state.
 
-        They get a moment to end by themselves; then they are CANCELLED.
-        Their threads cannot be stopped, but find that out before they store
-        anything.
+        They get a moment to end by themselves; then they are CANCELLED, or
+        given to whoever runs them next if they are CONTINUOUS. Their threads
+        cannot be stopped, but find that out before they store anything.
         """
         deadline = time.monotonic() + min(GRACE, (timeout or 2 * GRACE) / 2)
         self._stopping = True
@@ -99,7 +110,7 @@ class AuditDispatcher:
             thread.join(max(0, deadline - time.monotonic()))
         for uuid, thread in threads.items():
             if thread.is_alive():
-                self._cancel_interrupted(uuid)
+                self._interrupt(uuid)
         if triggers:
             LOG.warning('Triggers of these audits have not been handled; '
                         'ONESHOT audits among them start with the next '
@@ -109,38 +120,75 @@ class AuditDispatcher:
     # Rounds ---------------------------------------------------------------
 
     def _round(self) -> None:
+        # For when this round fails.
+        self._pause = CONF.watcher_decision_engine.reconcile_interval
         self._cancel_orphans()
+        self._settle()
         for uuid, context in self._next_audits():
             self._start(uuid, context)
+
+    def _settle(self) -> None:
+        """Keep the CONTINUOUS audits in order, from time to time."""
+        now = time.monotonic()
+        if now < self._next_settle:
+            return
+        with self._lock:
+            running = set(self._running)
+        try:
+            self._scheduler.settle(running)
+        except db_exc.DBError:
+            raise
+        except Exception:
+            LOG.exception('CONTINUOUS audits cannot be scheduled now; other '
+                          'audits go on')
+        self._next_settle = (
+            now + CONF.watcher_decision_engine.continuous_audit_interval)
 
     def _free(self) -> int:
         return (CONF.watcher_decision_engine.max_audit_workers
                 - len(self._running))
 
     def _next_audits(self) -> list[tuple]:
-        """Choose what to start now: triggered audits, then waiting rows."""
+        """Choose what to start now: triggered audits, then waiting rows.
+
+        Of the rows, that which waits longest comes first.
+        """
+        options = CONF.watcher_decision_engine
+        # An interval of 0 does not mean without a pause.
+        self._pause = min(options.reconcile_interval,
+                          max(1, options.continuous_audit_interval))
         with self._lock:
             free = self._free()
             if self._stopping or free <= 0:
+                # The end of a running audit wakes the loop.
                 return []
             chosen = {}
             for uuid in list(self._triggered):
                 if len(chosen) < free and uuid not in self._running:
                     chosen[uuid] = self._triggered.pop(uuid)
             running = set(self._running)
-        if len(chosen) < free:
-            for uuid in self._waiting(limit=free + len(running)):
-                if len(chosen) < free and uuid not in running:
-                    chosen.setdefault(uuid, None)
+        waiting = self._waiting(limit=free + len(running)) + self._due()
+        for _since, uuid in sorted(waiting, key=lambda entry: entry[0]):
+            if len(chosen) < free and uuid not in running:
+                chosen.setdefault(uuid, None)
         return list(chosen.items())
 
+    def _due(self) -> list[tuple]:
+        """Return the CONTINUOUS audits to run; wake up for the next."""
+        due, later = self._scheduler.upcoming(self._pause)
+        if later is not None:
+            pause = (later - self._scheduler.now()).total_seconds()
+            self._pause = min(self._pause, max(pause, 0.1))
+        return due
+
     @staticmethod
-    def _waiting(limit: int) -> list[str]:
-        """Return the longest waiting ONESHOT audits."""
+    def _waiting(limit: int) -> list[tuple]:
+        """Return since when the longest waiting ONESHOT audits wait."""
         audits = objects.Audit.list(
             watcher_context.admin_context(), limit=limit, sort_key='id',
             filters={'audit_type': ONESHOT, 'state': STATE.PENDING})
-        return [audit.uuid for audit in audits]
+        return [(timeutils.normalize_time(audit.created_at), audit.uuid)
+                for audit in audits]
 
     def _start(self, uuid: str, context) -> None:
         thread = threading.Thread(
@@ -157,7 +205,8 @@ class AuditDispatcher:
     def _run(self, uuid: str, context) -> None:
         done = False
         try:
-            done = self._execute(uuid, _context_for(context))
+            done = self._execute(uuid, _context_for(context),
+                                 triggered=context is not None)
         finally:
             with self._lock:
                 self._running.pop(uuid, None)
@@ -168,18 +217,17 @@ class AuditDispatcher:
                 # pause it would fail in the same way.
                 self._loop.wake()
 
-    def _execute(self, uuid: str, context) -> bool:
+    def _execute(self, uuid: str, context, triggered: bool) -> bool:
         """Run the audit; False if it has to be tried again."""
         try:
             audit = objects.Audit.get_by_uuid(context, uuid, eager=True)
-            handler = self._handlers.get(audit.audit_type)
             if self._stopping:
                 LOG.info('Audit %s is not started, the engine stops', uuid)
-            elif handler is None:
+            elif triggered and audit.audit_type == CONTINUOUS:
                 LOG.debug('Audit %s is CONTINUOUS and is not run by a '
                           'trigger', uuid)
             else:
-                handler.execute(context, audit)
+                self._handlers[audit.audit_type].execute(context, audit)
         except exception.AuditNotFound as exc:
             LOG.warning('The audit that was asked for is gone: %s', exc)
         except db_exc.DBError as exc:
@@ -188,24 +236,29 @@ class AuditDispatcher:
                       {'uuid': uuid, 'error': utils.first_line(exc)})
             return False
         except Exception as exc:
-            self._give_up(uuid, exc)
+            return self._give_up(uuid, exc)
         return True
 
-    @staticmethod
-    def _give_up(uuid: str, exc: Exception) -> None:
-        """Fail an audit that cannot even be read or claimed.
+    def _give_up(self, uuid: str, exc: Exception) -> bool:
+        """Fail or put off an audit that cannot even be read or claimed.
 
-        Left PENDING it would come first in every round.
+        Left as it is it would come first in every round.
+
+        :returns: whether that is stored
         """
         LOG.exception('Audit %s cannot be run', uuid)
+        message = f'The audit cannot be run: {base.explain(exc)}'
         try:
+            if self._scheduler.give_up(uuid, message):
+                return True
             db_api.get_instance().update_audit(
-                uuid, {'state': STATE.FAILED, 'status_message':
-                       f'The audit cannot be run: {base.explain(exc)}'},
+                uuid, {'state': STATE.FAILED, 'status_message': message},
                 expected_state=STATE.PENDING)
         except (exception.WatcherException, db_exc.DBError) as error:
-            LOG.warning('Audit %(uuid)s cannot be set to FAILED: %(error)s',
+            LOG.warning('Audit %(uuid)s cannot be set aside: %(error)s',
                         {'uuid': uuid, 'error': error})
+            return False
+        return True
 
     # Interrupted audits ---------------------------------------------------
 
@@ -227,17 +280,19 @@ class AuditDispatcher:
                     f'Interrupted: the decision engine on {CONF.host} was '
                     f'restarted, or lost the database, while the audit ran'))
 
-    def _cancel_interrupted(self, uuid: str) -> None:
+    def _interrupt(self, uuid: str) -> None:
         try:
             audit = objects.Audit.get_by_uuid(
                 watcher_context.admin_context(), uuid, eager=True)
         except Exception as exc:
-            LOG.error('Audit %(uuid)s cannot be cancelled at this stop; the '
+            LOG.error('Audit %(uuid)s cannot be ended at this stop; the '
                       'next start on %(host)s will do it: %(error)s',
                       {'uuid': uuid, 'host': CONF.host,
                        'error': utils.first_line(exc)})
             return
-        if audit.state == STATE.ONGOING:
+        if audit.audit_type == CONTINUOUS:
+            self._scheduler.release(audit)
+        elif audit.state == STATE.ONGOING:
             self._cancel(audit, (
                 f'Interrupted: the decision engine on {CONF.host} was '
                 f'stopped while the audit ran'))

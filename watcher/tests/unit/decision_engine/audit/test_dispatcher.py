@@ -10,6 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import datetime
 import threading
 import time
 from unittest import mock
@@ -24,6 +25,9 @@ from watcher.tests.fixtures import database
 from watcher.tests.unit.decision_engine import factories
 
 AUDIT = objects.audit.State
+
+#: The present of CONTINUOUS audits.
+NOW = datetime.datetime(2030, 3, 28, 12, 0)
 
 
 class StandIn:
@@ -63,9 +67,10 @@ class DispatcherTestCase(base.TestCase):
                     reconcile_interval=600)
         self.goal = factories.goal()
         self.handler = StandIn()
-        self.dispatcher = dispatcher.AuditDispatcher()
-        self.dispatcher._handlers = {
-            factories.ONESHOT: self.handler, factories.EVENT: self.handler}
+        self.dispatcher = dispatcher.AuditDispatcher(lambda: NOW)
+        self.dispatcher._handlers = dict.fromkeys(
+            (factories.ONESHOT, factories.EVENT, factories.CONTINUOUS),
+            self.handler)
         self.addCleanup(self.end)
 
     def end(self):
@@ -74,6 +79,12 @@ class DispatcherTestCase(base.TestCase):
 
     def audit(self, **fields):
         return factories.audit(self.goal, **fields)
+
+    def continuous(self, **fields):
+        """An audit that is due."""
+        fields = {'interval': '60', 'next_run_time': NOW,
+                  'hostname': 'engine-1', **fields}
+        return self.audit(audit_type=factories.CONTINUOUS, **fields)
 
     def wait_for(self, condition):
         deadline = time.monotonic() + 10
@@ -155,14 +166,67 @@ class TestDispatcher(DispatcherTestCase):
         self.handler.gate.set()
         self.wait_for_state(audit, AUDIT.SUCCEEDED)
 
-    def test_continuous_is_left_alone(self):
-        audit = self.audit(audit_type=factories.CONTINUOUS, interval='60')
+    def test_continuous_runs_when_it_is_due_and_not_by_a_trigger(self):
+        later = self.continuous(next_run_time=NOW + datetime.timedelta(1))
+        self.dispatcher.trigger(factories.context(), later.uuid)
+        audit = self.continuous()
         self.dispatcher.start()
-        self.dispatcher.trigger(factories.context(), audit.uuid)
-        other = self.audit()
-        self.dispatcher.trigger(factories.context(), other.uuid)
-        self.wait_for_state(other, AUDIT.SUCCEEDED)
-        self.assertEqual(AUDIT.PENDING, factories.reread(audit).state)
+        self.wait_for_state(audit, AUDIT.SUCCEEDED)
+        self.wait_for(lambda: not self.dispatcher._triggered)
+        self.assertEqual([audit.uuid], self.handler.started)
+
+    def test_which_waits_longest_comes_first(self):
+        def ago(hours):
+            return NOW - datetime.timedelta(hours=hours)
+        audits = {
+            2: self.audit(created_at=ago(2)),
+            1: self.continuous(next_run_time=ago(1)),
+            3: self.continuous(next_run_time=ago(3)),
+            4: self.audit(created_at=ago(4))}
+        self.config(group='watcher_decision_engine', max_audit_workers=3)
+        self.assertEqual(
+            [(audits[hours].uuid, None) for hours in (4, 3, 2)],
+            self.dispatcher._next_audits())
+
+    def test_wakes_up_for_the_next_run(self):
+        self.config(group='watcher_decision_engine', reconcile_interval=60,
+                    continuous_audit_interval=20)
+        self.dispatcher._round()
+        self.assertEqual(20, self.dispatcher._pause)
+        audit = self.continuous(
+            next_run_time=NOW + datetime.timedelta(seconds=7))
+        self.dispatcher._round()
+        self.assertEqual(7, self.dispatcher._pause)
+        # Due, but it cannot begin: no reason for a busy loop.
+        self.dispatcher._running = dict.fromkeys('ab')
+        self.addCleanup(self.dispatcher._running.clear)
+        self.dispatcher._scheduler._clock = lambda: audit.next_run_time
+        self.dispatcher._round()
+        self.assertEqual(20, self.dispatcher._pause)
+
+    def test_hanging_audit_does_not_delay_others(self):
+        self.handler.gate.clear()
+        self.addCleanup(self.handler.gate.set)
+        hanging = self.continuous()
+        self.dispatcher.start()
+        self.wait_for(lambda: self.handler.started == [hanging.uuid])
+        self.handler.gate = threading.Event()
+        self.handler.gate.set()
+        for _number in range(3):
+            audit = self.continuous()
+            self.dispatcher._loop.wake()
+            self.wait_for_state(audit, AUDIT.SUCCEEDED)
+        self.assertEqual(AUDIT.ONGOING, factories.reread(hanging).state)
+
+    def test_unreadable_continuous_audit_is_put_off(self):
+        audit = self.continuous()
+        with mock.patch.object(objects.Audit, 'get_by_uuid',
+                               side_effect=ValueError('unreadable row')):
+            self.dispatcher.start()
+            self.wait_for(lambda: factories.reread(audit).status_message)
+        after = factories.reread(audit)
+        self.assertEqual((AUDIT.PENDING, NOW + datetime.timedelta(minutes=1)),
+                         (after.state, after.next_run_time))
 
     def test_unknown_audit(self):
         self.dispatcher.start()
@@ -316,6 +380,16 @@ class TestInterrupted(DispatcherTestCase):
         self.wait_for(lambda: not self.dispatcher._running)
         self.assertEqual(AUDIT.CANCELLED, factories.reread(audit).state)
         self.assertEqual(AUDIT.PENDING, factories.reread(waiting).state)
+
+    def test_stop_gives_a_continuous_audit_to_the_next_engine(self):
+        self.handler.gate.clear()
+        audit = self.continuous()
+        self.dispatcher.start()
+        self.wait_for(lambda: self.handler.started)
+        self.dispatcher.stop(0.2)
+        after = factories.reread(audit)
+        self.assertEqual((AUDIT.ONGOING, None, NOW),
+                         (after.state, after.hostname, after.next_run_time))
 
     def test_stop_leaves_the_audit_that_another_engine_was_faster_with(self):
         self.handler.gate.clear()

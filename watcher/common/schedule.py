@@ -1,0 +1,154 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""When a periodic audit runs: arithmetic on dates, without a clock.
+
+All dates are naive and in UTC, which knows no summer time: a night audit runs
+at the same UTC hour all year. They are whole seconds, because MySQL stores
+nothing finer.
+"""
+
+import dataclasses
+import datetime
+import re
+
+from croniter import croniter
+from croniter import CroniterBadDateError
+
+from watcher._i18n import _
+from watcher.common import exception
+from watcher.common import utils
+
+#: Seconds by which a run of a cron expression may be late. The expression
+#: names the hours in which somebody wants the work to be done: a run that
+#: was missed in the night is not made up for in the middle of the day.
+CRON_GRACE = 3600
+
+#: Longest interval in seconds, about a hundred years.
+LONGEST_INTERVAL = 100 * 366 * 24 * 3600
+
+# R draws a random value at each look at the expression; H, with a text to
+# take it from, finds the same one each time. No month or day begins with R.
+_RANDOM = re.compile(r'(?<!\w)R(?!\w)', re.IGNORECASE)
+
+
+def whole_seconds(moment: datetime.datetime) -> datetime.datetime:
+    """Return the moment without its fraction of a second."""
+    return moment.replace(microsecond=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Timetable:
+    """The runs that an interval stands for.
+
+    Exactly one of the two is set.
+
+    :ivar seconds: between two runs
+    :ivar cron: expression of 5 to 7 fields, or an alias as ``@daily``
+    :ivar salt: audits with the same R in the expression differ by it
+    """
+
+    seconds: int | None = None
+    cron: str | None = None
+    salt: str = ''
+
+    @classmethod
+    def parse(cls, interval: str | None, salt: str = '') -> 'Timetable':
+        """Read the interval of an audit.
+
+        :raises watcher.common.exception.Invalid: if it is neither a number
+            of seconds nor a cron expression
+        """
+        if utils.is_int_like(interval):
+            if not 0 < int(interval) <= LONGEST_INTERVAL:
+                raise exception.Invalid(
+                    _('The interval %(interval)s is not a number of seconds '
+                      'from 1 to %(longest)d.')
+                    % {'interval': interval, 'longest': LONGEST_INTERVAL})
+            return cls(seconds=int(interval))
+        try:
+            utils.check_cron(interval)
+        except exception.CronFormatIsInvalid as exc:
+            raise exception.Invalid(
+                _("The interval '%(interval)s' is neither a number of "
+                  "seconds nor a cron expression: %(reason)s")
+                % {'interval': interval, 'reason': exc}) from exc
+        return cls(cron=interval, salt=salt)
+
+    def settle(self, stored: datetime.datetime | None,
+               now: datetime.datetime,
+               start: datetime.datetime | None = None,
+               has_run: bool = True) -> datetime.datetime | None:
+        """Return the date that has to be stored for the next run.
+
+        What is stored may come from another interval or another start time,
+        changed at any moment by anybody: it is kept only as far as it fits
+        the ones of today. A date in the past means that the run is due.
+
+        :param stored: date stored so far, None if there is none
+        :param start: when the first run may be
+        :param has_run: whether the stored date comes from an earlier run
+        :returns: None if there will never be a run
+        """
+        if start is not None and start > now:
+            return self._first_from(start)
+        if self.cron is None:
+            return self._settle_seconds(stored, now, has_run)
+        if stored is not None and stored <= now and not self.is_missed(
+                stored, now):
+            return stored
+        return self._next_match(now)
+
+    def _settle_seconds(self, stored, now, has_run):
+        if stored is None:
+            return now
+        latest = now + datetime.timedelta(seconds=self.seconds)
+        if stored <= latest:
+            return stored
+        # The interval was shortened, or the start time moved forward.
+        return latest if has_run else now
+
+    def is_missed(self, due: datetime.datetime,
+                  now: datetime.datetime) -> bool:
+        """Return whether it is too late for the run that was due."""
+        return (self.cron is not None
+                and (now - due).total_seconds() > CRON_GRACE)
+
+    def following(self, due: datetime.datetime | None,
+                  now: datetime.datetime) -> datetime.datetime | None:
+        """Return the date of the run after the one that was due.
+
+        The rhythm is kept, however long or late the run was. Runs that would
+        have begun meanwhile are left out.
+        """
+        if self.cron is not None:
+            return self._next_match(now)
+        if due is None:
+            due = now
+        if due > now:
+            return due
+        missed = int((now - due).total_seconds()) // self.seconds
+        return due + datetime.timedelta(seconds=(missed + 1) * self.seconds)
+
+    def _first_from(self, start):
+        if self.cron is None:
+            return start
+        return self._next_match(start - datetime.timedelta(seconds=1))
+
+    def _next_match(self, after):
+        expression, random = _RANDOM.subn('H', self.cron)
+        # With a text to take values from, @daily would be spread as well.
+        hash_id = self.salt.encode() if random else None
+        try:
+            return croniter(expression, after, hash_id=hash_id).get_next(
+                datetime.datetime)
+        except CroniterBadDateError:
+            return None

@@ -1,0 +1,190 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Audits that run again and again: one run.
+
+The row of the audit is all there is to know: ``hostname`` is the engine that
+runs it, a ``next_run_time`` in the past means that a run is due. The date
+stays in the past until the end of the run is stored, together with the new
+date. So a run that was interrupted, wherever and by whatever, is due again,
+and the same run is never stored twice.
+
+A run that fails changes nothing but the date and the message: the next one
+may succeed.
+"""
+
+import datetime
+from collections.abc import Callable
+
+from oslo_log import log
+from oslo_utils import timeutils
+
+from watcher import conf
+from watcher import objects
+from watcher.common import exception
+from watcher.common import schedule
+from watcher.decision_engine.audit import base
+
+CONF = conf.CONF
+LOG = log.getLogger(__name__)
+
+STATE = objects.audit.State
+PLAN_STATE = objects.action_plan.State
+
+#: States in which the audit is scheduled.
+LIVE = (STATE.PENDING, STATE.ONGOING)
+
+#: How the message of an audit without a next run begins.
+NOT_SCHEDULED = 'Not scheduled'
+
+#: Returns the present, naive and in UTC.
+Clock = Callable[[], datetime.datetime]
+
+
+def timetable(audit: 'objects.Audit') -> schedule.Timetable:
+    """Return when this audit runs.
+
+    :raises watcher.common.exception.Invalid: if its interval says nothing
+    """
+    return schedule.Timetable.parse(audit.interval, salt=audit.uuid)
+
+
+def is_due(audit: 'objects.Audit', now: datetime.datetime) -> bool:
+    """Return whether this engine should run the audit now."""
+    return (audit.state in LIVE
+            and audit.hostname == CONF.host
+            and audit.next_run_time is not None
+            and audit.next_run_time <= now
+            and (audit.start_time is None or audit.start_time <= now)
+            and not is_over(audit, now))
+
+
+def is_over(audit: 'objects.Audit', now: datetime.datetime) -> bool:
+    """Return whether the end time has come."""
+    return audit.end_time is not None and audit.end_time <= now
+
+
+def put_off(audit: 'objects.Audit', now: datetime.datetime) -> None:
+    """Assign the date of the next run; the row must have been due."""
+    due = audit.next_run_time
+    if due is not None and due > now:
+        # Somebody else has decided during the run.
+        return
+    try:
+        audit.next_run_time = timetable(audit).following(due, now)
+    except exception.Invalid as exc:
+        audit.next_run_time = None
+        audit.status_message = unscheduled(exc)
+
+
+def unscheduled(exc: exception.Invalid) -> str:
+    """Say why there is no next run."""
+    return f'{NOT_SCHEDULED}: {base.explain(exc)}'
+
+
+class ContinuousAuditHandler(base.AuditHandler):
+    """Runs an audit that is due, after which it waits for the next date.
+
+    :param clock: what the time is
+    """
+
+    startable = LIVE
+    repeats = True
+
+    ENDED = 'Audit %(uuid)s has run and made the action plan %(plan)s'
+    FAILED = 'A run of audit %(uuid)s failed. %(message)s'
+
+    def __init__(self, clock: Clock = timeutils.utcnow):
+        super().__init__()
+        self._clock = clock
+
+    def _now(self) -> datetime.datetime:
+        return schedule.whole_seconds(self._clock())
+
+    # Begin ----------------------------------------------------------------
+
+    def _begin(self, context, audit) -> bool:
+        if not is_due(audit, self._now()):
+            LOG.info('Audit %s is no longer due and is not run now',
+                     audit.uuid)
+            return False
+        return super()._begin(context, audit)
+
+    def _obstacle(self, context, audit):
+        """A plan of its own that waits for an applier blocks as well.
+
+        What the audit would find now is about to be changed by that plan,
+        and while no applier works such plans would pile up.
+        """
+        waiting = objects.ActionPlan.list(
+            context, limit=1, filters={'audit_id': audit.id,
+                                       'state': PLAN_STATE.PENDING})
+        return waiting[0] if waiting else super()._obstacle(context, audit)
+
+    def _blocked(self, audit, plan):
+        due = audit.next_run_time
+        audit.status_message = (
+            f'The run of {due} UTC was left out: the action plan '
+            f'{plan.uuid} was {plan.state}')
+        put_off(audit, self._now())
+        audit.save(where={'state': audit.state, 'hostname': CONF.host})
+        LOG.warning('Audit %(uuid)s: %(message)s. Its next run is at '
+                    '%(next)s UTC', {'uuid': audit.uuid,
+                                     'message': audit.status_message,
+                                     'next': audit.next_run_time})
+
+    def _claim(self, audit):
+        # This engine claimed it when it put its name into the row. The
+        # message of the last run stays until this one has ended better.
+        if audit.state == STATE.PENDING:
+            audit.transition(STATE.ONGOING, where={'hostname': CONF.host})
+
+    # Plan -----------------------------------------------------------------
+
+    def _store_plan(self, context, audit, planner, solution):
+        self._hold(audit)
+        self._retire_plans(context, audit)
+        return planner.schedule(context, audit.id, solution)
+
+    @staticmethod
+    def _retire_plans(context, audit) -> None:
+        """Cancel what earlier runs recommended, unless a user starts it."""
+        plans = objects.ActionPlan.list(
+            context, eager=True,
+            filters={'audit_id': audit.id, 'state': PLAN_STATE.RECOMMENDED})
+        for plan in plans:
+            try:
+                plan.transition(
+                    PLAN_STATE.CANCELLED,
+                    status_message=f'A later run of the audit {audit.uuid} '
+                                   f'made a new recommendation')
+            except exception.StateConflict as exc:
+                LOG.info('Action plan %(plan)s is kept: %(reason)s',
+                         {'plan': plan.uuid, 'reason': exc})
+
+    # End ------------------------------------------------------------------
+
+    def _end(self, audit):
+        audit.status_message = None
+        self._store_next(audit)
+
+    def _store_failure(self, context, audit, message):
+        # Read again: what a user changed during the run must not be undone,
+        # and a new interval counts from now on.
+        audit = objects.Audit.get_by_uuid(context, audit.uuid, eager=True)
+        audit.status_message = message
+        self._store_next(audit)
+
+    def _store_next(self, audit) -> None:
+        put_off(audit, self._now())
+        audit.save(where={'state': STATE.ONGOING, 'hostname': CONF.host})
+        LOG.info('The next run of audit %(uuid)s is at %(next)s UTC',
+                 {'uuid': audit.uuid, 'next': audit.next_run_time})
