@@ -68,7 +68,9 @@ class Controller:
 
 
 def _check_accept(request):
-    if not request.accept.acceptable_offers([base.JSON]):
+    # A header without a word in it says as much as none.
+    said = request.headers.get('Accept', '').strip()
+    if said and not request.accept.acceptable_offers([base.JSON]):
         raise webob.exc.HTTPNotAcceptable(
             detail=_('Responses are of type %s, which the header Accept '
                      'excludes.') % base.JSON)

@@ -52,6 +52,21 @@ DESCRIPTION_URL = ('http://docs.openstack.org/developer/watcher/dev/'
 MEDIA_TYPE = 'application/vnd.openstack.watcher.v1+json'
 
 
+SUFFIX = '.json'
+
+
+def _without_suffix(resource, segments):
+    """Return the path below a resource without the suffix of its last word.
+
+    Items keep theirs for the moment: it may be a part of the name.
+    """
+    words = {'detail', *(word for _method, word in getattr(
+        resource, 'actions', {}))}
+    if segments and segments[-1].removesuffix(SUFFIX) in words:
+        return [*segments[:-1], segments[-1].removesuffix(SUFFIX)]
+    return segments
+
+
 class Controller:
     """Everything below /v1."""
 
@@ -66,10 +81,12 @@ class Controller:
             return self.get, []
         name = segments[0]
         if len(segments) == 1:
-            name = name.removesuffix('.json')
+            name = name.removesuffix(SUFFIX)
         if name not in self.resources:
             raise base.not_found()
-        return self.resources[name].route(segments[1:], request)
+        resource = self.resources[name]
+        return resource.route(_without_suffix(resource, segments[1:]),
+                              request)
 
     @base.expose
     def get(self):
