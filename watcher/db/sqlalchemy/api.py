@@ -241,10 +241,10 @@ class Connection:
         :param eager: load the relations too, without further queries
         """
         select = query.Query(entity)
-        if eager:
-            select.eager()
         with self._page(select, context, filters, limit, marker, sort_key,
                         sort_dir) as session:
+            if eager:
+                select.eager()
             rows = session.scalars(select.statement,
                                    execution_options=_FRESH).all()
             return [_readable(entity, row) for row in rows]

@@ -91,31 +91,35 @@ class Query:
 
     # Columns ---------------------------------------------------------------
 
-    def _alias(self, path: str) -> Any:
-        """The joined relation, e.g. ``goal`` or ``action_plan.audit``."""
+    def _alias(self, path: str, inner: bool = False) -> Any:
+        """The joined relation, e.g. ``goal`` or ``action_plan.audit``.
+
+        :param inner: whether rows without it are not wanted anyway, which
+            lets every database begin with the relation; sorting and eager
+            loading must not lose rows
+        """
         if path not in self._aliases:
             parent_path, _dot, relation = path.rpartition('.')
-            parent = self._alias(parent_path) if parent_path else self.model
+            parent = (self._alias(parent_path, inner) if parent_path
+                      else self.model)
             attribute = getattr(parent, relation)
             alias = orm.aliased(attribute.property.mapper.class_)
-            # An outer join, because sorting and eager loading must not lose
-            # rows; a filter on its columns makes it an inner one.
-            self.statement = self.statement.outerjoin(
-                attribute.of_type(alias))
+            self.statement = self.statement.join(
+                attribute.of_type(alias), isouter=not inner)
             self._aliases[path] = alias
         return self._aliases[path]
 
-    def _related_column(self, name: str) -> Any:
+    def _related_column(self, name: str, inner: bool) -> Any:
         for prefix, path in self.entity.relation_paths.items():
             column = name.removeprefix(f'{prefix}_')
             if column != name and column in _RELATED_COLUMNS:
-                return getattr(self._alias(path), column, None)
+                return getattr(self._alias(path, inner), column, None)
         return None
 
-    def _column(self, name: str) -> Any:
+    def _column(self, name: str, inner: bool = False) -> Any:
         if name in self.entity.columns:
             return getattr(self.model, name)
-        return self._related_column(name)
+        return self._related_column(name, inner)
 
     def only(self, names: Iterable[str]) -> None:
         """Read these columns instead of whole rows.
@@ -136,7 +140,10 @@ class Query:
     # Filters ---------------------------------------------------------------
 
     def eager(self) -> None:
-        """Load the to-one relations, one level deep, in the same query."""
+        """Load the to-one relations, one level deep, in the same query.
+
+        To be called after :meth:`filters`.
+        """
         for relation in self.entity.relations:
             alias = self._alias(relation)
             self.statement = self.statement.options(orm.contains_eager(
@@ -169,7 +176,8 @@ class Query:
         if operation not in OPERATORS:
             raise exception.InvalidOperator(
                 operator=operation, valid_operators=', '.join(OPERATORS))
-        column = self._column(name)
+        # Nothing but "is null" is true of a relation that is not there.
+        column = self._column(name, inner=value is not None)
         if column is None or isinstance(
                 column.type, (sa.Text, types.JsonDict, types.JsonList)):
             raise exception.Invalid(
@@ -233,8 +241,25 @@ class Query:
             self._after(session, column, sort_key, marker, ascending,
                         nulls_first)
         self._order(session, column, ascending, nulls_first)
-        if limit is not None:
-            self.statement = self.statement.limit(limit)
+        if limit is None:
+            return
+        self.statement = self.statement.limit(limit)
+        if not self._is_own(column):
+            self._look_up_late()
+            self._order(session, self._column(sort_key), ascending,
+                        nulls_first)
+
+    def _look_up_late(self) -> None:
+        """Find the rows of the page first, then read them.
+
+        For pages that no index sorts: the database then sorts keys, not
+        whole rows with long texts.
+        """
+        page = self.statement.with_only_columns(
+            self.model.id, maintain_column_froms=True).subquery()
+        self.statement = sa.select(self.model).join(
+            page, page.c.id == self.model.id)
+        self._aliases = {}
 
     def _order(self, session: orm.Session, column: Any, ascending: bool,
                nulls_first: bool) -> None:
@@ -252,9 +277,12 @@ class Query:
             self.statement = self.statement.order_by(turn(column))
         self.statement = self.statement.order_by(turn(self.model.id))
 
+    def _is_own(self, column: Any) -> bool:
+        return column.class_ is self.model
+
     def _nullable(self, column: Any) -> bool:
-        own = column.class_ is self.model
-        return not own or self.entity.columns[column.key].nullable
+        return (not self._is_own(column)
+                or self.entity.columns[column.key].nullable)
 
     def _after(self, session: orm.Session, column: Any, sort_key: str | None,
                marker: Any, ascending: bool, nulls_first: bool) -> None:
@@ -266,6 +294,7 @@ class Query:
                 behind(model.id, marker.id))
             return
         value = self._marker_value(session, sort_key, marker)
+        nulls_follow = not nulls_first and self._nullable(column)
         next_of_same = behind(model.id, marker.id)
         if value is None:
             condition = sa.and_(column.is_(None), next_of_same)
@@ -275,9 +304,11 @@ class Query:
             if isinstance(column.type, sa.Boolean):
                 # PostgreSQL compares booleans, SQLAlchemy refuses to.
                 column, value = sa.cast(column, sa.Integer), int(value)
-            condition = sa.or_(behind(column, value),
-                               sa.and_(column == value, next_of_same))
-            if not nulls_first:
+            from_value = operator.ge if ascending else operator.le
+            # The first part alone is a range of an index.
+            condition = sa.and_(from_value(column, value),
+                                sa.or_(behind(column, value), next_of_same))
+            if nulls_follow:
                 condition = sa.or_(condition, column.is_(None))
         self.statement = self.statement.where(condition)
 
