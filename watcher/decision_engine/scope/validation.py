@@ -20,9 +20,13 @@ from jsonschema import exceptions as schema_exceptions
 
 from watcher._i18n import _
 from watcher.common import exception
+from watcher.common import utils
 from watcher.decision_engine.loading import default
 from watcher.decision_engine.scope import base
 from watcher.decision_engine.scope import schemas
+
+#: The words of the validator repeat the wrong part, however large it is.
+_LONGEST_REASON = 200
 
 #: Rules whose selectors may be the wildcard, which then stands alone.
 _WILDCARD_RULES = ('host_aggregates', 'availability_zones', 'volume_types')
@@ -76,7 +80,7 @@ def validate(scope: list | None) -> list:
         raise exception.Invalid(
             _('The audit scope is not valid at %(path)s: %(reason)s') % {
                 'path': _path(error.absolute_path),
-                'reason': error.message})
+                'reason': utils.truncate(error.message, _LONGEST_REASON)})
     for kind in ('compute', 'storage'):
         _check_wildcards(scope, kind)
     _check_aggregates(scope)

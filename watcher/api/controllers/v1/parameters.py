@@ -14,12 +14,18 @@
 import copy
 from typing import Any
 
-import jsonschema
+from jsonschema import exceptions
 
 from watcher._i18n import _
 from watcher.api import types
 from watcher.common import exception
 from watcher.common import utils
+
+#: How many wrong parameters one answer names.
+SHOWN_ERRORS = 5
+
+#: Longest part of the validator's words, which repeat the value.
+LONGEST_MESSAGE = 200
 
 
 def complete(strategy: Any | None, given: dict[str, Any] | None,
@@ -58,17 +64,39 @@ def _without_schema(strategy):
 def _completed(strategy, schema, given, field):
     validator = utils.StrictDefaultValidatingDraft4Validator(schema)
     try:
-        validator.validate(given)
+        errors = [exceptions.best_match([error])
+                  for error in validator.iter_errors(given)]
     except exception.AuditParameterNotAllowed as exc:
         known = ', '.join(sorted(schema.get('properties', {})))
         raise exception.AuditParameterNotAllowed(
             _('%(error)s The strategy %(strategy)s takes: %(known)s.')
             % {'error': exc, 'strategy': strategy.name, 'known': known}
         ) from exc
-    except jsonschema.ValidationError as exc:
-        path = '.'.join(str(part) for part in exc.absolute_path)
-        name = f'{field}.{path}' if path else field
-        raise types.invalid(
-            name, exc.instance, _('Strategy %(strategy)s: %(message)s.')
-            % {'strategy': strategy.name, 'message': exc.message}) from exc
+    if errors:
+        raise _refusal(strategy, errors, field)
     return given
+
+
+def _refusal(strategy, errors, field):
+    """Return the error for all wrong parameters at once."""
+    first, *others = errors[:SHOWN_ERRORS]
+    reason = _('Strategy %(strategy)s: %(message)s.') % {
+        'strategy': strategy.name, 'message': _message(first)}
+    if others:
+        reason += _(' Further: %s.') % '; '.join(
+            f'{_name(error, field)}: {_message(error)}' for error in others)
+    return types.invalid(_name(first, field), first.instance, reason)
+
+
+def _name(error, field):
+    """Return the path to what an error is about, ``parameters.a.0``."""
+    path = [field, *map(str, error.absolute_path)]
+    if error.validator == 'required':
+        # The error is about the object that lacks the member.
+        path += [name for name in error.validator_value
+                 if error.message.startswith(repr(name))][:1]
+    return '.'.join(path)
+
+
+def _message(error):
+    return utils.truncate(error.message, LONGEST_MESSAGE)

@@ -244,6 +244,88 @@ class TestAudits(ValidationTestCase):
                      version='1.0')
 
 
+class TestParameters(ValidationTestCase):
+
+    SCHEMA = {
+        'type': 'object',
+        'required': ['host'],
+        'properties': {
+            'host': {'type': 'string'},
+            'weights': {
+                'type': 'object', 'properties': {
+                    'cpu': {'type': 'number', 'default': 1.0},
+                    'ram': {'type': 'number', 'minimum': 0}}},
+            'pools': {'type': 'array', 'items': {
+                'type': 'object', 'required': ['src'],
+                'properties': {'src': {'type': 'string'},
+                               'dst': {'type': 'string'}},
+                'oneOf': [{'required': ['dst']},
+                          {'not': {'required': ['dst']}}]}},
+        },
+    }
+
+    def setUp(self):
+        super().setUp()
+        self.records.strategy(self.goal, name='nested',
+                              parameters_spec=self.SCHEMA)
+
+    def create(self, parameters, status=400):
+        body = {'audit_type': 'EVENT', 'goal': 'dummy',
+                'strategy': 'nested', 'parameters': parameters}
+        if status != 400:
+            return self.post(AUDITS, body, status=status).json['parameters']
+        return self.refused('POST', AUDITS, body)
+
+    def test_paths(self):
+        for parameters, words in (
+                ({}, ["parameters.host.", "'host' is a required property"]),
+                ({'host': 3}, ['parameters.host.', '3']),
+                ({'host': 'a', 'weights': {'ram': 'x'}},
+                 ['parameters.weights.ram.', "'x'", 'number']),
+                ({'host': 'a', 'weights': {'ram': -1}},
+                 ['parameters.weights.ram.', '-1', '0']),
+                ({'host': 'a', 'pools': [{'src': 'a'}, {'dst': 'b'}]},
+                 ['parameters.pools.1.src', 'required']),
+                ({'host': 'a', 'weights': {'disk': 1}}, ['disk']),
+                ({'host': 'a', 'pools': [{'src': 'a', 'x': 1}]}, ['x'])):
+            text = self.create(parameters)
+            for word in [*words, 'nested']:
+                self.assertIn(word, text)
+
+    def test_all_that_is_wrong_is_named_at_once(self):
+        text = self.create({'host': 3, 'weights': {'cpu': 'x', 'ram': -1}})
+        for word in ('parameters.host', 'parameters.weights.cpu',
+                     'parameters.weights.ram'):
+            self.assertIn(word, text)
+        text = self.create({'host': 'a', 'pools': [3] * 10000})
+        self.assertLess(len(text), 1000)
+        text = self.create({'host': ['x' * 100000]})
+        self.assertLess(len(text), 1000)
+
+    def test_defaults_at_every_depth(self):
+        self.assertEqual({'host': 'a', 'weights': {'cpu': 1.0, 'ram': 2}},
+                         self.create({'host': 'a', 'weights': {'ram': 2}},
+                                     201))
+
+    def test_templates_keep_what_was_sent(self):
+        sent = {'host': 'a', 'weights': {'ram': 2}}
+        for response in (
+                self.post(TEMPLATES, {
+                    'name': 't', 'goal': 'dummy', 'strategy': 'nested',
+                    'default_parameters': sent}, status=201),
+                self.request('PATCH', f'{TEMPLATES}/t', replace(
+                    'default_parameters', sent), status=200)):
+            self.assertEqual(sent, response.json['default_parameters'])
+
+    def test_a_strategy_that_says_nothing(self):
+        self.records.strategy(self.goal, name='plain', parameters_spec={})
+        template = self.post(TEMPLATES, {
+            'name': 't', 'goal': 'dummy', 'strategy': 'plain',
+            'default_parameters': {'a': 1}}, status=201).json
+        self.refused('POST', AUDITS, {
+            'audit_type': 'EVENT', 'audit_template_uuid': template['uuid']})
+
+
 class TestTemplates(ValidationTestCase):
 
     WRONG = (
