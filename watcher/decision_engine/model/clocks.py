@@ -47,7 +47,7 @@ class Freshness(NamedTuple):
     def learned(self, when: datetime.datetime | None, source: str,
                 reason: str | None) -> 'Freshness':
         """Return this with something learned, perhaps late."""
-        if source == BUILD:
+        if source == BUILD and reason is None:
             read_at = _latest(self.read_at, when)
         else:
             read_at = self.read_at

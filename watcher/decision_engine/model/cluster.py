@@ -169,7 +169,7 @@ class ClusterModel(graph.GraphView, base.Model):
                 self._incomplete[key] = reason
 
     def forget(self, key: str) -> None:
-        """Forget how fresh the picture of a host is."""
+        """Forget how fresh the picture of a host is: it does not exist."""
         with self.lock:
             self._freshness.pop(key, None)
             self._incomplete.pop(key, None)
@@ -220,6 +220,12 @@ class ClusterModel(graph.GraphView, base.Model):
         table.remove(key)
         self._clocks.left(key)
         self._relations_changed()
+
+    def _remove_host(self, table, key):
+        """Remove a host; why its picture was not complete stays known."""
+        self._remove(table, key)
+        if key not in self._incomplete:
+            self.forget(key)
 
     def _relate(self, relation, child, parent):
         """Give a child this parent and take it from any other.

@@ -182,8 +182,7 @@ class ModelRoot(cluster.ClusterModel):
         instances = self._places.release(uuid)
         self._forget_name(self._nodes.values_of(uuid)[_HOSTNAME], uuid)
         self._used.pop(uuid, None)
-        self._remove(self._nodes, uuid)
-        self.forget(uuid)
+        self._remove_host(self._nodes, uuid)
         return instances
 
     def get_all_compute_nodes(self) -> dict[str, element.ComputeNode]:

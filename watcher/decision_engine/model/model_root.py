@@ -11,6 +11,8 @@
 # under the License.
 """The models of the cluster, by the path that plug-ins import them from."""
 
+from watcher.decision_engine.model.baremetal import BaremetalModelRoot
 from watcher.decision_engine.model.compute import ModelRoot
+from watcher.decision_engine.model.storage import StorageModelRoot
 
-__all__ = ('ModelRoot',)
+__all__ = ('BaremetalModelRoot', 'ModelRoot', 'StorageModelRoot')
