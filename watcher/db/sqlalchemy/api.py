@@ -111,6 +111,16 @@ def _is_one_of(column: Any, expected: Any) -> Any:
     return condition
 
 
+def _in_any_case(attribute: Any, text: str) -> Any:
+    """SQL for "the column is this text but for the letter case"."""
+    same = sa.func.lower(attribute) == sa.func.lower(text)
+    if db_session.get_engine().dialect.name != 'mysql':
+        return same
+    # It ignores case anyway, unless the database was told not to; only then
+    # all rows are looked through.
+    return sa.and_(sa.text("@@collation_database NOT LIKE '%\\_ci'"), same)
+
+
 def _in_words(expected: Any) -> str:
     if expected is None or isinstance(expected, (str, int)):
         return str(expected)
@@ -301,9 +311,7 @@ class Connection:
             conditions = [attribute == str(value)]
         if column == 'name' and value is not None:
             # Names are found in any letter case, the exact one first.
-            # MySQL compares like that anyway.
-            conditions.append(
-                sa.func.lower(attribute) == sa.func.lower(str(value)))
+            conditions.append(_in_any_case(attribute, str(value)))
         for condition in conditions:
             select = query.Query(entity)
             if eager:
