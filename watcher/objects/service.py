@@ -91,14 +91,15 @@ class Service(base.StoredObject):
     @classmethod
     @base.remotable
     def get_by_name(cls, context: Any, name: str) -> 'Service':
-        """Read one service of this name.
+        """Read one service of this name, in any letter case.
 
         The same service runs on several hosts: one that is alive is
         preferred, else the oldest row.
 
         :raises watcher.common.exception.ServiceNotFound:
         """
-        services = cls.list(context, filters={'name': name})
+        services = [service for service in cls.list(context)
+                    if service.name.lower() == name.lower()]
         if not services:
             raise exception.ServiceNotFound(service=name)
         return next((service for service in services if is_alive(service)),

@@ -362,5 +362,11 @@ class Deletable(Resource):
         return base.respond_empty(204)
 
     def remove(self, obj: Any) -> None:
-        """Delete the object if its state allows it."""
+        """Delete the object if its state allows it.
+
+        :raises: ResourceNotFound if it is deleted already
+        """
+        if obj.deleted_at is not None:
+            raise exception.ResourceNotFound(
+                name=self.model, id=getattr(obj, self.key))
         obj.soft_delete()

@@ -318,10 +318,12 @@ class Connection:
                 select.eager()
             select.visible(getattr(context, 'show_deleted', False))
             # A name may be shared with deleted rows: the living one, then
-            # the most recently deleted.
+            # the most recently deleted; "deleted" is the id then, and tells
+            # apart what was deleted within a second.
             statement = select.statement.where(condition).order_by(
                 entity.model.deleted_at.is_not(None),
-                entity.model.deleted_at.desc(), entity.model.id).limit(1)
+                entity.model.deleted_at.desc(), entity.model.deleted.desc(),
+                entity.model.id).limit(1)
             with db_session.reader() as session:
                 row = session.scalars(statement,
                                       execution_options=_FRESH).first()

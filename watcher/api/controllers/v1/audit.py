@@ -197,7 +197,7 @@ def _find_template(uuid):
         return None
     try:
         return objects.AuditTemplate.get_by_uuid(
-            base.context(), uuid, eager=True)
+            references.living(), uuid, eager=True)
     except exception.AuditTemplateNotFound as exc:
         raise exception.Invalid(str(exc)) from exc
 
@@ -207,8 +207,7 @@ def _find_references(values, template):
         goal = references.find_goal(values['goal'], with_id=True)
         strategy = None
     else:
-        goal = template.goal
-        strategy = template.strategy
+        goal, strategy = references.of_template(template)
     if values.get('strategy'):
         strategy = references.find_strategy(values['strategy'])
     references.check_pair(goal, strategy)

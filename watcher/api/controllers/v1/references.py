@@ -11,22 +11,34 @@
 # under the License.
 """Finds the goals and strategies that request bodies name."""
 
+import copy
 from typing import Any
 
 from watcher import objects
 from watcher._i18n import _
 from watcher.api.controllers import base
+from watcher.common import context as watcher_context
 from watcher.common import exception
 from watcher.common import utils
 
 
-def _find(cls, ident, with_id, **kwargs):
-    context = base.context()
+def living() -> watcher_context.RequestContext:
+    """Return the caller's context, blind to what is deleted.
+
+    Who may see deleted resources must still not build on them.
+    """
+    context = copy.copy(base.context())
+    context.show_deleted = False
+    return context
+
+
+def _find(cls, ident, with_id):
+    context = living()
     if with_id and utils.is_int_like(ident):
-        return cls.get_by_id(context, int(ident), **kwargs)
+        return cls.get_by_id(context, int(ident))
     if utils.is_uuid_like(ident):
-        return cls.get_by_uuid(context, ident, **kwargs)
-    return cls.get_by_name(context, ident, **kwargs)
+        return cls.get_by_uuid(context, ident)
+    return cls.get_by_name(context, ident)
 
 
 def find_goal(ident: str, with_id: bool = False) -> Any:
@@ -44,6 +56,20 @@ def find_strategy(ident: str) -> Any:
     :raises: StrategyNotFound
     """
     return _find(objects.Strategy, ident, with_id=True)
+
+
+def of_template(template: Any) -> tuple[Any, Any | None]:
+    """Return goal and strategy of an audit template.
+
+    :raises: Invalid if one of them is gone, naming it
+    """
+    for found in (template.goal, template.strategy):
+        if found is not None and found.deleted_at is not None:
+            raise exception.Invalid(
+                _("The audit template '%(template)s' is for '%(name)s', "
+                  'which does not exist any more. Change the template.')
+                % {'template': template.name, 'name': found.name})
+    return template.goal, template.strategy
 
 
 def check_pair(goal: Any, strategy: Any | None) -> None:

@@ -20,6 +20,7 @@ from watcher.tests.unit.api.controllers import test_body
 from watcher.tests.unit.api.controllers.v1 import test_action_plan
 from watcher.tests.unit.api.controllers.v1 import test_audit
 from watcher.tests.unit.api.controllers.v1 import test_lists
+from watcher.tests.unit.api.controllers.v1 import test_resources
 
 
 class MySQL:
@@ -67,6 +68,25 @@ class TestValuesMySQL(MySQL, test_body.TestValuesNobodyCanStore):
 
 
 class TestValuesPostgreSQL(PostgreSQL, test_body.TestValuesNobodyCanStore):
+    pass
+
+
+class Rules:
+    test_names = (
+        test_resources.TestIdentifiers.test_names_are_unique_in_any_case)
+    test_dates = test_resources.TestRepresentations.test_timestamps
+    test_null = test_resources.TestRepresentations.test_null_in_rows
+    test_next = (test_resources.TestQueryParameters
+                 .test_next_keeps_every_filter_and_the_order)
+    test_reuse = test_resources.TestDeletion.test_names_are_free_again
+
+
+class TestRulesMySQL(Rules, MySQL, test_resources.ResourceTestCase):
+    pass
+
+
+class TestRulesPostgreSQL(Rules, PostgreSQL,
+                          test_resources.ResourceTestCase):
     pass
 
 

@@ -301,41 +301,6 @@ class TestFilters(base.ApiTestCase):
             self.get(f'/v1/{path}', status=400)
 
 
-class TestDeleted(base.ApiTestCase):
-
-    def setUp(self):
-        super().setUp()
-        self.goal = self.records.goal()
-        self.template = self.records.template(self.goal, name='gone')
-        self.template.soft_delete()
-
-    def _count(self, header):
-        return len(self.get('/v1/audit_templates', headers={
-            'X-Show-Deleted': header}).json['audit_templates'])
-
-    def test_header_is_a_boolean(self):
-        self.assertEqual(0, self._count(None))
-        for value in ('true', 'True', '1', 'yes'):
-            self.assertEqual(1, self._count(value), value)
-        for value in ('false', '0', 'nonsense'):
-            self.assertEqual(0, self._count(value), value)
-
-    def test_lookup(self):
-        self.get('/v1/audit_templates/gone', status=404)
-        document = self.get('/v1/audit_templates/gone',
-                            headers={'X-Show-Deleted': 'true'}).json
-        self.assertIsNotNone(document['deleted_at'])
-
-    def test_deleted_relation_is_null(self):
-        self.records.template(self.goal, name='alive')
-        self.goal.soft_delete()
-        document = self.get('/v1/audit_templates/alive').json
-        self.assertIsNone(document['goal_name'])
-        document = self.get('/v1/audit_templates/alive',
-                            headers={'X-Show-Deleted': 'true'}).json
-        self.assertEqual('dummy', document['goal_name'])
-
-
 class TestQueries(base.ApiTestCase):
     """Requests need a fixed number of SQL statements."""
 
