@@ -53,6 +53,7 @@ class TestTwoEngines(base.TestCase):
         super().setUp()
         self.useFixture(database.Database(self.engine))
         self.config(group='database', db_retry_interval=1)
+        self.config(service_down_time=3600)
         self.now = BEGIN
         self.options = Options()
         for module in (audit_base, continuous, scheduler):
@@ -65,7 +66,7 @@ class TestTwoEngines(base.TestCase):
         factories.strategy(goal)
         self.audits = [
             factories.audit(goal, audit_type=factories.CONTINUOUS,
-                            interval='600') for _number in range(6)]
+                            interval='600') for _number in range(4)]
         for host in HOSTS:
             self.beat(host)
 
@@ -89,18 +90,28 @@ class TestTwoEngines(base.TestCase):
             goal=goals.Dummy(utils.Struct()),
             strategy=utils.Struct(name='dummy', planner='weight'))
 
-    def together(self):
-        """Both engines look, and run what they find, at the same time."""
+    def together(self, late=None):
+        """Both engines look, and run what they find, at the same time.
+
+        :param late: the engine that does so much later than it has looked
+        """
         self.runs.clear()
         errors = []
-        meet = threading.Barrier(len(HOSTS))
+        both_have_looked = threading.Barrier(len(HOSTS))
+        other_is_done = threading.Event()
+        living = scheduler.ContinuousScheduler._living
+
+        def think(hosts):
+            both_have_looked.wait(60)
+            if self.options.host == late:
+                other_is_done.wait(60)
+            return living(hosts)
 
         def look(host):
             try:
                 self.options.host = host
                 engine = scheduler.ContinuousScheduler(lambda: self.now)
                 handler = continuous.ContinuousAuditHandler(lambda: self.now)
-                meet.wait(60)
                 engine.settle(())
                 for _since, uuid in engine.upcoming(60)[0]:
                     context = factories.context()
@@ -108,12 +119,15 @@ class TestTwoEngines(base.TestCase):
                         context, uuid, eager=True))
             except Exception as exc:
                 errors.append(exc)
+            other_is_done.set()
         threads = [threading.Thread(target=look, args=(host,))
                    for host in HOSTS]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(60)
+        with mock.patch.object(scheduler.ContinuousScheduler, '_living',
+                               staticmethod(think)):
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(60)
         self.assertEqual([], errors)
         return sorted(self.runs)
 
@@ -122,8 +136,8 @@ class TestTwoEngines(base.TestCase):
                       for audit in self.audits)
 
     def test_each_run_once(self):
-        # New audits: who is faster takes them.
-        self.assertEqual(self.owners_after(self.together), self.owners())
+        # New audits: who is faster takes each.
+        self.check_each_run_once(self.together())
         # All have run, and none is due.
         self.assertEqual([], self.together())
         for audit in self.audits:
@@ -141,15 +155,20 @@ class TestTwoEngines(base.TestCase):
         self.beat('engine-3')
         self.now += datetime.timedelta(seconds=600)
         self.assertEqual([], self.together())
-        self.beat('engine-3', age=600)
-        self.assertEqual(self.owners_after(self.together), self.owners())
+        self.beat('engine-3', age=7200)
+        self.check_each_run_once(self.together())
+        # An engine that has slept since it looked takes nothing from others.
+        for audit in self.audits:
+            objects.Audit.dbapi.update_audit(audit.uuid, {'hostname': None})
+        self.now += datetime.timedelta(seconds=600)
+        runs = self.together(late='engine-1')
+        self.check_each_run_once(runs)
+        self.assertEqual({'engine-2'}, {host for _uuid, host in runs})
         self.assertEqual(
-            3 * len(self.audits),
+            4 * len(self.audits),
             len(objects.ActionPlan.list(factories.context())))
 
-    def owners_after(self, look):
-        """The runs, each audit once."""
-        runs = look()
+    def check_each_run_once(self, runs):
         self.assertEqual(sorted(audit.uuid for audit in self.audits),
                          [uuid for uuid, _host in runs])
-        return runs
+        self.assertEqual(runs, self.owners())
