@@ -81,13 +81,18 @@ def get_backend() -> 'Connection':
     return Connection()
 
 
+def _is_possible_id(value: Any) -> bool:
+    # Databases cannot even be asked for numbers of any size.
+    return utils.is_int_like(value) and 0 < int(value) <= _LARGEST_ID
+
+
 def _key(entity: Entity, ident: Any) -> Any:
     """The condition that finds one row by id or UUID.
 
     :raises watcher.common.exception.InvalidIdentity: for anything else
     """
     if utils.is_int_like(ident):
-        if int(ident) > _LARGEST_ID:
+        if not _is_possible_id(ident):
             raise entity.missing(ident)
         return entity.model.id == int(ident)
     if utils.is_uuid_like(ident) and entity.has_uuid:
@@ -292,15 +297,11 @@ class Connection:
         :raises watcher.common.exception.ResourceNotFound: the entity's own
         """
         row = None
-        if column != 'id' or self._is_possible_id(value):
+        if column != 'id' or _is_possible_id(value):
             row = self._first(entity, column, context, value, eager)
         if row is None:
             raise entity.missing(value)
         return row
-
-    @staticmethod
-    def _is_possible_id(value: Any) -> bool:
-        return utils.is_int_like(value) and int(value) <= _LARGEST_ID
 
     def _first(self, entity: Entity, column: str, context: Any, value: Any,
                eager: bool) -> Any:

@@ -80,7 +80,7 @@ class TestRead(base.DatabaseTestCase):
                 self.assertIn(str(ident), str(error))
 
     def test_impossible_ids_are_missing(self):
-        for ident in (2 ** 31, 2 ** 70, 'x', None):
+        for ident in (2 ** 31, 2 ** 70, 0, -1, -2 ** 70, 'x', None):
             self.assertRaises(exception.GoalNotFound,
                               self.dbapi.get_goal_by_id, self.context, ident)
 
