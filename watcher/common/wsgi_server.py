@@ -23,6 +23,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from cheroot import server
 from cheroot import wsgi
 from cheroot.ssl import builtin
 from oslo_config import cfg
@@ -219,7 +220,33 @@ def _context_of(environ):
 
 # Servers ------------------------------------------------------------------
 
+class _Request(server.HTTPRequest):
+
+    def read_request_line(self):
+        """Read the first line; one that is no URL is the client's fault."""
+        try:
+            return super().read_request_line()
+        except ValueError:
+            self.simple_response('400 Bad Request', 'Malformed Request-URI')
+            return False
+
+    def respond(self):
+        """Answer, and hang up after a body in chunks.
+
+        What is left behind a chunk that makes no sense would be taken for
+        the next request.
+        """
+        if self.chunked_read:
+            self.close_connection = True
+        super().respond()
+
+
+class _Connection(server.HTTPConnection):
+    RequestHandlerClass = _Request
+
+
 class _Server(wsgi.Server):
+    ConnectionClass = _Connection
     # Idle connections cost a file descriptor, no thread.
     keep_alive_conn_limit = 1000
 

@@ -36,9 +36,9 @@ TOO_LARGE = 413
 class Size:
     """Refuses bodies larger than [oslo_middleware] max_request_body_size.
 
-    Everything further inside finds a body of known length, also if the
-    client sent it in chunks: what stayed unread of it would be taken for the
-    next request on the connection.
+    Everything further inside finds a body that is there as a whole, of known
+    length, also if the client sent it in chunks: what stayed unread of it
+    would be taken for the next request on the connection.
     """
 
     def __init__(self, app: Callable, conf: cfg.ConfigOpts):
@@ -48,22 +48,35 @@ class Size:
 
     def __call__(self, environ, start_response):
         limit = self.conf.oslo_middleware.max_request_body_size
-        if 'HTTP_TRANSFER_ENCODING' in environ:
-            body = _read(environ['wsgi.input'], limit + 1)
-            length = len(body)
-            environ['wsgi.input'] = io.BytesIO(body)
-            environ['CONTENT_LENGTH'] = str(length)
-            # What was true of the connection is not of the bytes.
-            environ.pop('wsgi.input_terminated', None)
-            del environ['HTTP_TRANSFER_ENCODING']
-        else:
-            length = _declared_length(environ)
-        if length is None:
-            return errors.response(
-                BAD_REQUEST, _('The header Content-Length is no number.'))(
-                    environ, start_response)
-        if length > limit:
+        in_chunks = 'HTTP_TRANSFER_ENCODING' in environ
+        length = None if in_chunks else _declared_length(environ)
+        if not in_chunks and length is None:
+            return _bad(_('The header Content-Length is no number.'))(
+                environ, start_response)
+        if length is not None and length > limit:
             return self._refuse(environ, start_response, limit)
+        try:
+            body = _read(environ['wsgi.input'],
+                         limit + 1 if in_chunks else length)
+        except (OSError, ValueError) as exc:
+            LOG.info('The body of a request to %(path)s cannot be read: '
+                     '%(reason)s', {'path': environ.get('PATH_INFO', ''),
+                                    'reason': exc})
+            return _bad(_('The body of the request cannot be read.'))(
+                environ, start_response)
+        if len(body) > limit:
+            return self._refuse(environ, start_response, limit)
+        if length is not None and len(body) < length:
+            return _bad(
+                _('The body of the request ends after %(length)d bytes, '
+                  'Content-Length promises %(promised)d.')
+                % {'length': len(body), 'promised': length})(
+                    environ, start_response)
+        environ['wsgi.input'] = io.BytesIO(body)
+        environ['CONTENT_LENGTH'] = str(len(body))
+        # What was true of the connection is not of the bytes.
+        environ.pop('wsgi.input_terminated', None)
+        environ.pop('HTTP_TRANSFER_ENCODING', None)
         return self.app(environ, start_response)
 
     @staticmethod
@@ -83,6 +96,10 @@ class Size:
                          'of %d bytes.') % limit,
             code=TOO_LARGE, title='Request Entity Too Large')
         return answer(environ, start_response)
+
+
+def _bad(text):
+    return errors.response(BAD_REQUEST, text)
 
 
 def _declared_length(environ):

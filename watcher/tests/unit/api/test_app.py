@@ -14,6 +14,7 @@
 import io
 import json
 import uuid
+from unittest import mock
 
 import fixtures
 import webob
@@ -116,6 +117,18 @@ class TestSize(base.ApiTestCase):
     def test_length_that_is_none(self):
         for length in ('-1', 'x', '1_0', '\u0663'):
             self.assert_status(400, 3, CONTENT_LENGTH=length)
+
+    def test_body_that_ends_too_early(self):
+        response, _body = self.send(3, CONTENT_LENGTH='5')
+        self.assert_refused(400, response, '3 bytes', 'promises 5')
+
+    def test_body_that_cannot_be_read(self):
+        for problem in (ValueError('Bad chunk'), OSError('connection lost')):
+            stream = mock.Mock(**{'read.side_effect': problem})
+            response, _body = self.send(3, **{
+                'wsgi.input': stream, 'CONTENT_LENGTH': '3'})
+            self.assert_refused(400, response, 'cannot be read')
+            self.assertIn(str(problem), self.logger.output)
 
     def test_body_in_chunks_is_complete(self):
         goal = self.records.goal()

@@ -102,6 +102,27 @@ class TestWSGIServer(ServerTestCase):
         self.assertEqual(413, requests.get(
             server.url, headers={'X-Auth-Token': 'x' * 5000}).status_code)
 
+    def exchange(self, raw):
+        """Send bytes over a connection of their own, return all answers."""
+        server = self.start()
+        with socket.create_connection(('127.0.0.1', server.port)) as sock:
+            sock.sendall(raw)
+            sock.shutdown(socket.SHUT_WR)
+            return b''.join(iter(lambda: sock.recv(65536), b''))
+
+    def test_target_that_is_no_url(self):
+        answer = self.exchange(b'GET http://[::1/ HTTP/1.1\r\nHost: a\r\n\r\n')
+        self.assertIn(b'400 Bad Request', answer)
+        self.assertNotIn('Traceback', self.logger.output)
+
+    def test_nothing_is_read_behind_a_body_in_chunks(self):
+        answer = self.exchange(
+            b'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n'
+            b'\r\n5\r\nhello\r\n0\r\n\r\n'
+            b'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+        self.assertEqual(1, answer.count(b'200 OK'))
+        self.assertIn(b'Connection: close', answer)
+
     def test_keep_alive(self):
         server = self.start()
         self.assertNotEqual(
