@@ -187,10 +187,10 @@ def revision(message: str | None = None, autogenerate: bool = False) -> Any:
 
 def _metadata() -> sa.MetaData:
     """The tables, on the storage engine that the operator chose."""
-    metadata = sa.MetaData()
-    for table in models.Base.metadata.sorted_tables:
-        copied = table.to_metadata(metadata)
-        copied.dialect_options['mysql']['engine'] = CONF.database.mysql_engine
+    # Not a copy, which would forget on which databases an index belongs.
+    metadata = models.Base.metadata
+    for table in metadata.sorted_tables:
+        table.dialect_options['mysql']['engine'] = CONF.database.mysql_engine
     return metadata
 
 

@@ -88,9 +88,11 @@ def _describe_table(inspector: sa.Inspector, table: str,
             (tuple(key['constrained_columns']), key['referred_table'],
              tuple(key['referred_columns']))
             for key in inspector.get_foreign_keys(table)),
+        # Those over expressions are left out: only PostgreSQL tells them.
         'indexes': {item['name']: tuple(item['column_names'])
                     for item in inspector.get_indexes(table)
-                    if item['name'] not in unique},
+                    if item['name'] not in unique
+                    and None not in item['column_names']},
     }
 
 
