@@ -114,18 +114,22 @@ class Clocks:
             self._young = persistent.ForkableDict()
         self._young[key] = when
 
+    @property
+    def gone(self) -> bool:
+        """Whether anything is known that is not in the model."""
+        return bool(self._young or self._old)
+
     def arrived(self, key: str) -> None:
         """Note that an element became part of the model."""
-        if self._young or self._old:
-            when = self._young.get(key) or self._old.get(key)
-            if when is not None:
-                self._young.pop(key, None)
-                self._old.pop(key, None)
-                self._present[key] = when
+        when = self._young.get(key) or self._old.get(key)
+        if when is not None:
+            self._young.pop(key, None)
+            self._old.pop(key, None)
+            self._present[key] = when
 
     def left(self, key: str) -> None:
         """Note that an element is no longer part of the model."""
-        if self._present:
-            when = self._present.pop(key, None)
-            if when is not None:
-                self.set(key, when, False)
+        when = self._present.get(key)
+        if when is not None:
+            del self._present[key]
+            self.set(key, when, False)

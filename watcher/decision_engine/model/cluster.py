@@ -56,7 +56,7 @@ class ClusterModel(graph.GraphView, base.Model):
         self.stale = stale
         self.built_at: datetime.datetime | None = None
         self.lock = threading.RLock()
-        self._start_graph()
+        self._graph = None
         self._clocks = clocks.Clocks()
         self._freshness = persistent.ForkableDict()
         self._incomplete = persistent.ForkableDict()
@@ -107,7 +107,7 @@ class ClusterModel(graph.GraphView, base.Model):
     def _copy_to(self, made):
         made.__dict__.update(self.__dict__)
         made.lock = threading.RLock()
-        made._start_graph()
+        made._graph = None
         for name in self.kinds:
             setattr(made, name, getattr(self, name).fork(
                 made.lock, made._written(name)))
@@ -210,16 +210,15 @@ class ClusterModel(graph.GraphView, base.Model):
 
     def _put(self, table, key, added):
         """Add or replace an element."""
-        if key not in table:
+        if self._clocks.gone and key not in table:
             self._clocks.arrived(key)
-        kept = table.put(key, added)
-        self._relations_changed()
-        return kept
+        table.put(key, added)
+        self._graph = None
 
     def _remove(self, table, key):
         table.remove(key)
         self._clocks.left(key)
-        self._relations_changed()
+        self._graph = None
 
     def _remove_host(self, table, key):
         """Remove a host; why its picture was not complete stays known."""
@@ -232,11 +231,13 @@ class ClusterModel(graph.GraphView, base.Model):
 
         :returns: whether that changed anything.
         """
-        if relation.parent(child) == parent:
+        before = relation.parent(child)
+        if before == parent:
             return False
-        relation.unlink(child)
+        if before is not None:
+            relation.unlink(child)
         relation.link(child, parent)
-        self._relations_changed()
+        self._graph = None
         return True
 
     # Output ---------------------------------------------------------------

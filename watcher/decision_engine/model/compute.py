@@ -345,7 +345,7 @@ class ModelRoot(cluster.ClusterModel):
         host = self._places.unlink(uuid)
         if host is not None:
             self._add_used(host, self._sizes(uuid), -1)
-            self._relations_changed()
+            self._graph = None
 
     # Used and free --------------------------------------------------------
 

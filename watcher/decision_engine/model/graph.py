@@ -24,15 +24,11 @@ import networkx
 class GraphView:
     """Lets a model be asked like a networkx graph.
 
-    The model has ``lock``, ``relations`` and ``_tables()``; it calls
-    :meth:`_relations_changed`.
+    The model has ``lock``, ``relations`` and ``_tables()``; it sets
+    ``_graph`` to None whenever a relation changes.
     """
 
-    def _start_graph(self):
-        self._graph = None
-
-    def _relations_changed(self):
-        self._graph = None
+    _graph: networkx.DiGraph | None = None
 
     def _relation_objects(self):
         return [getattr(self, name) for name in self.relations]
@@ -71,7 +67,10 @@ class GraphView:
 
     def __contains__(self, key):
         with self.lock:
-            return any(key in table for table in self._tables())
+            for name in self.kinds:
+                if key in getattr(self, name):
+                    return True
+        return False
 
     def __iter__(self):
         with self.lock:

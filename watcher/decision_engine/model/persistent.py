@@ -43,22 +43,22 @@ _SPARSE = 2
 class _Parts:
     """Numbered dictionaries, shared with forks until they are written to."""
 
-    __slots__ = ('pages', '_mine', 'count')
+    __slots__ = ('pages', 'mine', 'count')
 
     def __init__(self, pages=(), count=0):
         self.pages = pages
         self.count = count
         #: Numbers of the dictionaries that nobody else uses; likewise, as
         #: negative numbers, of the pages. Empty: all is shared.
-        self._mine: set[int] = set()
+        self.mine: set[int] = set()
 
     def fork(self) -> '_Parts':
-        self._mine = set()
+        self.mine = set()
         return _Parts(self.pages, self.count)
 
     def own(self, number: int) -> dict:
         """Return a dictionary for writing."""
-        mine = self._mine
+        mine = self.mine
         page = number >> _BITS
         if number in mine:
             return self.pages[page][number & _IN_PAGE]
@@ -76,14 +76,14 @@ class _Parts:
         """Add an empty dictionary."""
         number = self.count
         page = number >> _BITS
-        if not self._mine:
+        if not self.mine:
             self.pages = list(self.pages)
         if page == len(self.pages):
             self.pages.append([])
-        elif ~page not in self._mine:
+        elif ~page not in self.mine:
             self.pages[page] = self.pages[page].copy()
         self.pages[page].append({})
-        self._mine.update((number, ~page))
+        self.mine.update((number, ~page))
         self.count += 1
 
     def __iter__(self) -> Iterator[dict]:
@@ -125,17 +125,24 @@ class ForkableDict(MutableMapping):
         return self._bucket(key)[key]
 
     def __contains__(self, key):
-        return key in self._bucket(key)
+        number = hash(key) & _IN_BUCKETS
+        return key in self.parts.pages[number >> _BITS][number & _IN_PAGE]
 
     def __len__(self):
         return self._count
+
+    def __bool__(self):
+        return self._count > 0
 
     def __iter__(self):
         for bucket in self.parts:
             yield from bucket
 
     def __setitem__(self, key, value):
-        bucket = self.parts.own(hash(key) & _IN_BUCKETS)
+        number = hash(key) & _IN_BUCKETS
+        parts = self.parts
+        bucket = (parts.pages[number >> _BITS][number & _IN_PAGE]
+                  if number in parts.mine else parts.own(number))
         before = len(bucket)
         bucket[key] = value
         self._count += len(bucket) - before
@@ -186,7 +193,9 @@ class ForkableTable(MutableMapping):
         return self._parts.pages[number >> _BITS][number & _IN_PAGE][key]
 
     def __contains__(self, key):
-        return key in self._places
+        number = hash(key) & _IN_BUCKETS
+        return key in self._places.parts.pages[
+            number >> _BITS][number & _IN_PAGE]
 
     def __len__(self):
         return len(self._places)
@@ -207,7 +216,10 @@ class ForkableTable(MutableMapping):
             if not parts.count or len(parts.pages[-1][-1]) >= _CHUNK:
                 parts.append()
             number = self._places[key] = parts.count - 1
-        parts.own(number)[key] = value
+        if number in parts.mine:
+            parts.pages[number >> _BITS][number & _IN_PAGE][key] = value
+        else:
+            parts.own(number)[key] = value
 
     def __delitem__(self, key):
         number = self._places[key]

@@ -218,7 +218,7 @@ class StorageModelRoot(cluster.ClusterModel):
             if self._pool_places.parent(name) != host:
                 raise exception.StorageNodeNotFound(name=host)
             self._pool_places.unlink(name)
-            self._relations_changed()
+            self._graph = None
 
     # Volumes --------------------------------------------------------------
 
@@ -285,7 +285,7 @@ class StorageModelRoot(cluster.ClusterModel):
             if self._volume_places.parent(uuid) != name:
                 raise exception.PoolNotFound(name=name)
             self._volume_places.unlink(uuid)
-            self._relations_changed()
+            self._graph = None
 
     # Output and input -----------------------------------------------------
 

@@ -102,8 +102,10 @@ class ElementTable:
             if added._home is self and added._key == key:
                 return added
             added = self.cls.from_values(added._values)
-        added._values = added._detached()
-        self._release(key)
+        if added._key is None:
+            added._values = added._detached()
+        if key in self._live:
+            self._release(key)
         added._home = self
         added._key = key
         self._live[key] = added
@@ -166,7 +168,10 @@ class Relation:
     def link(self, child: str, parent: str) -> None:
         """Give a child without parent one."""
         self._parents[child] = parent
-        self._own(parent)[child] = None
+        if parent in self._mine:
+            self._children[parent][child] = None
+        else:
+            self._own(parent)[child] = None
 
     def unlink(self, child: str) -> str | None:
         """Separate a child from its parent and return that one."""

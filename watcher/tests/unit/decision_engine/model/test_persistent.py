@@ -60,7 +60,7 @@ class TestForkableTable(base.TestCase):
             (number, number) for number in range(20000)))
         for table in (self.table.fork(), large):
             table[3] = 'x'
-            self.assertEqual(2, len(table._parts._mine))
+            self.assertEqual(2, len(table._parts.mine))
 
 
 class Machine(stateful.RuleBasedStateMachine):
