@@ -220,6 +220,29 @@ def _context_of(environ):
 
 # Servers ------------------------------------------------------------------
 
+class _Bounded:
+    """A stream that is not asked for more than it may have.
+
+    cheroot would make room for a chunk of any size that a client announces.
+    """
+
+    def __init__(self, stream, limit):
+        self._stream = stream
+        self._limit = limit
+
+    def read(self, size):
+        """Read so many bytes.
+
+        :raises: ValueError
+        """
+        if size > self._limit:
+            raise ValueError(f'a chunk of {size} bytes is announced')
+        return self._stream.read(size)
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+
 class _Request(server.HTTPRequest):
 
     def read_request_line(self):
@@ -238,6 +261,8 @@ class _Request(server.HTTPRequest):
         """
         if self.chunked_read:
             self.close_connection = True
+            self.conn.rfile = _Bounded(
+                self.conn.rfile, self.server.max_request_body_size)
         super().respond()
 
 

@@ -12,6 +12,7 @@
 """The HTTP server, over real sockets."""
 
 import datetime
+import io
 import os
 import socket
 import threading
@@ -102,9 +103,9 @@ class TestWSGIServer(ServerTestCase):
         self.assertEqual(413, requests.get(
             server.url, headers={'X-Auth-Token': 'x' * 5000}).status_code)
 
-    def exchange(self, raw):
+    def exchange(self, raw, app=echo):
         """Send bytes over a connection of their own, return all answers."""
-        server = self.start()
+        server = self.start(app)
         with socket.create_connection(('127.0.0.1', server.port)) as sock:
             sock.sendall(raw)
             sock.shutdown(socket.SHUT_WR)
@@ -122,6 +123,24 @@ class TestWSGIServer(ServerTestCase):
             b'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
         self.assertEqual(1, answer.count(b'200 OK'))
         self.assertIn(b'Connection: close', answer)
+
+    def test_chunks_of_any_size(self):
+        problems = []
+
+        def app(environ, start_response):
+            try:
+                environ['wsgi.input'].read(10)
+            except ValueError as exc:
+                problems.append(str(exc))
+            return echo({**environ, 'wsgi.input': io.BytesIO()},
+                        start_response)
+
+        for size in (b'fffffffff', b'400001'):
+            self.exchange(
+                b'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked'
+                b'\r\n\r\n' + size + b'\r\nhello\r\n0\r\n\r\n', app)
+        self.assertEqual(['a chunk of 68719476735 bytes is announced',
+                          'a chunk of 4194305 bytes is announced'], problems)
 
     def test_keep_alive(self):
         server = self.start()
