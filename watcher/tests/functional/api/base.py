@@ -30,6 +30,7 @@ from watcherclient import shell
 from watcher import conf
 from watcher.common import wsgi_server
 from watcher.tests.fixtures import api as api_fixture
+from watcher.tests.fixtures import reference
 
 CONF = conf.CONF
 
@@ -60,13 +61,17 @@ class RestoredLogging(fixtures.Fixture):
 
 
 class Recorder:
-    """WSGI middleware: remembers what was asked and what was answered."""
+    """WSGI middleware: remembers what was asked and what was answered.
+
+    :ivar undocumented: what the API reference does not tell of it
+    """
 
     def __init__(self, app):
         self.app = app
         self.requests = []
         self.headers = []
         self.statuses = []
+        self.undocumented = []
 
     def __call__(self, environ, start_response):
         path = environ['PATH_INFO']
@@ -81,7 +86,10 @@ class Recorder:
         def remember(status, headers, exc_info=None):
             self.statuses.append(int(status.partition(' ')[0]))
             return start_response(status, headers, exc_info)
-        return self.app(environ, remember)
+
+        # This is a thread of the server: the test will tell.
+        return reference.checked(self.app, environ, remember,
+                                 self.undocumented.append)
 
     def forget(self):
         for entries in (self.requests, self.headers, self.statuses):
@@ -156,6 +164,12 @@ class HttpTestCase(base.BaseTestCase):
         for token, roles in ROLES.items():
             tokens.add_token_data(token_id=token, role_list=list(roles))
         self.recorder.forget()
+        self.addCleanup(self._check_reference)
+
+    def _check_reference(self):
+        undocumented = list(self.recorder.undocumented)
+        self.recorder.undocumented.clear()
+        self.assertEqual([], undocumented)
 
     def config(self, group=None, **kwargs):
         """Override options of the running API for one test."""

@@ -20,6 +20,7 @@ from watcher.api import versions
 from watcher.tests import base
 from watcher.tests.fixtures import api as api_fixture
 from watcher.tests.fixtures import database
+from watcher.tests.fixtures import reference
 
 LATEST = str(versions.MAX)
 
@@ -63,6 +64,9 @@ class ApiTestCase(base.TestCase):
         response = self.client.request(
             path, method=method, headers=sent, body=raw or b'',
             content_type=content_type, expect_errors=True)
+        reference.check(method, path, response.status_int, response.headers,
+                        response.body, raw or b'',
+                        sent.get(versions.HEADER))
         if status is not None:
             self.assertEqual(status, response.status_int, response.text)
         return response
