@@ -83,7 +83,8 @@ VARIANTS = (
     Variant('plain'),
     Variant('no limits, open webhooks', options={
         ('api', 'max_limit'): 0, ('api', 'enable_webhooks_auth'): False}),
-    Variant('tokens are checked', authentication=True),
+    Variant('tokens are checked', authentication=True, options={
+        ('keystone_authtoken', 'www_authenticate_uri'): 'http://keystone'}),
 )
 
 

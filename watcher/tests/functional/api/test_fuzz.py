@@ -59,7 +59,7 @@ class TestSQLite(Fuzz):
     def test_every_variant(self):
         total = driver.Report()
         for seed in range(len(worlds.VARIANTS)):
-            total.add(self.play(seed, 25))
+            total.add(self.play(seed, 16))
         # Not only refusals: deep code is reached too.
         for status in (200, 201, 204, 400, 403, 404, 405, 406):
             self.assertGreater(total.statuses[status], 0, total.summary())
@@ -74,14 +74,14 @@ class TestMySQL(Fuzz):
     engine = database.MYSQL
 
     def test_requests(self):
-        self.play(0, 30)
+        self.play(0, 25)
 
 
 class TestPostgreSQL(Fuzz):
     engine = database.POSTGRESQL
 
     def test_requests(self):
-        self.play(0, 30)
+        self.play(0, 25)
 
 
 class TestHTTP(base.TestCase):
@@ -130,42 +130,49 @@ class TestFaultsAreSeen(base.TestCase):
         return ' '.join(failure.problem
                         for failure in session.report.failures)
 
-    def test_a_good_answer(self):
+    def test_spoiled_answers(self):
         self.assertEqual('', self.problems())
-
-    def test_server_error(self):
-        def fail(answer):
-            answer.status = 500
-        self.assertIn('status is 500', self.problems(answer=fail))
-
-    def test_the_inside_is_shown(self):
-        def show(answer):
-            answer.body = answer.body.replace(
-                b'Dummy', b'<class str> object at 0x7f')
-        self.assertIn('shows the inside', self.problems(answer=show))
-
-    def test_missing_member(self):
-        def lose(answer):
-            document = json.loads(answer.body)
-            del document['goals'][0]['name']
-            answer.body = json.dumps(document).encode()
-        self.assertIn("these members differ: {'name'}",
-                      self.problems(answer=lose))
-
-    def test_other_envelope(self):
-        def unwrap(answer):
-            answer.body = b'{"error_message": {"faultcode": "Client"}}'
+        for spoil, problem in (
+                (self.fail_status, 'status is 500'),
+                (self.show, 'shows the inside'),
+                (self.lose_member, "these members differ: {'name'}"),
+                (self.lose_request_id, 'request id'),
+                (self.split_header, "the header 'Vary' has the value")):
+            self.assertIn(problem, self.problems(answer=spoil))
         self.assertIn('another form', self.problems(
-            segments=('v1', 'goals', 'x'), answer=unwrap))
+            segments=('v1', 'goals', 'x'), answer=self.unwrap))
 
-    def test_no_request_id(self):
-        def lose(answer):
-            answer.headers = [
-                pair for pair in answer.headers
-                if pair[0].lower() != 'x-openstack-request-id']
-        self.assertIn('request id', self.problems(answer=lose))
+    @staticmethod
+    def fail_status(answer):
+        answer.status = 500
 
-    def test_change_by_a_refused_request(self):
+    @staticmethod
+    def show(answer):
+        answer.body = answer.body.replace(
+            b'Dummy', b'<class str> object at 0x7f')
+
+    @staticmethod
+    def lose_member(answer):
+        document = json.loads(answer.body)
+        del document['goals'][0]['name']
+        answer.body = json.dumps(document).encode()
+
+    @staticmethod
+    def unwrap(answer):
+        answer.body = b'{"error_message": {"faultcode": "Client"}}'
+
+    @staticmethod
+    def lose_request_id(answer):
+        answer.headers = [pair for pair in answer.headers
+                          if pair[0].lower() != 'x-openstack-request-id']
+
+    @staticmethod
+    def split_header(answer):
+        answer.headers = [
+            (name, f'{value}\r\nX: y' if name == 'Vary' else value)
+            for name, value in answer.headers]
+
+    def test_spoiled_effects(self):
         def refuse(answer):
             answer.status = 400
             answer.body = (b'{"error_message": "{\\"faultcode\\": \\"Client'
@@ -174,8 +181,6 @@ class TestFaultsAreSeen(base.TestCase):
         self.assertIn('has changed the database', self.problems(
             'POST', ('v1', 'audits'),
             {'audit_type': 'EVENT', 'goal': 'dummy'}, refuse, 'POST audits'))
-
-    def test_something_else_is_stored(self):
         save = Audit.create
 
         def create(audit):
