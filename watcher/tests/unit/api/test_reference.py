@@ -28,6 +28,10 @@ from watcher.tests.fixtures import reference
 
 PLACEHOLDER = re.compile(r'\{[^}]*\}')
 
+SAMPLE = re.compile(
+    r'^\.\. literalinclude:: samples/([\w-]+)-(request|response)\.json$',
+    re.MULTILINE)
+
 DISCOVERY = {('GET', '/'), ('GET', '/v1')}
 
 #: What parameters.yaml calls the types of the fields.
@@ -211,6 +215,25 @@ class TestReference(base.TestCase):
             listed = re.findall(r'^   - (\d{3})$', operation.text,
                                 re.MULTILINE)
             self.assertEqual(sorted(set(listed)), listed, operation.key)
+
+    # Samples --------------------------------------------------------------
+
+    def test_every_body_has_a_sample(self):
+        for operation in self.operations.values():
+            samples = SAMPLE.findall(operation.text)
+            wanted = {'response'} if operation.response else set()
+            if operation.method in ('POST', 'PATCH') and 'start' not in (
+                    operation.path):
+                wanted.add('request')
+            self.assertEqual(wanted, {kind for _name, kind in samples},
+                             operation.key)
+
+    def test_every_sample_is_shown(self):
+        shown = {f'{name}-{kind}.json'
+                 for page in reference.SOURCE.glob('*.inc')
+                 for name, kind in SAMPLE.findall(page.read_text())}
+        self.assertEqual(shown, {
+            path.name for path in (reference.SOURCE / 'samples').iterdir()})
 
 
 class TestCheck(base.TestCase):
