@@ -14,6 +14,7 @@ import copy
 import itertools
 import threading
 
+import fixtures
 import networkx
 from hypothesis import settings
 from hypothesis import stateful
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from watcher.common import exception
 from watcher.decision_engine.model import element
 from watcher.decision_engine.model import model_root
+from watcher.decision_engine.model import persistent
 from watcher.tests import base
 
 SIZES = ('vcpus', 'memory', 'disk')
@@ -413,6 +415,45 @@ class TestCopies(ModelTestCase):
                 is two.get_instance_by_uuid(uuid)._values)
 
 
+class TestCostOfViews(base.TestCase):
+    """Counted, not timed: how many entries are copied."""
+
+    def setUp(self):
+        super().setUp()
+        self.copied = 0
+        own = persistent._Parts.own
+
+        def count(parts, number):
+            new = number not in parts.mine
+            owned = own(parts, number)
+            self.copied += new * len(owned)
+            return owned
+        self.useFixture(fixtures.MockPatchObject(
+            persistent._Parts, 'own', count))
+
+    def copied_by(self, servers):
+        model = model_root.ModelRoot()
+        for number in range(servers):
+            model.map_instance(instance(f'I{number}'),
+                               node(f'N{number // 10}'))
+        model.copy()
+        self.copied = 0
+        view = model.copy()
+        at_once = self.copied
+        for changed in (model, view, view.copy()):
+            changed.get_instance_by_uuid('I1').memory = 5
+            changed.map_instance('I2', 'N3')
+            changed.get_node_by_uuid('N1').hostname = 'x'
+        return at_once, self.copied
+
+    def test_size_of_the_cloud_does_not_matter(self):
+        self.assertEqual(0, self.copied_by(200)[0])
+        at_once, later = self.copied_by(4000)
+        self.assertEqual(0, at_once)
+        # Not a multiple of 4000, but of the size of a part.
+        self.assertLess(later, 3 * 10 * 64)
+
+
 class TestTruth(base.TestCase):
 
     def test_empty_is_true_stale_is_not(self):
@@ -571,16 +612,26 @@ class TestThreads(base.TestCase):
 
         def work(seed):
             try:
-                for step in range(150):
+                for step in range(100):
                     uuid = f'I{(seed * 31 + step * 7) % 80}'
                     model.map_instance(uuid, f'N{(seed + step) % 8}')
                     model.get_instance_by_uuid(uuid).metadata['s'] = step
+                    with model.lock:  # nobody sees it missing
+                        host = model.get_node_by_instance_uuid(uuid)
+                        model.remove_instance(uuid)
+                        model.map_instance(instance(uuid), host)
                     made = model.copy()
                     total = sum(
                         made.get_node_used_resources(host)['vcpu']
                         for host in made.get_all_compute_nodes())
                     if total != 80 or len(made) != 88:
                         errors.append(total)
+                    moved = made.get_instance_by_uuid(uuid)
+                    made.migrate_instance(
+                        moved, made.get_node_by_instance_uuid(uuid),
+                        made.get_node_by_uuid(f'N{seed}'))
+                    if moved not in made.get_node_instances(f'N{seed}'):
+                        errors.append(uuid)
             except Exception as exc:
                 errors.append(exc)
         threads = [threading.Thread(target=work, args=(seed,))
@@ -607,6 +658,7 @@ class ModelMachine(stateful.RuleBasedStateMachine):
         self.model = model_root.ModelRoot()
         self.sizes, self.where, self.names, self.tags = {}, {}, {}, {}
         self.copies = []
+        self.held = {}  # metadata by uuid of the present model
         self.numbers = itertools.count(1)
 
     @stateful.rule(uuid=uuids, size=st.integers(0, 50),
@@ -618,6 +670,7 @@ class ModelMachine(stateful.RuleBasedStateMachine):
         self.model.add_instance(added)
         self.sizes[uuid] = size
         self.tags[uuid] = {'a': True}
+        self.held.pop(uuid, None)
         self.where.setdefault(uuid, None)
 
     @stateful.rule(host=hosts)
@@ -638,6 +691,7 @@ class ModelMachine(stateful.RuleBasedStateMachine):
         if self.sizes.pop(uuid, None) is not None:
             self.model.remove_instance(uuid)
             del self.where[uuid], self.tags[uuid]
+            self.held.pop(uuid, None)
 
     @stateful.rule(host=hosts)
     def remove_node(self, host):
@@ -653,6 +707,7 @@ class ModelMachine(stateful.RuleBasedStateMachine):
         for uuid in [uuid for uuid, place in self.where.items()
                      if place == host]:
             del self.where[uuid], self.sizes[uuid], self.tags[uuid]
+            self.held.pop(uuid, None)
 
     @stateful.rule(uuid=uuids, size=st.integers(0, 50))
     def resize(self, uuid, size):
@@ -665,8 +720,12 @@ class ModelMachine(stateful.RuleBasedStateMachine):
     def tag(self, uuid):
         if uuid in self.sizes:
             number = next(self.numbers)
-            self.model.get_instance_by_uuid(uuid).metadata['n'] = number
-            self.tags[uuid] = {**self.tags[uuid], 'n': number}
+            # What was handed out before a view was made stays live.
+            metadata = self.held.setdefault(
+                uuid, self.model.get_instance_by_uuid(uuid).metadata)
+            metadata.setdefault('n', []).append({'x': number})
+            tags = self.tags[uuid] = copy.deepcopy(self.tags[uuid])
+            tags.setdefault('n', []).append({'x': number})
 
     @stateful.rule(host=hosts)
     def rename(self, host):
@@ -687,7 +746,15 @@ class ModelMachine(stateful.RuleBasedStateMachine):
     def go_on_with_the_copy(self):
         old = self.model
         self.model = old.copy()
+        self.held = {}
         self.copies = self.copies[-2:] + [(old, self.plain())]
+
+    @stateful.precondition(lambda self: self.copies)
+    @stateful.rule()
+    def discard_and_go_back(self):
+        self.model, plain = self.copies.pop()
+        self.held = {}
+        self.sizes, self.where, self.names, self.tags = copy.deepcopy(plain)
 
     @stateful.invariant()
     def all_agree(self):
@@ -697,8 +764,8 @@ class ModelMachine(stateful.RuleBasedStateMachine):
 
     @staticmethod
     def check(model, sizes, where, names, tags):
-        assert set(model.get_all_instances()) == set(sizes)
-        assert set(model.get_all_compute_nodes()) == set(names)
+        assert list(model.get_all_instances()) == list(sizes)
+        assert list(model.get_all_compute_nodes()) == list(names)
         assert len(model) == len(sizes) + len(names)
         for host, name in names.items():
             assert model.get_node_by_name(name).uuid == host
@@ -717,4 +784,5 @@ class ModelMachine(stateful.RuleBasedStateMachine):
 
 TestModelMachine = ModelMachine.TestCase
 TestModelMachine.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None)
+    max_examples=60, stateful_step_count=40, deadline=None,
+    derandomize=True)
