@@ -103,7 +103,8 @@ def _get_manager() -> Any:
     with _lock:
         if _manager is None:
             manager = enginefacade.transaction_context()
-            manager.configure(sqlite_fk=True)
+            # The pause after each use is for green threads; there are none.
+            manager.configure(sqlite_fk=True, thread_checkin=False)
             parameters = _connection_parameters()
             if parameters:
                 manager.configure(connection_parameters=parameters)
