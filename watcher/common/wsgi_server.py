@@ -43,6 +43,8 @@ ACCESS_LOG = log.getLogger('watcher.access')
 #: of an audit template naming thousands of hosts.
 HEADER_LINES = 4
 
+LARGEST_CHUNK = 16 * 1024 * 1024
+
 #: Seconds for requests that are being answered when the server stops.
 STOP_BUDGET = 5.0
 
@@ -226,16 +228,15 @@ class _Bounded:
     cheroot would make room for a chunk of any size that a client announces.
     """
 
-    def __init__(self, stream, limit):
+    def __init__(self, stream):
         self._stream = stream
-        self._limit = limit
 
     def read(self, size):
         """Read so many bytes.
 
         :raises: ValueError
         """
-        if size > self._limit:
+        if size > LARGEST_CHUNK:
             raise ValueError(f'a chunk of {size} bytes is announced')
         return self._stream.read(size)
 
@@ -261,8 +262,7 @@ class _Request(server.HTTPRequest):
         """
         if self.chunked_read:
             self.close_connection = True
-            self.conn.rfile = _Bounded(
-                self.conn.rfile, self.server.max_request_body_size)
+            self.conn.rfile = _Bounded(self.conn.rfile)
         super().respond()
 
 

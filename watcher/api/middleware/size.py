@@ -12,6 +12,7 @@
 """Limits how large the body of a request may be."""
 
 import io
+import sys
 from collections.abc import Callable
 
 from oslo_config import cfg
@@ -47,55 +48,47 @@ class Size:
         self.conf = conf
 
     def __call__(self, environ, start_response):
+        answer = self._checked(environ) or self.app
+        return answer(environ, start_response)
+
+    def _checked(self, environ):
+        """Make the body a whole one; returns the response if it is none."""
         limit = self.conf.oslo_middleware.max_request_body_size
         in_chunks = 'HTTP_TRANSFER_ENCODING' in environ
         length = None if in_chunks else _declared_length(environ)
         if not in_chunks and length is None:
-            return _bad(_('The header Content-Length is no number.'))(
-                environ, start_response)
-        if length is not None and length > limit:
-            return self._refuse(environ, start_response, limit)
+            return _bad(_('The header Content-Length is no number.'))
         try:
-            body = _read(environ['wsgi.input'],
-                         limit + 1 if in_chunks else length)
+            body = _read(environ, limit, length)
         except (OSError, ValueError) as exc:
             LOG.info('The body of a request to %(path)s cannot be read: '
                      '%(reason)s', {'path': environ.get('PATH_INFO', ''),
                                     'reason': exc})
-            return _bad(_('The body of the request cannot be read.'))(
-                environ, start_response)
-        if len(body) > limit:
-            return self._refuse(environ, start_response, limit)
+            return _bad(_('The body of the request cannot be read.'))
+        if body is None:
+            return _refusal(environ, limit)
         if length is not None and len(body) < length:
             return _bad(
                 _('The body of the request ends after %(length)d bytes, '
                   'Content-Length promises %(promised)d.')
-                % {'length': len(body), 'promised': length})(
-                    environ, start_response)
+                % {'length': len(body), 'promised': length})
         environ['wsgi.input'] = io.BytesIO(body)
         environ['CONTENT_LENGTH'] = str(len(body))
         # What was true of the connection is not of the bytes.
         environ.pop('wsgi.input_terminated', None)
         environ.pop('HTTP_TRANSFER_ENCODING', None)
-        return self.app(environ, start_response)
+        return None
 
-    @staticmethod
-    def _refuse(environ, start_response, limit):
-        LOG.info('Refused a request to %(path)s because its body is larger '
-                 'than [oslo_middleware] max_request_body_size (%(limit)d '
-                 'bytes).', {'path': environ.get('PATH_INFO', ''),
-                             'limit': limit})
-        left = PATIENCE
-        while left > 0:
-            block = environ['wsgi.input'].read(BLOCK)
-            if not block:
-                break
-            left -= len(block)
-        answer = errors.response(
-            TOO_LARGE, _('The body of the request is larger than the limit '
-                         'of %d bytes.') % limit,
-            code=TOO_LARGE, title='Request Entity Too Large')
-        return answer(environ, start_response)
+
+def _refusal(environ, limit):
+    LOG.info('Refused a request to %(path)s because its body is larger '
+             'than [oslo_middleware] max_request_body_size (%(limit)d '
+             'bytes).', {'path': environ.get('PATH_INFO', ''),
+                         'limit': limit})
+    return errors.response(
+        TOO_LARGE, _('The body of the request is larger than the limit of %d '
+                     'bytes.') % limit,
+        code=TOO_LARGE, title='Request Entity Too Large')
 
 
 def _bad(text):
@@ -107,13 +100,23 @@ def _declared_length(environ):
     return int(text) if text.isascii() and text.isdigit() else None
 
 
-def _read(stream, size):
-    """Return this many bytes, or as many as there are."""
-    blocks = []
-    while size > 0:
-        block = stream.read(min(size, BLOCK))
+def _read(environ, limit, length):
+    """Return the body, None if it is too large.
+
+    :param length: bytes to read, None for a body in chunks
+    """
+    stream = environ['wsgi.input']
+    # uWSGI keeps chunks to itself until it is asked for them.
+    uwsgi = sys.modules.get('uwsgi') if length is None else None
+    kept, seen = [], 0
+    while length is None or seen < length:
+        size = BLOCK if length is None else min(BLOCK, length - seen)
+        block = uwsgi.chunked_read() if uwsgi else stream.read(size)
         if not block:
             break
-        blocks.append(block)
-        size -= len(block)
-    return b''.join(blocks)
+        seen += len(block)
+        if seen <= limit:
+            kept.append(block)
+        elif seen > limit + PATIENCE:
+            break
+    return b''.join(kept) if max(seen, length or 0) <= limit else None

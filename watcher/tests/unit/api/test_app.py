@@ -146,12 +146,16 @@ class TestSize(base.ApiTestCase):
     def test_rest_is_read_but_not_for_ever(self):
         # Else the connection ends before the client has read the answer.
         size = self.LIMIT * 2
-        _response, body = self.send(size, CONTENT_LENGTH=str(size))
-        self.assertEqual(size, body.tell())
+        for environ in ({'CONTENT_LENGTH': str(size)},
+                        {'HTTP_TRANSFER_ENCODING': 'chunked'}):
+            _response, body = self.send(size, **environ)
+            self.assertEqual(size, body.tell())
         self.useFixture(fixtures.MockPatchObject(size_limit, 'PATIENCE', 10))
         self.useFixture(fixtures.MockPatchObject(size_limit, 'BLOCK', 10))
-        _response, body = self.send(size, CONTENT_LENGTH=str(size))
-        self.assertEqual(10, body.tell())
+        for environ in ({'CONTENT_LENGTH': str(size)},
+                        {'HTTP_TRANSFER_ENCODING': 'chunked'}):
+            _response, body = self.send(size, **environ)
+            self.assertEqual(self.LIMIT + 20, body.tell())
 
 
 class TestHealth(base.ApiTestCase):
