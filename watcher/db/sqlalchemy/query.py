@@ -88,6 +88,7 @@ class Query:
         self.model = entity.model
         self.statement = sa.select(self.model)
         self._aliases: dict[str, Any] = {}
+        self._show_deleted = True
 
     # Columns ---------------------------------------------------------------
 
@@ -121,6 +122,13 @@ class Query:
             return getattr(self.model, name)
         return self._related_column(name, inner)
 
+    def _sort_column(self, name: str) -> Any:
+        """The column as lists show it: null for a deleted relation."""
+        column = self._column(name)
+        if column is None or self._is_own(column) or self._show_deleted:
+            return column
+        return sa.case((column.parent.entity.deleted_at.is_(None), column))
+
     def only(self, names: Iterable[str]) -> None:
         """Read these columns instead of whole rows.
 
@@ -151,6 +159,7 @@ class Query:
 
     def visible(self, show_deleted: bool) -> None:
         """Leave soft deleted rows out unless they are asked for."""
+        self._show_deleted = bool(show_deleted)
         if not show_deleted:
             self.statement = self.statement.where(
                 self.model.deleted_at.is_(None))
@@ -233,7 +242,7 @@ class Query:
         direction, _dash, nulls = sort_dir.partition('-')
         ascending = direction == 'asc'
         nulls_first = nulls == 'nullsfirst' if nulls else ascending
-        column = self._column(sort_key or 'id')
+        column = self._sort_column(sort_key or 'id')
         if column is None:
             raise db_exc.InvalidSortKey(sort_key)
 
@@ -246,7 +255,7 @@ class Query:
         self.statement = self.statement.limit(limit)
         if not self._is_own(column):
             self._look_up_late()
-            self._order(session, self._column(sort_key), ascending,
+            self._order(session, self._sort_column(sort_key), ascending,
                         nulls_first)
 
     def _look_up_late(self) -> None:
@@ -278,7 +287,7 @@ class Query:
         self.statement = self.statement.order_by(turn(self.model.id))
 
     def _is_own(self, column: Any) -> bool:
-        return column.class_ is self.model
+        return getattr(column, 'class_', None) is self.model
 
     def _nullable(self, column: Any) -> bool:
         return (not self._is_own(column)
@@ -319,7 +328,8 @@ class Query:
         The marker may be older than its row, and its dates have time zones.
         """
         lookup = Query(self.entity)
-        column = lookup._column(sort_key)
+        lookup._show_deleted = self._show_deleted
+        column = lookup._sort_column(sort_key)
         row = session.execute(
             lookup.statement.where(self.model.id == marker.id)
             .with_only_columns(column)).first()

@@ -182,6 +182,28 @@ class TestSorting(base.ApiTestCase):
                         'http://localhost')
                 self.assertEqual(expected, walked, f'{key} {direction}')
 
+    def test_what_is_not_shown_does_not_sort(self):
+        """A deleted goal reads null, and its name has no place."""
+        for name in 'abc':
+            goal = self.records.goal(name=name)
+            self.records.audit(goal, name=name)
+            if name == 'b':
+                goal.soft_delete()
+        for direction, names in (('asc', [None, 'a', 'c']),
+                                 ('desc', ['c', 'a', None])):
+            for key in ('goal_name', 'goal_name&limit=1'):
+                path, found = (f'/v1/audits?sort_dir={direction}'
+                               f'&sort_key={key}'), []
+                while path:
+                    page = self.get(path).json
+                    found += [item['goal_name'] for item in page['audits']]
+                    path = page.get('next', '').removeprefix(
+                        'http://localhost')
+                self.assertEqual(names, found)
+        found = self.get('/v1/audits?sort_key=goal_name', headers={
+            'X-Show-Deleted': 'true'}).json['audits']
+        self.assertEqual(list('abc'), [item['goal_name'] for item in found])
+
     def test_keys_are_those_of_the_contract(self):
         dates = {'created_at', 'updated_at', 'deleted_at'}
         pair = {'goal_id', 'strategy_id', 'goal_uuid', 'goal_name',
