@@ -22,19 +22,17 @@ from typing import Any
 
 import wsme.exc
 from oslo_serialization import jsonutils
+from oslo_utils import timeutils
 from wsme import types as wtypes
 from wsme.rest import json as wsme_json
 
 from watcher._i18n import _
 from watcher.common import exception
+from watcher.common import schedule
 from watcher.common import utils
 
 #: Longest part of a refused value that is repeated in the error.
 SHOWN_VALUE = 120
-
-#: Seconds between two runs of an audit: a hundred years. What is longer has
-#: no date of a next run.
-LONGEST_INTERVAL = 100 * 365 * 24 * 60 * 60
 
 # Python would take digits of all scripts and underscores for a number.
 _WHOLE_NUMBER = re.compile('[+-]?[0-9]{1,100}')
@@ -150,13 +148,14 @@ class Interval(Text):
 
     def validate(self, value):
         super().validate(value)
-        if utils.is_int_like(value) and 0 < int(value) <= LONGEST_INTERVAL:
-            return value
-        if not utils.is_cron_like(value):
+        try:
+            timetable = schedule.Timetable.parse(value)
+        except exception.Invalid:
             raise ValueError(
                 _('A text with a number of seconds from 1 to %d or a cron '
-                  'expression is expected.') % LONGEST_INTERVAL)
-        if utils.next_cron_date(value) is None:
+                  'expression is expected.') % schedule.LONGEST_INTERVAL
+            ) from None
+        if timetable.following(None, timeutils.utcnow()) is None:
             raise ValueError(
                 _('No date will ever match this cron expression.'))
         return value

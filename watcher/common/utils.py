@@ -12,13 +12,11 @@
 """Small tools that every floor and many plug-ins use."""
 
 import copy
-import datetime
 from collections.abc import Sequence
 from typing import Any
 
 import jsonschema
 from croniter import croniter
-from croniter import CroniterBadDateError
 from jsonschema import validators
 from oslo_utils import strutils
 from oslo_utils import uuidutils
@@ -76,23 +74,6 @@ def is_cron_like(value: Any) -> bool:
     except exception.CronFormatIsInvalid:
         return False
     return True
-
-
-def next_cron_date(value: str,
-                   after: datetime.datetime | None = None
-                   ) -> datetime.datetime | None:
-    """Return the first date behind ``after`` that the expression matches.
-
-    :param after: the present in UTC if not given
-    :returns: None if there is no such date, as for February 30th.
-    :raises: CronFormatIsInvalid
-    """
-    check_cron(value)
-    after = after or datetime.datetime.now(datetime.UTC)
-    try:
-        return croniter(value, after).get_next(datetime.datetime)
-    except CroniterBadDateError:
-        return None
 
 
 def get_cls_import_path(cls: type) -> str:

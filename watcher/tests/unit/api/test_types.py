@@ -20,6 +20,7 @@ import wsme.exc
 
 from watcher.api import types
 from watcher.api.schemas import scope
+from watcher.common import schedule
 from watcher.tests import base
 
 UUID = '5e463824-190f-4efd-befb-a766acce0d5a'
@@ -131,10 +132,10 @@ class TestBoolean(TypeTestCase):
 class TestInterval(TypeTestCase):
 
     def test_seconds(self):
-        for value in ('1', '60', '604800', str(types.LONGEST_INTERVAL)):
+        for value in ('1', '60', '604800', str(schedule.LONGEST_INTERVAL)):
             self.accepts(types.interval, value, value)
         for value in ('0', '-5', '1.5', '+5', ' 60', '060', '1e3', '٣',
-                      '9' * 36, str(types.LONGEST_INTERVAL + 1)):
+                      '9' * 36, str(schedule.LONGEST_INTERVAL + 1)):
             self.refuses(types.interval, value, 'seconds', 'cron')
 
     def test_cron_expressions(self):
