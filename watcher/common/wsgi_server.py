@@ -16,6 +16,7 @@ spreads connections over them.
 """
 
 import os
+import re
 import socket
 import ssl
 import sys
@@ -244,15 +245,43 @@ class _Bounded:
         return getattr(self._stream, name)
 
 
+ENCODED_SLASH = re.compile(rb'%2[fF]')
+FIRST_SLASHES = re.compile(rb'^//+')
+
+
+class _FirstLine:
+    """A stream whose first line is a request.
+
+    cheroot leaves encoded slashes encoded, and takes what follows two
+    slashes for the name of a host. Under other servers they are what they
+    are in the middle of a path: slashes, of which one is enough.
+    """
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def readline(self):
+        method, blank, rest = self._stream.readline().partition(b' ')
+        target, mark, query = rest.partition(b'?')
+        if not mark:
+            target, mark, query = rest.partition(b' ')
+        target = ENCODED_SLASH.sub(b'/', target)
+        target = FIRST_SLASHES.sub(b'/', target)
+        return method + blank + target + mark + query
+
+
 class _Request(server.HTTPRequest):
 
     def read_request_line(self):
         """Read the first line; one that is no URL is the client's fault."""
+        stream, self.rfile = self.rfile, _FirstLine(self.rfile)
         try:
             return super().read_request_line()
         except ValueError:
             self.simple_response('400 Bad Request', 'Malformed Request-URI')
             return False
+        finally:
+            self.rfile = stream
 
     def respond(self):
         """Answer, and hang up after a body in chunks.
