@@ -25,6 +25,7 @@ from oslo_middleware import opts as middleware_opts
 
 from watcher.api import app
 from watcher.api.middleware import size as size_limit
+from watcher.common import policy
 from watcher.db.sqlalchemy import session
 from watcher.tests import base as test_base
 from watcher.tests.fixtures import api as api_fixture
@@ -323,3 +324,64 @@ class TestAuthentication(test_base.TestCase):
         for _ in range(3):
             app = app.application
         return app.app.app
+
+
+class TestContext(test_base.TestCase):
+    """What of a token goes to policies, to the log and over the bus."""
+
+    def setUp(self):
+        super().setUp()
+        keystone(self)
+        tokens = self.useFixture(ksm_fixture.AuthTokenFixture())
+        tokens.add_token_data(
+            token_id='mine', user_id='u', user_domain_id='ud',
+            project_id='p', project_domain_id='pd',
+            role_list=['admin', 'member'])
+        tokens.add_token_data(token_id='theirs', user_id='s',
+                              role_list=['service'])
+        api = self.useFixture(api_fixture.Api(authentication=True))
+        self.client = webtest.TestApp(api.app)
+        self.seen = []
+        self.useFixture(fixtures.MockPatchObject(
+            policy, 'enforce', lambda context, *args: self.seen.append(
+                context)))
+
+    def context(self, **headers):
+        """Return the context of a request, and its response."""
+        response = self.client.get('/v1/goals', headers={
+            'X-Auth-Token': 'mine', **headers})
+        return self.seen[-1], response
+
+    def test_identity(self):
+        context, _response = self.context(**{
+            'X-Service-Token': 'theirs', 'X-User-Id': 'somebody',
+            'X-Is-Admin-Project': 'False'})
+        self.assertEqual(('u', 'ud', 'p', 'pd'), (
+            context.user_id, context.user_domain_id, context.project_id,
+            context.project_domain_id))
+        self.assertEqual(['admin', 'member'], sorted(context.roles))
+        self.assertEqual(['service'], context.service_roles)
+        self.assertFalse(context.show_deleted)
+
+    def test_token_information_travels(self):
+        context, _response = self.context()
+        info = context.to_dict()['auth_token_info']
+        self.assertEqual('u', info['token']['user']['id'])
+
+    def test_request_ids(self):
+        given = f'req-{uuid.uuid4()}'
+        context, response = self.context(**{'X-OpenStack-Request-ID': given})
+        self.assertEqual(response.headers['X-OpenStack-Request-ID'],
+                         context.request_id)
+        self.assertEqual(given, context.global_request_id)
+        for other in ('req-1', 'x', str(uuid.uuid4())):
+            context, _response = self.context(**{
+                'X-OpenStack-Request-ID': other})
+            self.assertIsNone(context.global_request_id)
+
+    def test_show_deleted(self):
+        for value, meaning in (('True', True), ('1', True), ('yes', True),
+                               ('false', False), ('0', False), ('', False),
+                               ('perhaps', False)):
+            context, _response = self.context(**{'X-Show-Deleted': value})
+            self.assertIs(meaning, context.show_deleted, value)

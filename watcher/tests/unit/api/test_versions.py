@@ -11,8 +11,14 @@
 # under the License.
 """Negotiation of microversions."""
 
+import pathlib
+
 from watcher.api import versions
+from watcher.api.controllers import v1
+from watcher.api.controllers.v1 import data_model
 from watcher.tests import base
+
+STORIES = pathlib.Path(__file__).parents[2] / 'functional' / 'gabbits'
 
 
 class TestNegotiation(base.TestCase):
@@ -69,3 +75,39 @@ class TestHistory(base.TestCase):
             [versions.Version(1, minor)
              for minor in range(versions.MAX.minor + 1)],
             list(versions.HISTORY))
+
+    def test_every_version_has_a_story(self):
+        self.assertEqual(
+            {f'microversion-{version.major}-{version.minor}.yaml'
+             for version in versions.HISTORY},
+            {path.name for path in STORIES.glob('microversion-*.yaml')})
+
+
+class TestAdditions(base.TestCase):
+    """What each version adds; nothing may appear in an old one."""
+
+    def test_fields(self):
+        found = {}
+        for cls in v1.RESOURCES:
+            for field in getattr(cls, 'fields', ()):
+                if field.since > versions.INITIAL:
+                    found.setdefault(str(field.since), set()).add(
+                        (cls.collection, field.name))
+        self.assertEqual({
+            '1.1': {('audits', 'start_time'), ('audits', 'end_time')},
+            # Shown before as well, but as false.
+            '1.2': {('audits', 'force')},
+            '1.5': {(collection, 'status_message') for collection in (
+                'audits', 'action_plans', 'actions')},
+            '1.7': {('audit_templates', 'default_parameters')},
+        }, found)
+
+    def test_members_of_the_data_model(self):
+        self.assertEqual(
+            {'server_pinned_az', 'server_flavor_extra_specs'},
+            {name for name, since in data_model.MEMBERS.items()
+             if since > versions.DATA_MODEL})
+
+    def test_resources(self):
+        self.assertEqual({'data_model': versions.Version(1, 3),
+                          'webhooks': versions.Version(1, 4)}, v1.SINCE)
