@@ -215,9 +215,10 @@ def _success(request, sent, answer):
         if not location.endswith(f'/{document.get("uuid")}'):
             yield f'Location is {location!r}'
     method, _space, path = request.route.partition(' ')
-    collection, _slash, rest = path.partition('/')
+    collection = path.partition('/')[0]
     resource = requests.resources().get(collection)
-    if not hasattr(resource, 'fields') or rest.endswith('/state'):
+    if not hasattr(resource, 'fields') or isinstance(document, list):
+        # The state of a strategy is a list of its requirements.
         return
     version = versions.negotiate(sent.header(versions.HEADER))
     if method == 'GET' and collection in document:

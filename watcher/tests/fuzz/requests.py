@@ -273,7 +273,8 @@ _raw_bodies = st.sampled_from((
     b'[[[', b'\xff', b'\x00', b'\xef\xbb\xbf{}', b'{"a":1,"a":2}', b'NaN',
     b'[' * 100_000, b'{"a":' * 50_000, b'1' * 5000, b'-', b'1e999', b'[1e999]',
     b'"\\ud800"', b'{"\\u0000": 1}', b'{"name": "\\u0000"}', b'a=b',
-    b'<?xml version="1.0"?><a/>', b'{}' + b' ' * 300_000, b'[,]', b'{"a"}'))
+    b'<?xml version="1.0"?><a/>', b'{}' + b' ' * 300_000,
+    b' ' * (4 * 1024 * 1024 + 1), b'[,]', b'{"a"}'))
 
 
 def bodies(good: st.SearchStrategy) -> st.SearchStrategy:

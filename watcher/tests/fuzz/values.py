@@ -96,6 +96,11 @@ STATES = tuple(sorted(
     {state for machine in (states.AUDIT, states.ACTION_PLAN, states.ACTION)
      for state in machine.states}))
 
+#: States that a user may ask for.
+WANTED_STATES = tuple(sorted(
+    {state for machine in (states.AUDIT, states.ACTION_PLAN, states.ACTION)
+     for targets in machine.user.values() for state in targets}))
+
 UUIDS = (
     '00000000-0000-0000-0000-000000000000',
     'ffffffff-ffff-ffff-ffff-ffffffffffff',
@@ -271,7 +276,8 @@ BY_TYPE: dict[type, st.SearchStrategy] = {
 
 #: Names that mean more than their type says.
 BY_NAME: dict[str, st.SearchStrategy] = {
-    'state': st.sampled_from(STATES),
+    'state': weighted((3, st.sampled_from(WANTED_STATES)),
+                      (1, st.sampled_from(STATES))),
     'audit_type': weighted(
         (9, st.sampled_from([kind.value for kind in states.AuditType])),
         (1, nasty_texts)),
@@ -289,6 +295,11 @@ RECIPES: dict[str, tuple[dict[str, Any], ...]] = {
         {'audit_type': 'ONESHOT', 'goal': 'dummy', 'strategy': 'dummy'},
         {'audit_type': 'ONESHOT', 'goal': "o'neill 50% {0}",
          'strategy': 'deep.json', 'parameters': {'para1': 2}},
+        {'audit_type': 'ONESHOT', 'goal': 'dummy', 'strategy': 'dummy',
+         'parameters': {'para1': 99}},
+        {'audit_type': 'ONESHOT', 'goal': "o'neill 50% {0}",
+         'strategy': 'deep.json', 'parameters': {
+             'para1': 2, 'nested': {'list': [1, 1], 'deep': 'x'}}},
         {'audit_type': 'CONTINUOUS', 'goal': 'dummy', 'interval': '60',
          'auto_trigger': True},
         {'audit_type': 'CONTINUOUS', 'interval': '*/5 * * * *',
@@ -303,7 +314,9 @@ RECIPES: dict[str, tuple[dict[str, Any], ...]] = {
         {'goal': 'dummy', 'strategy': 'dummy',
          'default_parameters': {'para1': 2}},
         {'goal': "o'neill 50% {0}", 'strategy': 'deep.json',
-         'default_parameters': {'para1': 2, 'nested': {'deep': 1}}}),
+         'default_parameters': {'para1': 2, 'nested': {'deep': 1}}},
+        {'goal': 'dummy', 'strategy': 'dummy',
+         'default_parameters': {'para2': 3}}),
 }
 
 
