@@ -77,6 +77,8 @@ class Service:
 SERVICES = {service.group: service for service in (
     Service('nova', 'Nova', 'compute', ('nova_client', 'endpoint_type')),
     Service('placement', 'Placement', 'placement'),
+    Service('cinder', 'Cinder', 'block-storage',
+            ('cinder_client', 'endpoint_type')),
     Service('keystone', 'Keystone', 'identity'),
 )}
 

@@ -34,6 +34,7 @@ from oslo_utils import uuidutils
 from watcher._i18n import _
 from watcher.common import clients
 from watcher.common import exception
+from watcher.common import waiting
 
 LOG = log.getLogger(__name__)
 CONF = cfg.CONF
@@ -65,8 +66,6 @@ LIVE_MIGRATION = (2, 30)
 POWER_LIMIT = 80.0
 #: Seconds between looks while a server is stopped or started.
 POWER_INTERVAL = 10.0
-#: Seconds before the second look at a server; doubled up to the interval.
-FIRST_PAUSE = 0.5
 #: How often a server must be seen idle where it was before a move counts as
 #: given up by Nova, when no migration record tells more.
 IDLE_LOOKS = 3
@@ -77,7 +76,8 @@ MIGRATION_LIVE = 'live-migration'
 # Marks "moved, now to be confirmed" between two steps of a cold move.
 _CONFIRM = 'confirm'
 
-StopCheck = Callable[[], bool]
+Outcome = waiting.Outcome
+StopCheck = waiting.StopCheck
 
 
 def parse_version(text: str) -> tuple[int, int]:
@@ -318,59 +318,6 @@ class ServerMigration:
             migration_type=record.get('migration_type'),
             source_compute=record.get('source_compute'),
             dest_compute=record.get('dest_compute'))
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Outcome:
-    """How an operation on the cloud ended; false unless it succeeded.
-
-    :param succeeded: whether what was asked for is true now.
-    :param reason: in words, for the status message of an action.
-    :param interrupted: whether the caller wanted to stop waiting. What Nova
-        was asked to do then still goes on.
-    """
-
-    succeeded: bool
-    reason: str = ''
-    interrupted: bool = False
-
-    def __bool__(self) -> bool:
-        return self.succeeded
-
-
-class _Interrupted(Exception):
-    """The caller does not want to wait any longer."""
-
-
-def _pause(seconds: float, should_stop: StopCheck | None) -> None:
-    """Sleep, but notice quickly when the caller wants to stop."""
-    end = time.monotonic() + seconds
-    while True:
-        if should_stop is not None and should_stop():
-            raise _Interrupted()
-        left = end - time.monotonic()
-        if left <= 0:
-            return
-        time.sleep(min(left, 0.5) if should_stop is not None else left)
-
-
-def _rounds(limit: float, interval: float,
-            should_stop: StopCheck | None) -> Iterator[float]:
-    """Yield the seconds passed until ``limit`` seconds are over.
-
-    The first rounds come quickly, so that small servers don't wait for a
-    whole interval.
-    """
-    start = time.monotonic()
-    pause = min(FIRST_PAUSE, interval)
-    while True:
-        passed = time.monotonic() - start
-        yield passed
-        left = limit - (time.monotonic() - start)
-        if left <= 0:
-            return
-        _pause(min(pause, left), should_stop)
-        pause = min(pause * 2, interval)
 
 
 def _condition(server: Server) -> str:
@@ -855,7 +802,7 @@ class NovaHelper:
                             {'migration': migration.id,
                              'server': instance_id, 'reason': exc})
         server = None
-        for _passed in _rounds(2.0 * retry, 2.0, None):
+        for _passed in waiting.rounds(2.0 * retry, 2.0, None):
             server = self._peek(instance_id)
             if server and not server.task_state and server.status in (
                     'ACTIVE', 'ERROR'):
@@ -940,7 +887,7 @@ class NovaHelper:
         looks = _Looks()
         server = before
         try:
-            for _passed in _rounds(limit, interval, should_stop):
+            for _passed in waiting.rounds(limit, interval, should_stop):
                 try:
                     seen = self._peek(before.uuid)
                 except exception.InstanceNotFound:
@@ -960,7 +907,7 @@ class NovaHelper:
                 outcome = check(server, looks)
                 if outcome is not None:
                     return outcome
-        except _Interrupted:
+        except waiting.Interrupted:
             return Outcome(False, _(
                 'Watcher stopped waiting for the %(what)s of server '
                 '%(server)s, which goes on in Nova (%(condition)s)') % {

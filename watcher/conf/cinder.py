@@ -25,6 +25,28 @@ ALIASES = {
         cfg.DeprecatedOpt('region_name', group='cinder_client')],
 }
 
+OPTS = [
+    cfg.IntOpt(
+        'migration_timeout',
+        default=14400,
+        min=1,
+        help='Seconds that moving a volume to another pool or changing its '
+             'type may take. Raise it for large volumes on slow storage: an '
+             'action that runs out of time is reported as failed although '
+             'Cinder may still be working on it.'),
+    cfg.IntOpt(
+        'http_retries',
+        default=3,
+        min=1,
+        help='How often a request to Cinder is repeated after a connection '
+             'error, before the action or the reading of the model fails.'),
+    cfg.FloatOpt(
+        'http_retry_interval',
+        default=2.0,
+        min=0.1,
+        help='Seconds between two such attempts.'),
+]
+
 LEGACY_OPTS = [
     cfg.StrOpt(
         'api_version',
@@ -56,6 +78,7 @@ LEGACY_OPTS = [
 def register_opts(conf: cfg.ConfigOpts) -> None:
     """Register the options of this module on ``conf``."""
     conf.register_group(GROUP)
+    conf.register_opts(OPTS, group=GROUP)
     keystoneauth.register(conf, GROUP.name, ALIASES)
     conf.register_group(LEGACY_GROUP)
     conf.register_opts(LEGACY_OPTS, group=LEGACY_GROUP)
@@ -64,5 +87,5 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """Return the options of this module by group name."""
     return [
-        (GROUP.name, keystoneauth.list_opts(ALIASES)),
+        (GROUP.name, [*OPTS, *keystoneauth.list_opts(ALIASES)]),
         (LEGACY_GROUP.name, LEGACY_OPTS)]

@@ -16,6 +16,7 @@ from unittest import mock
 from watcher.common import clients
 from watcher.common import exception
 from watcher.common import nova_helper
+from watcher.common import waiting
 from watcher.tests import base
 
 SERVER = '9766dff1-3c81-4de2-92ae-19e0d9adcec6'
@@ -126,9 +127,10 @@ class NovaHelperTestCase(base.TestCase):
         self.helper = nova_helper.NovaHelper(self.nova)
 
     def _stop_time(self):
-        patcher = mock.patch.object(nova_helper, 'time', self.clock)
-        patcher.start()
-        self.addCleanup(patcher.stop)
+        for module in (nova_helper, waiting):
+            patcher = mock.patch.object(module, 'time', self.clock)
+            patcher.start()
+            self.addCleanup(patcher.stop)
 
 
 class TestVersions(NovaHelperTestCase):

@@ -185,6 +185,9 @@ class TestContract(base.TestCase):
             if key not in self.expected and not is_plugin_group(key[0])}
         self.assertEqual({
             ('DEFAULT', 'heartbeat_interval'),
+            ('cinder', 'http_retries'),
+            ('cinder', 'http_retry_interval'),
+            ('cinder', 'migration_timeout'),
             ('watcher_applier', 'reconcile_interval'),
             ('watcher_decision_engine', 'reconcile_interval'),
             # once of oslo.service, which is about to drop them

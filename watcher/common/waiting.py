@@ -1,0 +1,75 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Following what another service does, to its end."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+
+#: Seconds before the second look; doubled up to the interval.
+FIRST_PAUSE = 0.5
+
+StopCheck = Callable[[], bool]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an operation on the cloud ended; false unless it succeeded.
+
+    :param succeeded: whether what was asked for is true now.
+    :param reason: in words, for the status message of an action.
+    :param interrupted: whether the caller wanted to stop waiting. What the
+        service was asked to do then still goes on.
+    """
+
+    succeeded: bool
+    reason: str = ''
+    interrupted: bool = False
+
+    def __bool__(self) -> bool:
+        return self.succeeded
+
+
+class Interrupted(Exception):
+    """The caller does not want to wait any longer."""
+
+
+def pause(seconds: float, should_stop: StopCheck | None) -> None:
+    """Sleep, but notice quickly when the caller wants to stop."""
+    end = time.monotonic() + seconds
+    while True:
+        if should_stop is not None and should_stop():
+            raise Interrupted()
+        left = end - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(left, 0.5) if should_stop is not None else left)
+
+
+def rounds(limit: float, interval: float,
+           should_stop: StopCheck | None) -> Iterator[float]:
+    """Yield the seconds passed until ``limit`` seconds are over.
+
+    The first rounds come quickly, so that small work doesn't wait for a
+    whole interval.
+    """
+    start = time.monotonic()
+    step = min(FIRST_PAUSE, interval)
+    while True:
+        passed = time.monotonic() - start
+        yield passed
+        left = limit - (time.monotonic() - start)
+        if left <= 0:
+            return
+        pause(min(step, left), should_stop)
+        step = min(step * 2, interval)
