@@ -17,7 +17,7 @@ from oslo_config import fixture as config_fixture
 from oslotest import base
 
 from watcher import conf
-from watcher.tests.fixtures import bus  # noqa: F401 - works by its import
+from watcher.tests.fixtures import pauses  # noqa: F401 - works by its import
 
 _PASSWORD_OPTIONS = ka_loading.get_auth_plugin_conf_options('password')
 

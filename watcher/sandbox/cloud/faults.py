@@ -24,7 +24,6 @@ import errno
 import itertools
 import re
 import threading
-import time
 from typing import Any
 
 from watcher.sandbox.cloud import web
@@ -89,6 +88,7 @@ class Faults:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._ended = threading.Event()
         self._ids = itertools.count(1)
         self._requests: list[RequestFault] = []
         self._migrations: list[MigrationFault] = []
@@ -144,6 +144,10 @@ class Faults:
 
     # Used by the cloud.
 
+    def end(self) -> None:
+        """End all delays: the cloud closes."""
+        self._ended.set()
+
     def apply(self, service: web.Service,
               request: web.Request) -> web.Response | None:
         """Delay or refuse a request; None when it is to be served."""
@@ -153,7 +157,7 @@ class Faults:
         if fault is None:
             return None
         if fault.delay:
-            time.sleep(fault.delay)
+            self._ended.wait(fault.delay)
         if fault.drop:
             # The server closes a connection that its peer has reset
             # without sending anything.

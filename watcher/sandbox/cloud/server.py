@@ -111,6 +111,7 @@ class Cloud:
 
     def stop(self) -> None:
         """Close the port and stop all simulated work."""
+        self.faults.end()
         self._server.stop()
         if self._thread is not None:
             self._thread.join()

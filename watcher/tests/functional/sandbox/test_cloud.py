@@ -11,6 +11,7 @@
 # under the License.
 """The simulated cloud, seen by the clients that real clouds have."""
 
+import threading
 import time
 
 from keystoneauth1 import exceptions as ka_exceptions
@@ -349,6 +350,21 @@ class TestFaults(CloudTestCase):
         self.nova.get('/os-services')
 
         self.assertGreaterEqual(time.monotonic() - began, 0.3)
+
+    def test_closing_does_not_wait_for_slow_answers(self):
+        """Or the sandbox, and tests, would end when the delay does."""
+        self.cloud.faults.add(service='compute', delay=600)
+        answer = threading.Thread(target=self.nova.get, daemon=True,
+                                  args=('/os-services',))
+        answer.start()
+        services.wait_until(
+            lambda: self.cloud.faults.as_dict()['requests'][0]['hits'],
+            what='the request')
+
+        self.cloud.cloud.stop()
+
+        answer.join(60)
+        self.assertFalse(answer.is_alive())
 
     def test_failing_migration(self):
         uuid = self.first_server()
