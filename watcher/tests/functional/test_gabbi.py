@@ -13,7 +13,8 @@
 
 Each file tells one story, request by request, and is a page of the API's
 specification; it runs against the whole application in this process, on
-every database that the service supports.
+every database that the service supports. What can be checked beyond what gabbi
+brings is in :mod:`watcher.tests.fixtures.gabbi_handlers`.
 """
 
 import os
