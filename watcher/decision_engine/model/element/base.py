@@ -19,6 +19,7 @@ nothing until somebody asks for it.
 """
 
 import ast
+import contextlib
 import copy
 import datetime
 import math
@@ -418,8 +419,21 @@ class Element:
         setattr(self, name, value)
 
     def update(self, other: Any = (), **kwargs) -> None:
-        """Set several fields, from a mapping or from pairs."""
-        for name, value in dict(other, **kwargs).items():
+        """Set several fields, from a mapping or from pairs.
+
+        All of them or, when a value does not fit, none; views of the model
+        are made before or after.
+
+        :raises: ValueError
+        """
+        given = dict(other, **kwargs)
+        checked = [(field, field.checked(given.pop(name)))
+                   for name, field in self.fields.items() if name in given]
+        home = self._home
+        with home.lock if home is not None else contextlib.nullcontext():
+            for field, value in checked:
+                self._store(field, value)
+        for name, value in given.items():
             setattr(self, name, value)
 
     # Reading --------------------------------------------------------------

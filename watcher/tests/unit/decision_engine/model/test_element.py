@@ -15,6 +15,7 @@ import datetime
 import pickle
 
 from watcher.decision_engine.model import element
+from watcher.decision_engine.model import model_root
 from watcher.tests import base
 
 UTC = datetime.UTC
@@ -134,6 +135,75 @@ class TestElements(base.TestCase):
         values = {'uuid': 'u', 'vcpus': 2, 'metadata': {'a': 'b'}}
         self.assertEqual(element.Instance(**values),
                          element.Instance.trusted(**values))
+
+
+class TestElementsOfModels(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.given = {'k': ['v']}
+        self.element = element.Instance(uuid='I', metadata=self.given)
+        self.model = model_root.ModelRoot()
+        self.model.add_instance(self.element)
+
+    def stored(self):
+        return self.model.copy().get_instance_by_uuid('I').metadata
+
+    def test_structures_are_copied_on_the_way_in(self):
+        self.given['k'].append('w')
+        self.assertEqual({'k': ['v']}, self.element.metadata)
+        self.element.metadata = self.given
+        self.given['k'].append('x')
+        self.assertEqual({'k': ['v', 'w']}, self.element.metadata)
+        self.assertEqual({'k': ['v', 'w']}, self.stored())
+
+    def test_structures_are_live_however_they_were_handed_out(self):
+        for number, hand_out in enumerate((
+                lambda made: made.metadata,
+                lambda made: made['metadata'],
+                lambda made: made.get('metadata'),
+                lambda made: made.as_dict()['metadata'],
+                lambda made: dict(made.items())['metadata'],
+                lambda made: dict(zip(made.keys(), made.values(),
+                                      strict=True))['metadata'])):
+            hand_out(self.element)['k'].append(number)
+            self.assertEqual(number, self.stored()['k'][-1])
+            self.assertIs(self.element.metadata, hand_out(self.element))
+
+    def test_a_structure_that_was_replaced_does_not_count(self):
+        old = self.element.metadata
+        self.element.metadata = {'new': 1}
+        old['k'].append('w')
+        self.assertEqual({'new': 1}, self.element.metadata)
+        self.assertEqual({'new': 1}, self.stored())
+
+    def test_a_removed_element_lives_on_alone(self):
+        metadata, view = self.element.metadata, self.model.copy()
+        self.model.remove_instance('I')
+        metadata['k'].append('w')
+        self.element.name = 'alone'
+        self.assertEqual({'k': ['v', 'w']}, self.element.metadata)
+        self.assertEqual(
+            {'k': ['v']}, view.get_instance_by_uuid('I').metadata)
+        self.assertFalse(
+            view.get_instance_by_uuid('I').obj_attr_is_set('name'))
+        self.assertEqual({}, self.model.get_all_instances())
+
+    def test_copies_do_not_write_to_the_model(self):
+        for make in (copy.copy, copy.deepcopy):
+            made = make(self.element)
+            made.metadata['k'].append('w')
+            made.name = 'copy'
+            self.assertEqual({'k': ['v']}, self.stored())
+            self.assertFalse(self.element.obj_attr_is_set('name'))
+
+    def test_update_sets_all_or_nothing(self):
+        self.assertRaises(ValueError, self.element.update,
+                          {'name': 'x', 'vcpus': -1})
+        self.assertFalse(self.element.obj_attr_is_set('name'))
+        self.element.update([('name', 'x')], vcpus=2)
+        known = self.model.copy().get_instance_by_uuid('I')
+        self.assertEqual(('x', 2), (known.name, known.vcpus))
 
 
 class TestCoercion(base.TestCase):
