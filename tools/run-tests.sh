@@ -25,7 +25,7 @@
 #
 #   tools/ci-services.sh start && eval "$(tools/ci-services.sh env)"
 #
-# Ends with a list of the skipped tests and the line
+# Ends with the ten slowest tests, a list of the skipped ones and the line
 # "N passed, N failed, N skipped"; exit code 1 if a test failed, or was
 # skipped while WATCHER_TEST_NO_SKIP is set.
 

@@ -24,6 +24,9 @@ import testtools
 
 PASSED = ('success', 'xfail')
 
+#: So many of the tests that took longest are shown.
+SLOWEST = 10
+
 
 class Counter:
     """Sort finished tests by their result."""
@@ -32,12 +35,16 @@ class Counter:
         self.passed = 0
         self.failed: list[str] = []
         self.skipped: list[tuple[str, str]] = []
+        self.seconds: dict[str, float] = {}
 
     def add(self, test: dict) -> None:
         """Take one test as ``testtools.StreamToDict`` describes it."""
         status = test['status']
         if status == 'exists':
             return
+        started, ended = test['timestamps']
+        if started and ended:
+            self.seconds[test['id']] = (ended - started).total_seconds()
         if status in PASSED:
             self.passed += 1
         elif status == 'skip':
@@ -46,6 +53,13 @@ class Counter:
                 test['id'], reason.as_text().strip() if reason else ''))
         else:
             self.failed.append(test['id'])
+
+    @property
+    def slowest(self) -> list[str]:
+        """The tests that took longest, longest first."""
+        ordered = sorted(self.seconds.items(), key=lambda item: -item[1])
+        return [f'{seconds:7.2f} s  {name}'
+                for name, seconds in ordered[:SLOWEST]]
 
     @property
     def line(self) -> str:
@@ -73,11 +87,14 @@ def main() -> int:
     args = parser.parse_args()
     counter = count(sys.stdin.buffer)
     for title, rows in (
-            ('Skipped:', [f'{name}: {why}' for name, why in counter.skipped]),
-            ('Failed:', counter.failed)):
+            (f'Slowest, of {sum(counter.seconds.values()):.0f} s:',
+             counter.slowest),
+            ('Skipped:', sorted(f'{name}: {why}'
+                                for name, why in counter.skipped)),
+            ('Failed:', sorted(counter.failed))):
         if rows:
             print(title)
-            for row in sorted(rows):
+            for row in rows:
                 print('  ' + row)
     if args.no_skip and counter.skipped:
         print('No test may be skipped here.')

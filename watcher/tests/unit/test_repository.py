@@ -13,6 +13,7 @@
 
 import ast
 import configparser
+import datetime
 import functools
 import io
 import os
@@ -281,9 +282,13 @@ class TestScripts(base.TestCase):
 class TestSummary(base.TestCase):
     """tools/summarize-tests.py."""
 
-    def summarize(self, *statuses, args=()):
+    def summarize(self, *statuses, args=(), times=()):
         stream = io.BytesIO()
         writer = subunit.StreamResultToBytes(stream)
+        for number, (started, ended) in enumerate(times):
+            writer.status(f'a.test_{number}', 'inprogress',
+                          timestamp=started)
+            writer.status(f'a.test_{number}', 'success', timestamp=ended)
         for number, status in enumerate(statuses):
             if status == 'skip':
                 writer.status(
@@ -312,6 +317,17 @@ class TestSummary(base.TestCase):
         self.assertEqual(0, code)
         self.assertEqual(['Skipped:', '  a.test_1: no server',
                           '1 passed, 0 failed, 1 skipped'], lines)
+
+    def test_what_took_longest_is_shown_first(self):
+        started = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+        code, lines = self.summarize(times=[
+            (started, started + datetime.timedelta(seconds=number))
+            for number in range(12)])
+        self.assertEqual(0, code)
+        self.assertEqual('Slowest, of 66 s:', lines[0])
+        self.assertEqual([f'  {number:7.2f} s  a.test_{number}'
+                          for number in range(11, 1, -1)], lines[1:-1])
+        self.assertEqual('12 passed, 0 failed, 0 skipped', lines[-1])
 
     def test_skip_is_refused_in_ci(self):
         code, lines = self.summarize('skip', args=['--no-skip'])
