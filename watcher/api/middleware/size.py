@@ -15,6 +15,7 @@ import io
 import sys
 from collections.abc import Callable
 
+import webob.exc
 from oslo_config import cfg
 from oslo_log import log
 from oslo_middleware import sizelimit
@@ -31,7 +32,9 @@ BLOCK = 64 * 1024
 PATIENCE = 16 * 1024 * 1024
 
 BAD_REQUEST = 400
-TOO_LARGE = 413
+
+#: A length of more digits is beyond every limit.
+MOST_DIGITS = 19
 
 
 class Size:
@@ -85,10 +88,9 @@ def _refusal(environ, limit):
              'than [oslo_middleware] max_request_body_size (%(limit)d '
              'bytes).', {'path': environ.get('PATH_INFO', ''),
                          'limit': limit})
-    return errors.response(
-        TOO_LARGE, _('The body of the request is larger than the limit of %d '
-                     'bytes.') % limit,
-        code=TOO_LARGE, title='Request Entity Too Large')
+    return errors.from_exception(webob.exc.HTTPRequestEntityTooLarge(
+        detail=_('The body of the request is larger than the limit of %d '
+                 'bytes.') % limit))
 
 
 def _bad(text):
@@ -97,7 +99,10 @@ def _bad(text):
 
 def _declared_length(environ):
     text = environ.get('CONTENT_LENGTH') or '0'
-    return int(text) if text.isascii() and text.isdigit() else None
+    if not text.isascii() or not text.isdigit():
+        return None
+    # Python refuses to read thousands of digits.
+    return int(text) if len(text) < MOST_DIGITS else sys.maxsize
 
 
 def _read(environ, limit, length):

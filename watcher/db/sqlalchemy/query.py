@@ -46,6 +46,9 @@ OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     'notin': lambda column, value: column.not_in(value),
 }
 
+# Databases refuse greater numbers; there are no more ids either.
+_LARGEST_LIMIT = 2 ** 31 - 1
+
 _RELATED_COLUMNS = ('uuid', 'name', 'deleted_at')
 _SORT_DIRECTIONS = tuple(
     direction + nulls for direction in ('asc', 'desc')
@@ -252,7 +255,8 @@ class Query:
         self._order(session, column, ascending, nulls_first)
         if limit is None:
             return
-        self.statement = self.statement.limit(limit)
+        self.statement = self.statement.limit(
+            min(limit, _LARGEST_LIMIT))
         if not self._is_own(column):
             self._look_up_late()
             self._order(session, self._sort_column(sort_key), ascending,

@@ -107,6 +107,9 @@ class TestSize(base.ApiTestCase):
         for size, status in ((self.LIMIT, 400), (self.LIMIT + 1, 413)):
             self.assert_status(status, size, CONTENT_LENGTH=str(size))
 
+    def test_declared_with_thousands_of_digits(self):
+        self.assert_status(413, 3, CONTENT_LENGTH='9' * 5000)
+
     def test_in_chunks(self):
         for size, status in ((self.LIMIT, 400), (self.LIMIT + 1, 413)):
             self.assert_status(status, size,

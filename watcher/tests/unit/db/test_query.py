@@ -288,7 +288,8 @@ class TestPages(base.DatabaseTestCase):
     def test_limits(self):
         for _number in range(3):
             self.records.goal()
-        for limit, count in ((None, 3), (0, 0), (2, 2), (9, 3)):
+        for limit, count in ((None, 3), (0, 0), (2, 2), (9, 3),
+                             (2 ** 64, 3), (10 ** 40, 3)):
             self.assertEqual(count, len(self.dbapi.get_goal_list(
                 self.context, limit=limit)))
         self.assertRaises(exception.Invalid, self.dbapi.get_goal_list,
