@@ -351,3 +351,73 @@ class TestCost(base.DatabaseTestCase):
             if table.name in ('audits', 'action_plans'):
                 wanted.add('state')
             self.assertEqual(set(), wanted - first, table.name)
+
+
+class TestWays(base.DatabaseTestCase):
+    """SQLite says how it finds rows: by an index, never by reading all.
+
+    It has the least clever planner of the three databases.
+    """
+
+    def _way(self, operation, *args, **kwargs):
+        sent = []
+
+        def note(connection, cursor, statement, parameters, *others):
+            sent.append((statement, parameters))
+
+        engine = session.get_engine()
+        sa.event.listen(engine, 'before_cursor_execute', note)
+        try:
+            operation(self.context, *args, **kwargs)
+        finally:
+            sa.event.remove(engine, 'before_cursor_execute', note)
+        statement, parameters = sent[-1]
+        with engine.connect() as connection:
+            return '; '.join(row.detail for row in connection.exec_driver_sql(
+                f'EXPLAIN QUERY PLAN {statement}', parameters))
+
+    def test_filters(self):
+        names = ['uuid', 'action_type', 'action_plan_uuid']
+        for entity, filters, index in (
+                ('action', {'audit_uuid': 'x'}, 'ix_actions_action_plan_id'),
+                ('action', {'action_plan_uuid': 'x'},
+                 'ix_actions_action_plan_id'),
+                ('action_plan', {'audit_uuid': 'x'},
+                 'ix_action_plans_audit_id'),
+                ('action_plan', {'strategy_name': 'x'},
+                 'ix_action_plans_strategy_id'),
+                ('audit', {'goal_uuid': 'x'}, 'ix_audits_goal_id'),
+                ('audit', {'strategy_name': 'x'}, 'ix_audits_strategy_id'),
+                ('audit', {'state__in': ['PENDING']}, 'ix_audits_state'),
+                ('audit_template', {'goal_name': 'x'},
+                 'ix_audit_templates_goal_id'),
+                ('strategy', {'goal_uuid': 'x'}, 'ix_strategies_goal_id'),
+                ('efficacy_indicator', {'action_plan_id__in': [1, 2]},
+                 'ix_efficacy_indicators_action_plan_id')):
+            for operation, *columns in (
+                    (f'get_{entity}_list',),
+                    (f'list_{entity}_columns',
+                     names if entity == 'action' else ['uuid'])):
+                way = self._way(getattr(self.dbapi, operation), *columns,
+                                filters=filters, limit=10)
+                self.assertIn(index, way, f'{operation} {filters}')
+                self.assertNotIn('SCAN', way, f'{operation} {filters}')
+
+    def test_pages_behind_a_marker(self):
+        audit = self.records.audit()
+        for options, way_in in (
+                ({}, 'rowid>?'), ({'sort_dir': 'desc'}, 'rowid<?'),
+                ({'sort_key': 'uuid'}, 'uuid>?'),
+                ({'sort_key': 'name'}, 'name>?'),
+                ({'sort_key': 'state'}, 'state>?')):
+            way = self._way(self.dbapi.list_audit_columns, ['uuid'],
+                            marker=audit, limit=10, **options)
+            self.assertIn(way_in, way, options)
+
+    def test_names_in_any_letter_case(self):
+        self.records.audit(name='a')
+        self.records.audit_template(name='a')
+        for entity in ('audit', 'audit_template'):
+            way = self._way(getattr(self.dbapi, f'get_{entity}_by_name'), 'A')
+            self.assertIn(f'ix_{entity}s_name_lower', way)
+            self.assertNotIn('SCAN', way)
