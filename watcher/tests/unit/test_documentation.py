@@ -27,7 +27,8 @@ PAGES = [*(ROOT / 'doc' / 'source').rglob('*.rst'), *ROOT.glob('*.rst'),
          *(ROOT / 'releasenotes' / 'notes').glob('*.yaml')]
 
 #: Options of libraries in a group that is also ours.
-LIBRARY_OPTIONS = {('DEFAULT', 'transport_url')}
+LIBRARY_OPTIONS = {('DEFAULT', 'rpc_response_timeout'),
+                   ('DEFAULT', 'transport_url')}
 
 
 def code_blocks(page: str) -> list[str]:
