@@ -24,6 +24,7 @@ from watcher import objects
 from watcher.api import hooks
 from watcher.api.controllers import root
 from watcher.api.middleware import auth
+from watcher.api.middleware import context
 from watcher.api.middleware import error
 from watcher.api.middleware import health
 from watcher.api.middleware import size
@@ -86,5 +87,7 @@ def pipeline(app: Callable, conf: cfg.ConfigOpts) -> Callable:
     # Outside the token check: browsers ask for permission without a token,
     # and must be able to read a 401.
     app = cors.CORS(app, conf)
+    # Whatever is logged from here on belongs to this request.
+    app = context.Context(app)
     # Outermost, so that every answer and every log line has an id.
     return request_id.RequestId(app, conf)

@@ -25,6 +25,7 @@ from oslo_middleware import opts as middleware_opts
 
 from watcher.api import app
 from watcher.api.middleware import size as size_limit
+from watcher.common import context
 from watcher.common import policy
 from watcher.db.sqlalchemy import session
 from watcher.tests import base as test_base
@@ -302,6 +303,22 @@ class TestAuthentication(test_base.TestCase):
         self.assertEqual(500, response.status_int)
         self.assertIn('error_message', response.json)
         self.assertIn('[keystone_authtoken]', self.logger.output)
+
+    def test_log_lines_have_the_id_of_their_request(self):
+        """Also those of the token check, which comes before the handlers."""
+        logged = []
+
+        def away(check, token, **kwargs):
+            logged.append(context.get_current().request_id)
+            raise webob.exc.HTTPServiceUnavailable()
+
+        self.get('/v1/goals', self.admin)
+        self.useFixture(fixtures.MonkeyPatch(
+            'keystonemiddleware.auth_token.AuthProtocol.fetch_token', away))
+        response = self.get('/v1/goals', self.admin)
+        self.assertEqual(503, response.status_int)
+        self.assertEqual([response.headers['X-OpenStack-Request-ID']],
+                         logged)
 
     def test_open_webhooks_believe_no_headers(self):
         self.config(enable_webhooks_auth=False, group='api')
