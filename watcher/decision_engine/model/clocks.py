@@ -12,6 +12,7 @@
 """How fresh a model is: part by part, and message by message."""
 
 import datetime
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from watcher.decision_engine.model import persistent
@@ -127,9 +128,12 @@ class Clocks:
             self._old.pop(key, None)
             self._present[key] = when
 
-    def left(self, key: str) -> None:
-        """Note that an element is no longer part of the model."""
-        when = self._present.get(key)
-        if when is not None:
-            del self._present[key]
-            self.set(key, when, False)
+    def left(self, keys: Iterable[str]) -> None:
+        """Note that elements are no longer part of the model."""
+        if not self._present:
+            return
+        for key in keys:
+            when = self._present.get(key)
+            if when is not None:
+                del self._present[key]
+                self.set(key, when, False)

@@ -217,7 +217,7 @@ class ClusterModel(graph.GraphView, base.Model):
 
     def _remove(self, table, key):
         table.remove(key)
-        self._clocks.left(key)
+        self._clocks.left((key,))
         self._graph = None
 
     def _remove_host(self, table, key):

@@ -172,10 +172,12 @@ class ModelRoot(cluster.ClusterModel):
         :param uuids: unknown ones are ignored.
         """
         with self.lock:
+            gone: list[str] = []
             for uuid in uuids:
                 if uuid in self._nodes:
-                    for instance in self._drop_node(uuid):
-                        self._remove(self._instances, instance)
+                    gone += self._drop_node(uuid)
+            self._instances.remove_many(gone)
+            self._clocks.left(gone)
 
     def _drop_node(self, uuid):
         """Remove a host and return what was on it."""

@@ -24,7 +24,7 @@ import networkx
 class GraphView:
     """Lets a model be asked like a networkx graph.
 
-    The model has ``lock``, ``relations`` and ``_tables()``; it sets
+    The model has ``lock``, ``kinds``, ``relations``, ``_tables()``; it sets
     ``_graph`` to None whenever a relation changes.
     """
 

@@ -19,6 +19,7 @@ Reading costs a little more than with a plain dictionary.
 Nothing here is locked: the model that owns a mapping does it.
 """
 
+from collections.abc import Collection
 from collections.abc import Hashable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -148,10 +149,25 @@ class ForkableDict(MutableMapping):
         self._count += len(bucket) - before
 
     def __delitem__(self, key):
-        if key not in self:
+        number = hash(key) & _IN_BUCKETS
+        parts = self.parts
+        bucket = parts.pages[number >> _BITS][number & _IN_PAGE]
+        if key not in bucket:
             raise KeyError(key)
-        del self.parts.own(hash(key) & _IN_BUCKETS)[key]
+        if number not in parts.mine:
+            bucket = parts.own(number)
+        del bucket[key]
         self._count -= 1
+
+    def remove_many(self, keys: Iterable[Hashable]) -> None:
+        """Remove keys that are known to exist, faster than one by one."""
+        parts = self.parts
+        own = parts.own
+        count = 0
+        for key in keys:
+            del own(hash(key) & _IN_BUCKETS)[key]
+            count += 1
+        self._count -= count
 
     def __repr__(self):
         return f'{type(self).__name__}({dict(self)!r})'
@@ -222,9 +238,21 @@ class ForkableTable(MutableMapping):
             parts.own(number)[key] = value
 
     def __delitem__(self, key):
-        number = self._places[key]
-        del self._places[key]
-        del self._parts.own(number)[key]
+        part = self._parts.own(self._places.pop(key))
+        del part[key]
+        if not part:
+            self._pack_if_sparse()
+
+    def remove_many(self, keys: Collection[Hashable]) -> None:
+        """Remove keys that are known to exist, faster than one by one."""
+        place, own = self._places.get, self._parts.own
+        for key in keys:
+            del own(place(key))[key]
+        self._places.remove_many(keys)
+        self._pack_if_sparse()
+
+    def _pack_if_sparse(self):
+        # As long as no part is empty there are not too many of them.
         if self._parts.count > _SPARSE * (len(self) // _CHUNK + 4):
             self._pack()
 

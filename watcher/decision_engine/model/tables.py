@@ -117,6 +117,13 @@ class ElementTable:
         self._release(key)
         del self._values[key]
 
+    def remove_many(self, keys: list[str]) -> None:
+        """Remove elements that are known to exist."""
+        if self._live:
+            for key in keys:
+                self._release(key)
+        self._values.remove_many(keys)
+
     def _release(self, key):
         released = self._live.pop(key, None)
         if released is not None:
@@ -190,8 +197,7 @@ class Relation:
         """Take all children from a parent and return them."""
         children = list(self._children.pop(parent, ()))
         self._mine.discard(parent)
-        for child in children:
-            del self._parents[child]
+        self._parents.remove_many(children)
         return children
 
     def _own(self, parent):

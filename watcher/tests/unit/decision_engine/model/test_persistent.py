@@ -91,6 +91,14 @@ class Machine(stateful.RuleBasedStateMachine):
             for number in range(start, start + count):
                 mapping.pop(number, None)
 
+    @stateful.rule(pair=pairs, start=keys, step=st.integers(1, 4))
+    def remove_many(self, pair, start, step):
+        made, plain = pair
+        keys = [key for key in plain if key >= start and not key % step]
+        made.remove_many(keys)
+        for key in keys:
+            del plain[key]
+
     @stateful.rule(pair=pairs, key=keys)
     def read(self, pair, key):
         made, plain = pair
