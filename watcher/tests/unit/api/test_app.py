@@ -24,6 +24,7 @@ from keystonemiddleware import opts
 from oslo_middleware import opts as middleware_opts
 
 from watcher.api import app
+from watcher.api.middleware import auth
 from watcher.api.middleware import size as size_limit
 from watcher.common import context
 from watcher.common import policy
@@ -339,11 +340,11 @@ class TestAuthentication(test_base.TestCase):
         self.assertEqual([{'HTTP_X_FORWARDED_FOR'}], seen)
 
     def _auth_token(self):
-        # request id > cors > proxy headers > size > health check > token
-        app = self.api.app
-        for _ in range(3):
-            app = app.application
-        return app.app.app
+        layer = self.api.app
+        while not isinstance(layer, auth.AuthToken):
+            layer = (layer.application if hasattr(layer, 'application')
+                     else layer.app)
+        return layer
 
 
 class TestContext(test_base.TestCase):
