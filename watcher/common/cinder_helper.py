@@ -675,7 +675,8 @@ class CinderHelper:
                 raise missing from exc
             raise exception.CinderClientError(
                 reason=exc.reason, http_status=exc.status,
-                connection_error=exc.connection_error) from exc
+                connection_error=exc.connection_error,
+                no_endpoint=exc.no_endpoint) from exc
 
     def _pages(self, path, key, params,
                call=None) -> Iterator[list[dict[str, Any]]]:

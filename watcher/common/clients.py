@@ -92,14 +92,16 @@ class RequestFailed(Exception):
     :param status: HTTP status of the answer; None when there was none.
     :param connection_error: whether the service could not be reached, so
         that it is unknown if it saw the request.
+    :param no_endpoint: whether the cloud does not have the service.
     """
 
     def __init__(self, reason: str, status: int | None = None,
-                 connection_error: bool = False):
+                 connection_error: bool = False, no_endpoint: bool = False):
         super().__init__(reason)
         self.reason = reason
         self.status = status
         self.connection_error = connection_error
+        self.no_endpoint = no_endpoint
 
 
 def auth_group(conf: cfg.ConfigOpts, group: str) -> str:
@@ -432,7 +434,7 @@ class RestClient:
                       'interface': self._setting('interface', 'public'),
                       'region': self._setting('region_name', _('any')),
                       'group': self.service.group,
-                      'reason': _short(exc)}) from exc
+                      'reason': _short(exc)}, no_endpoint=True) from exc
         except ka_exceptions.ConnectionError as exc:
             self._connection.forget(self.service)
             raise self._away(method, path, exc) from exc

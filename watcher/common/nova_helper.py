@@ -1064,7 +1064,8 @@ class NovaHelper:
             return missing
         return exception.NovaClientError(
             reason=failed.reason, http_status=failed.status,
-            connection_error=failed.connection_error)
+            connection_error=failed.connection_error,
+            no_endpoint=failed.no_endpoint)
 
     def _pages(self, path, key, version, params=None, marker=None, limit=-1,
                call=None) -> Iterator[list[dict[str, Any]]]:

@@ -18,6 +18,8 @@ from typing import Any
 from oslo_context import context as oslo_context
 from oslo_log import log
 
+from watcher.common import exception
+
 LOG = log.getLogger(__name__)
 
 #: Kinds of parts that an audit scope is made of, besides third-party ones.
@@ -90,6 +92,25 @@ def entries_of(path: str,
     for position, entry in enumerate(entries):
         for key, selectors in entry.items():
             yield f'{path}[{position}].{key}', key, _dicts(selectors)
+
+
+def has_wildcard(selectors: list[dict], member: str, resource: str) -> bool:
+    """Tell whether the wildcard is chosen.
+
+    :raises: WildcardCharacterIsUsed when it is not alone.
+    """
+    values = [selector[member] for selector in selectors
+              if member in selector]
+    if WILDCARD not in values:
+        return False
+    if len(values) > 1:
+        raise exception.WildcardCharacterIsUsed(resource=resource)
+    return True
+
+
+def plain_id(project_id: Any) -> str:
+    """Return a project id so that all its spellings are equal."""
+    return str(project_id).replace('-', '').lower()
 
 
 def _dicts(value):

@@ -26,25 +26,6 @@ from watcher.decision_engine.model import model_root
 from watcher.decision_engine.scope import base
 
 
-def _wildcard(selectors: list[dict], member: str, resource: str) -> bool:
-    """Tell whether the wildcard is chosen.
-
-    :raises: WildcardCharacterIsUsed when it is not alone.
-    """
-    values = [selector[member] for selector in selectors
-              if member in selector]
-    if base.WILDCARD not in values:
-        return False
-    if len(values) > 1:
-        raise exception.WildcardCharacterIsUsed(resource=resource)
-    return True
-
-
-def _plain(project_id: Any) -> str:
-    """Return a project id so that all its spellings are equal."""
-    return str(project_id).replace('-', '').lower()
-
-
 def _text(value: Any) -> str:
     return str(value).lower()
 
@@ -125,7 +106,7 @@ class _Evaluation:
         elif key == 'instances':
             self._marked |= self._instance_uuids(path, selectors)
         elif key == 'projects':
-            self._projects |= {_plain(selector['uuid'])
+            self._projects |= {base.plain_id(selector['uuid'])
                                for selector in selectors
                                if 'uuid' in selector}
         elif key == 'instance_metadata':
@@ -142,7 +123,7 @@ class _Evaluation:
 
     def _aggregate_hosts(self, path, selectors):
         everything = [
-            _wildcard(selectors, member, 'host aggregates')
+            base.has_wildcard(selectors, member, 'host aggregates')
             for member in ('id', 'name')]
         if self._aggregates is None:
             self._aggregates = self._handler.nova_helper.get_aggregate_list()
@@ -165,7 +146,7 @@ class _Evaluation:
         return hosts
 
     def _zone_hosts(self, path, selectors):
-        everything = _wildcard(selectors, 'name', 'availability zones')
+        everything = base.has_wildcard(selectors, 'name', 'availability zones')
         if self._zones is None:
             self._zones = {
                 service.host: service.zone for service
@@ -246,7 +227,7 @@ class _Evaluation:
                 instance.watcher_exclude = True
 
     def _of_excluded_project(self, instance):
-        return bool(self._projects) and _plain(
+        return bool(self._projects) and base.plain_id(
             instance.get('project_id')) in self._projects
 
     def _has_excluded_metadata(self, instance):

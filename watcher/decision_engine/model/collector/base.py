@@ -247,8 +247,10 @@ Seconds between two full readings of the cluster into this model.
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Tell whether a service understood the request and declined it."""
-    return getattr(error, 'kwargs', {}).get('http_status') in _REFUSED
+    """Tell whether a service declined the request, or does not exist."""
+    facts = getattr(error, 'kwargs', {})
+    return (facts.get('http_status') in _REFUSED
+            or bool(facts.get('no_endpoint')))
 
 
 class BaseModelBuilder(metaclass=abc.ABCMeta):

@@ -149,6 +149,11 @@ class TestStrategyEndpoint(EndpointTestCase):
             self.addCleanup(patcher.stop)
 
     def test_without_data_source(self):
+        patcher = mock.patch.object(
+            default.ClusterDataModelCollectorLoader, 'list_available',
+            return_value={'compute': None})
+        patcher.start()
+        self.addCleanup(patcher.stop)
         self.assertEqual([
             {'type': 'Datasource', 'mandatory': True, 'comment': '',
              'state': 'Datasource is not presented for this strategy'},
