@@ -35,6 +35,10 @@ State = states.ActionPlanState
 INDICATORS = 'efficacy_indicators'
 INDICATOR_FIELDS = ('name', 'description', 'unit', 'value')
 
+#: Plans whose indicators are read with one statement: without a limit there
+#: may be more of them than a statement takes parameters.
+MOST_PLANS = 10000
+
 
 def _indicators(plan_id, view):
     return view.extra[INDICATORS][plan_id]
@@ -71,10 +75,12 @@ class ActionPlans(resource.Patchable, resource.Deletable):
 
     def load_extra(self, columns, shown):
         by_plan = collections.defaultdict(list)
-        if columns['id']:
+        plans = columns['id']
+        for start in range(0, len(plans), MOST_PLANS):
             found = objects.EfficacyIndicator.list_columns(
                 base.context(), ('action_plan_id', *INDICATOR_FIELDS),
-                filters={'action_plan_id__in': columns['id']})
+                filters={'action_plan_id__in':
+                         plans[start:start + MOST_PLANS]})
             found['value'] = map(float, found['value'])
             indicators = zip(*(found[name] for name in INDICATOR_FIELDS),
                              strict=True)

@@ -13,6 +13,7 @@
 
 import datetime
 
+import fixtures
 import sqlalchemy as sa
 from oslo_utils import uuidutils
 
@@ -409,3 +410,11 @@ class TestRepresentations(base.ApiTestCase):
         for column in ('parameters', 'efficacy_specification',
                        'parameters_spec', 'global_efficacy'):
             self.assertNotIn(column, ' '.join(sent))
+
+    def test_indicators_of_more_plans_than_one_statement_takes(self):
+        path = '/v1/action_plans'
+        expected = self.get(path).json
+        self.assertEqual(2, len(expected['action_plans']))
+        self.useFixture(fixtures.MonkeyPatch(
+            'watcher.api.controllers.v1.action_plan.MOST_PLANS', 1))
+        self.assertEqual(expected, self.get(path).json)
