@@ -11,6 +11,7 @@
 # under the License.
 """Gives errors of the layers below the body that clients expect."""
 
+import re
 from collections.abc import Callable
 
 import webob
@@ -22,6 +23,9 @@ from watcher.api import errors
 from watcher.api.controllers import base
 
 SIGN = b'"error_message"'
+
+# Links and the header Location start with scheme and host.
+NO_BASE = re.compile(r'[\x00-\x1f\x7f/?#@\\]')
 
 
 class Error:
@@ -37,6 +41,7 @@ class Error:
     @webob.dec.wsgify
     def __call__(self, request):
         try:
+            _check_base(request)
             _check_encoding(request)
             response = request.get_response(self.app)
         except Exception as exc:
@@ -51,6 +56,13 @@ def _is_ours(request, response):
         return False
     # The body of an answer to HEAD is cut off already.
     return request.method == 'HEAD' or SIGN in response.body[:len(SIGN) + 4]
+
+
+def _check_base(request):
+    if NO_BASE.search(request.host) or NO_BASE.search(request.scheme):
+        raise webob.exc.HTTPBadRequest(
+            detail=_('The header Host, or what a proxy says of it, names no '
+                     'host.'))
 
 
 def _check_encoding(request):

@@ -69,6 +69,15 @@ class TestValuesNobodyCanStore(base.ApiTestCase):
             self.assert_refused(400, response, 'U+0000')
             self.assertIn('x-openstack-request-id', response.headers)
 
+    def test_hosts_that_are_none(self):
+        # They would get into the header Location.
+        for host in ('a\x06b', 'a/b', 'a@b', 'a?b', '\x7f', 'a\\b'):
+            response = self.get('/v1/goals', status=400,
+                                headers={'Host': host})
+            self.assert_refused(400, response, 'Host')
+        for host in ('api.example.org:9322', '[::1]:9322', 'a_b', 'a, b'):
+            self.get('/v1/goals', headers={'Host': host})
+
 
 class TestShownValues(base.ApiTestCase):
     """Errors repeat what was sent, not what Python makes of it."""
