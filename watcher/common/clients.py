@@ -18,7 +18,9 @@ helpers (:mod:`watcher.common.nova_helper` and its neighbours) talk through
 for each record and turns every failure into one sentence for an operator.
 """
 
+import contextlib
 import dataclasses
+import json
 import os
 import re
 import threading
@@ -80,6 +82,8 @@ SERVICES = {service.group: service for service in (
     Service('cinder', 'Cinder', 'block-storage',
             ('cinder_client', 'endpoint_type')),
     Service('keystone', 'Keystone', 'identity'),
+    Service('ironic', 'Ironic', 'baremetal',
+            ('ironic_client', 'endpoint_type')),
 )}
 
 
@@ -519,7 +523,19 @@ def error_text(response) -> str:
     for value in body.values():
         if isinstance(value, dict) and value.get('message'):
             return ' '.join(str(value['message']).split())
+    if body.get('error_message'):
+        return _ironic_text(body['error_message'])
     return ' '.join(str(body.get('message') or body).split())[:200]
+
+
+def _ironic_text(message: Any) -> str:
+    """Return the text in Ironic's error, JSON within a text of JSON."""
+    if isinstance(message, str):
+        with contextlib.suppress(ValueError):
+            message = json.loads(message)
+    if isinstance(message, dict):
+        message = message.get('faultstring') or message
+    return ' '.join(str(message).split())[:200]
 
 
 class OpenStackClients:
@@ -581,6 +597,13 @@ class OpenStackClients:
                 'it has no auth_type; set them in [%(fallback)s]',
                 {'names': ', '.join(ignored), 'group': group,
                  'fallback': FALLBACK_GROUP})
+
+    def ironic(self) -> Any:
+        """Return openstacksdk's proxy of the bare metal service.
+
+        :raises: AuthorizationFailure when the credentials are incomplete.
+        """
+        return self.connection('ironic').baremetal
 
     def reset_clients(self) -> None:
         """Forget all connections; the next use logs in again."""

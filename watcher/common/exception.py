@@ -563,6 +563,10 @@ class CinderClientError(WatcherException):
     msg_fmt = _('Cinder client error: %(reason)s')
 
 
+class IronicClientError(WatcherException):
+    msg_fmt = _('Ironic client error: %(reason)s')
+
+
 def wrap_keystone_exception(func):
     """Turn failures of the Keystone client into AuthorizationFailure."""
 

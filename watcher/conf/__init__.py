@@ -33,7 +33,7 @@ from watcher.conf import exception
 from watcher.conf import gnocchi_client
 from watcher.conf import grafana_client
 from watcher.conf import grafana_translators
-from watcher.conf import ironic_client
+from watcher.conf import ironic
 from watcher.conf import keystone
 from watcher.conf import maas_client
 from watcher.conf import notifications
@@ -51,7 +51,7 @@ MODULES = (
     service, paths, exception, notifications, api, wsgi, db,
     decision_engine, applier, planner, collector, compute_model, datasources,
     clients_auth, nova, cinder, keystone, placement,
-    gnocchi_client, ironic_client, maas_client, aetos_client,
+    gnocchi_client, ironic, maas_client, aetos_client,
     prometheus_client, grafana_client, grafana_translators,
 )
 
