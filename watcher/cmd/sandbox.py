@@ -76,6 +76,10 @@ def _parser() -> argparse.ArgumentParser:
     add('--place', action='append', default=[], metavar='HOST=NUMBER',
         help='put NUMBER servers on HOST instead of dealing them out; '
              'may be repeated')
+    add('--backends', type=int, default=0,
+        help='storage backends in the cloud; without one it has no block '
+             'storage')
+    add('--volumes', type=int, default=0, help='volumes in the cloud')
     add('--migration-seconds', type=float, default=2.0,
         help='how long a migration takes (default: %(default)s)')
     add('--debug', action='store_true', help='log more')
@@ -99,6 +103,7 @@ def _cloud(parser: argparse.ArgumentParser,
     given = {'hosts': args.hosts, 'servers': args.servers,
              'seed': args.seed, 'vcpus': args.vcpus,
              'memory_mb': args.memory_mb,
+             'backends': args.backends, 'volumes': args.volumes,
              'placement': _placement(parser, args.place)}
     timing = dataclasses.replace(
         compute.Timing(), live_migration=args.migration_seconds,

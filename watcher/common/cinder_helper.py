@@ -629,11 +629,12 @@ class CinderHelper:
         path = f'/volumes/{before.id}/action'
         for attempt in range(self._http_retries + 1):
             try:
-                self._guarded(
-                    self._rest.request, 'POST', path, json=body,
-                    missing=exception.VolumeNotFound(name=before.id))
+                self._guarded(self._rest.request, 'POST', path, json=body)
                 return
             except exception.CinderClientError as exc:
+                if exc.kwargs.get('http_status') == 404:
+                    # It may also be the pool or the type that is missing.
+                    self.get_volume(before)
                 if not exc.kwargs.get('connection_error'):
                     raise
                 time.sleep(CONF.cinder.http_retry_interval)

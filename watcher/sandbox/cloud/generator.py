@@ -21,6 +21,7 @@ from typing import Any
 
 from watcher.sandbox.cloud import keystone
 from watcher.sandbox.cloud import state as cloud_state
+from watcher.sandbox.cloud import volumes as cloud_volumes
 from watcher.sandbox.cloud.state import Aggregate
 from watcher.sandbox.cloud.state import DISK_GB
 from watcher.sandbox.cloud.state import Flavor
@@ -81,6 +82,12 @@ class CloudSpec:
     placement: dict[str, int] | None = None
     #: Name of the only flavor to use; None: a mixture.
     flavor: str | None = None
+    #: Storage backends, pools of each, their size in GB, and volumes besides
+    #: those of servers; without backends there is no block storage.
+    backends: int = 0
+    pools: int = 2
+    pool_gb: int = 10000
+    volumes: int = 0
 
     def __post_init__(self) -> None:
         if self.hosts < 1:
@@ -92,14 +99,18 @@ class CloudSpec:
         if self.flavor is not None and self.flavor not in names:
             raise ValueError('flavor must be one of %s, not %s'
                              % (', '.join(names), self.flavor))
+        if self.volumes and not self.backends * self.pools:
+            raise ValueError('volumes need backends with pools')
 
 
 class Generator:
 
     def __init__(self, spec: CloudSpec, state: cloud_state.CloudState,
-                 identity: keystone.Keystone) -> None:
+                 identity: keystone.Keystone,
+                 storage: cloud_volumes.BlockStorage | None = None) -> None:
         self._spec = spec
         self._state = state
+        self._storage = storage
         self._identity = identity
         self._random = random.Random(spec.seed)
 
@@ -115,6 +126,8 @@ class Generator:
         self._make_aggregates()
         self._make_servers(image)
         self._make_groups()
+        if self._storage is not None and self._spec.backends:
+            self._make_storage(self._storage)
 
     def _uuid(self) -> str:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
@@ -237,3 +250,57 @@ class Generator:
                 user_id=first.user_id, members=[first.uuid, second.uuid])
             first.group_id = second.group_id = group.id
             self._state.groups[group.id] = group
+
+    # Block storage.
+
+    def _make_storage(self, storage: cloud_volumes.BlockStorage) -> None:
+        spec = self._spec
+        self._make_type(storage, '__DEFAULT__', {})
+        for number in range(1, spec.backends + 1):
+            name = 'lvm-%d' % number
+            backend = cloud_volumes.Backend('storage-%d@%s' % (number, name))
+            if spec.zones:
+                backend.zone = 'az-%d' % ((number - 1) % spec.zones + 1)
+            storage.backends[backend.host] = backend
+            self._make_type(storage, name, {'volume_backend_name': name})
+            for index in range(1, spec.pools + 1):
+                pool = cloud_volumes.Pool(
+                    '%s#pool-%d' % (backend.host, index), backend,
+                    spec.pool_gb)
+                storage.pools[pool.name] = pool
+        for server in self._state.servers.values():
+            for ident in server.volumes:
+                self._make_volume(storage, ident, server)
+        for _ in range(spec.volumes):
+            self._make_volume(storage, self._uuid(), None)
+
+    def _make_type(self, storage: cloud_volumes.BlockStorage, name: str,
+                   extra_specs: dict[str, str]) -> None:
+        kind = cloud_volumes.VolumeType(self._uuid(), name, extra_specs)
+        storage.types[kind.id] = kind
+
+    def _make_volume(self, storage: cloud_volumes.BlockStorage, ident: str,
+                     server: Server | None) -> None:
+        """Make the root disk of a server, or a volume of its own."""
+        number = len(storage.volumes) + 1
+        pools = list(storage.pools.values())
+        pool = pools[number % len(pools)]
+        project = self._spec.projects[number % len(self._spec.projects)]
+        created = FIRST_CREATED + datetime.timedelta(minutes=number)
+        volume = cloud_volumes.Volume(
+            id=ident, number=number, name='volume-%d' % number,
+            size=server.flavor.disk if server
+            else self._random.choice((1, 5, 10, 20)),
+            type=storage.find_type(pool.backend.name), pool=pool,
+            project_id=self._identity.projects[project],
+            user_id=self._identity.users[project], created=created,
+            updated=created, bootable=server is not None)
+        if server is not None:
+            volume.name, volume.status = '', 'in-use'
+            volume.project_id = server.project_id
+            volume.attachments = [{
+                'id': ident, 'attachment_id': self._uuid(),
+                'server_id': server.uuid, 'volume_id': ident,
+                'device': '/dev/vda', 'host_name': None,
+                'attached_at': created.isoformat()}]
+        storage.add(volume)

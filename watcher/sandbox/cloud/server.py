@@ -12,9 +12,9 @@
 """The simulated cloud as a whole, served over HTTP.
 
 One port, a path for each service as in many real clouds: ``/identity``,
-``/compute``, ``/placement``, ``/image``; ``/sandbox`` controls it. A new
-service (block storage, bare metal) is a module with a
-:class:`~watcher.sandbox.cloud.web.Service`, added in ``_make_services``.
+``/compute``, ``/placement``, ``/image``, and ``/volume`` when it has storage
+backends; ``/sandbox`` controls it. A new service (bare metal) is a module with
+a :class:`~watcher.sandbox.cloud.web.Service`, added in ``_make_services``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import threading
 
 from cheroot import wsgi
 
+from watcher.sandbox.cloud import cinder
 from watcher.sandbox.cloud import compute as cloud_compute
 from watcher.sandbox.cloud import control
 from watcher.sandbox.cloud import faults as cloud_faults
@@ -33,6 +34,7 @@ from watcher.sandbox.cloud import nova
 from watcher.sandbox.cloud import placement
 from watcher.sandbox.cloud import state as cloud_state
 from watcher.sandbox.cloud import timeline as cloud_timeline
+from watcher.sandbox.cloud import volumes as cloud_volumes
 from watcher.sandbox.cloud import web
 
 #: Connections served at the same time; clients keep theirs open.
@@ -64,7 +66,10 @@ class Cloud:
         self.compute = cloud_compute.Compute(
             self.state, self.timeline, self.faults,
             timing or cloud_compute.Timing())
-        generator.Generator(self.spec, self.state, self.identity).fill()
+        self.storage = cloud_volumes.BlockStorage(
+            self.state, self.timeline, self.faults)
+        generator.Generator(self.spec, self.state, self.identity,
+                            self.storage).fill()
         self._server = wsgi.Server(
             (host, port), None, numthreads=THREADS, request_queue_size=128,
             server_name='watcher-sandbox')
@@ -83,6 +88,9 @@ class Cloud:
             nova.Nova(self.compute, self.identity, self.url),
             placement.Placement(self.state, self.identity),
             glance.Glance(self.state, self.identity)]
+        if self.spec.backends:
+            services.append(
+                cinder.Cinder(self.storage, self.identity, self.url))
         for service in services:
             self.identity.add_endpoint(
                 service.type, service.name,

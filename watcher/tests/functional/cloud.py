@@ -50,6 +50,7 @@ class CloudTestCase(base.TestCase):
                         settings.USER, settings.PROJECT))
         self.config('nova', migration_interval=0.1, http_retry_interval=0.1,
                     http_retries=2)
+        self.config('cinder', http_retry_interval=0.1, http_retries=2)
         self.config('collector', api_query_interval=0,
                     api_query_max_retries=2)
         clients.OpenStackClients().reset_clients()

@@ -372,6 +372,15 @@ class TestMigration(CinderHelperTestCase):
                                   self.migrate, volume())
         self.assertIn('in a group', str(error))
 
+    def test_missing_on_the_way(self):
+        self.cinder.answer('POST', f'/volumes/{VOLUME}/action',
+                           test_nova_helper.refused(404, 'no such thing'))
+        error = self.assertRaises(exception.CinderClientError,
+                                  self.migrate, volume())
+        self.assertIn('no such thing', str(error))
+        self.assertRaises(exception.VolumeNotFound, self.migrate, volume(),
+                          test_nova_helper.refused(404))
+
     def test_following_what_others_asked_for(self):
         self.cinder.volumes(volume(migration='migrating'),
                             volume(migration='success', host=THERE))
