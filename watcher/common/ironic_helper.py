@@ -111,9 +111,10 @@ class IronicNode:
 
         :raises: InvalidUUID
         """
+        uuid = _uuid(record['uuid'])
         extra = record.get('extra')
         return cls(
-            uuid=_uuid(record['uuid']), name=record.get('name'),
+            uuid=uuid, name=record.get('name'),
             power_state=record.get('power_state'),
             target_power_state=record.get('target_power_state'),
             provision_state=record.get('provision_state'),

@@ -26,6 +26,10 @@ from watcher.decision_engine.model.collector import base
 LOG = log.getLogger(__name__)
 CONF = cfg.CONF
 
+#: Collectors of services that not every cloud has: type and name.
+OPTIONAL = {'storage': ('block-storage', 'block storage'),
+            'baremetal': ('baremetal', 'bare metal')}
+
 #: Seconds between synchronisations of a collector without such an option.
 DEFAULT_PERIOD = 3600
 
@@ -48,7 +52,8 @@ class CollectorManager:
             self) -> dict[str, base.BaseClusterDataModelCollector]:
         """Return the configured collectors by name.
 
-        ``storage`` is left out when the cloud has no block storage.
+        ``storage`` is left out when the cloud has no block storage, and
+        ``baremetal`` when it has no bare metal service.
 
         :raises: LoadingError for an unknown plug-in.
         """
@@ -57,18 +62,22 @@ class CollectorManager:
                 self._collectors = utils.Struct(
                     (name, self.get_cluster_model_collector(name))
                     for name in CONF.collector.collector_plugins
-                    if name != 'storage' or self._has_storage())
+                    if name not in OPTIONAL or self._has_service(name))
             return self._collectors
 
-    def _has_storage(self):
-        if 'storage' not in self.collector_loader.list_available():
-            LOG.debug('There is no collector of the storage model')
+    def _has_service(self, name):
+        if name not in self.collector_loader.list_available():
+            LOG.debug('There is no collector of the %s model', name)
             return False
+        service_type, title = OPTIONAL[name]
         keystone = keystone_helper.KeystoneHelper(osc=self.osc)
-        if keystone.is_service_enabled_by_type('block-storage'):
+        if keystone.is_service_enabled_by_type(service_type):
             return True
-        LOG.warning('The cloud has no block storage service; the storage '
-                    'model is left out')
+        LOG.warning('The cloud has no %(title)s service (Keystone lists no '
+                    'enabled one of type %(type)s); the %(name)s model is '
+                    'left out although [collector] collector_plugins names '
+                    'it', {'title': title, 'type': service_type,
+                           'name': name})
         return False
 
     def get_notification_endpoints(self) -> list:
