@@ -56,6 +56,7 @@ class Loop:
         self._lock = threading.Lock()
         self._wakeup = threading.Event()
         self._stopping = threading.Event()
+        self._resting = False
         self._thread = None
 
     @property
@@ -63,6 +64,11 @@ class Loop:
         """Whether the thread is alive."""
         thread = self._thread
         return thread is not None and thread.is_alive()
+
+    @property
+    def resting(self) -> bool:
+        """Whether it waits, and nothing has woken it."""
+        return self._resting and not self._wakeup.is_set()
 
     def start(self) -> None:
         """Start the thread; a running loop is left alone."""
@@ -110,7 +116,9 @@ class Loop:
     def _sleep(self, seconds):
         """Return whether the loop has to end."""
         if seconds > 0:
+            self._resting = True
             self._wakeup.wait(seconds)
+            self._resting = False
         self._wakeup.clear()
         return self._stopping.is_set()
 

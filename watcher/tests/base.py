@@ -33,6 +33,11 @@ def _forget_credentials():
         conf.CONF.unregister_opts(_PASSWORD_OPTIONS, group=group)
 
 
+#: Seconds to wait for what comes at once on an idle machine. Only a test that
+#: fails takes so long, however busy the machine is.
+PATIENCE = 60.0
+
+
 class TestCase(base.BaseTestCase):
     """Isolated configuration, captured logs, nothing else.
 

@@ -109,7 +109,7 @@ class ApplierTestCase(base.TestCase):
         self.context = watcher_context.make_context(is_admin=True)
         self.recorder = Recorder()
         self._sender = sender.Sender(self.recorder.publish)
-        self.addCleanup(self._sender.stop, 1)
+        self.addCleanup(self._sender.stop, base.PATIENCE)
         self.useFixture(fixtures.MonkeyPatch(
             'watcher.notifications.sender.get_sender',
             lambda: self._sender))
@@ -216,10 +216,10 @@ class ApplierTestCase(base.TestCase):
 
     def events(self, of: str = '') -> list[str]:
         """Return what was sent; ``of`` selects by a part of the line."""
-        self.assertTrue(self._sender.flush(5))
+        self.assertTrue(self._sender.flush(base.PATIENCE))
         return [line for line in self.recorder.lines() if of in line]
 
-    def wait_for(self, condition, timeout: float = 10.0,
+    def wait_for(self, condition, timeout: float = base.PATIENCE,
                  what: str = 'the condition') -> None:
         end = time.monotonic() + timeout
         while not condition():
@@ -242,4 +242,4 @@ class Gate:
 
     def __call__(self, _action):
         self.entered.set()
-        return self.opened.wait(20)
+        return self.opened.wait(2 * base.PATIENCE)

@@ -21,6 +21,7 @@ from watcher.applier import manager as applier_manager
 from watcher.applier import persistence
 from watcher.common import context as watcher_context
 from watcher.common import exception
+from watcher.tests import base
 from watcher.tests.unit.applier import harness
 
 
@@ -158,7 +159,7 @@ class TestWorkers(ManagerTestCase):
         first = self.make_plan({})
         self.manager.start()
         self.launch(first)
-        self.assertTrue(gate.entered.wait(10))
+        self.assertTrue(gate.entered.wait(base.PATIENCE))
         second = self.make_plan({})
         self.launch(second)
         self.manager._dispatch()
@@ -175,20 +176,21 @@ class TestWorkers(ManagerTestCase):
         first = self.make_plan({})
         self.manager.start()
         self.launch(first)
-        self.assertTrue(gate.entered.wait(10))
+        self.assertTrue(gate.entered.wait(base.PATIENCE))
         second = self.make_plan({})
         self.launch(second)
         other = self.make_manager()
         gate.entered.clear()
         other.start()
         self.wait_for_state(second, 'ONGOING')
-        self.assertTrue(gate.entered.wait(10))
+        self.assertTrue(gate.entered.wait(base.PATIENCE))
         self.assertEqual([second.uuid], other.running)
 
     def test_several_workers(self):
         self.config(group='watcher_applier', workers=3)
         meeting = threading.Barrier(3)
-        self.hooks['execute'] = lambda action: meeting.wait(10) >= 0
+        self.hooks['execute'] = (
+            lambda action: meeting.wait(base.PATIENCE) >= 0)
         plans = [self.make_plan({}) for _number in range(3)]
         self.manager.start()
         for plan in plans:
@@ -200,7 +202,7 @@ class TestWorkers(ManagerTestCase):
         first = self.make_plan({})
         self.manager.start()
         self.launch(first)
-        self.assertTrue(gate.entered.wait(10))
+        self.assertTrue(gate.entered.wait(base.PATIENCE))
         second = self.make_plan({})
         self.launch(second)
         self.set_state(second, 'CANCELLED')
@@ -212,10 +214,10 @@ class TestWorkers(ManagerTestCase):
 
 class TestStop(ManagerTestCase):
 
-    def stop(self, timeout=5):
+    def stop(self, timeout=2 * base.PATIENCE):
         started = time.monotonic()
         self.manager.stop(timeout)
-        self.assertLess(time.monotonic() - started, timeout + 1)
+        self.assertLess(time.monotonic() - started, base.PATIENCE)
 
     def test_nothing_is_taken_any_more(self):
         self.manager.start()
@@ -229,14 +231,14 @@ class TestStop(ManagerTestCase):
 
         def wait(action):
             entered.set()
-            if action.wait(60):
+            if action.wait(4 * base.PATIENCE):
                 raise exception.WaitInterrupted(what='a migration')
             return True
         self.hooks['execute'] = wait
         plan = self.make_plan(
             {'parameters': {'resource_id': 'server-1'}}, {'parents': [0]})
         self.manager.start()
-        self.assertTrue(entered.wait(10))
+        self.assertTrue(entered.wait(base.PATIENCE))
         self.stop()
 
         plan = self.read(plan)
@@ -264,7 +266,7 @@ class TestStop(ManagerTestCase):
 
     def test_a_pause_ends_at_once(self):
         plan = self.make_plan(
-            {'type': 'sleep', 'parameters': {'duration': 60}})
+            {'type': 'sleep', 'parameters': {'duration': 3600}})
         self.manager.start()
         self.wait_for(lambda: self.states(plan) == ['ONGOING'])
         self.stop()
@@ -277,12 +279,12 @@ class TestStop(ManagerTestCase):
 
         def finish(action):
             entered.set()
-            action.wait(60)
+            action.wait(4 * base.PATIENCE)
             return True
         self.hooks['execute'] = finish
         plan = self.make_plan({}, {'parents': [0]})
         self.manager.start()
-        self.assertTrue(entered.wait(10))
+        self.assertTrue(entered.wait(base.PATIENCE))
         self.stop()
         self.assertEqual(['SUCCEEDED', 'CANCELLED'], self.states(plan))
         self.assertEqual('CANCELLED', self.read(plan).state)
@@ -292,8 +294,8 @@ class TestStop(ManagerTestCase):
         self.hooks['execute'] = gate
         plan = self.make_plan({}, {'parents': [0]})
         self.manager.start()
-        self.assertTrue(gate.entered.wait(10))
-        self.stop(timeout=3)
+        self.assertTrue(gate.entered.wait(base.PATIENCE))
+        self.stop(timeout=1)
         self.assertEqual('CANCELLED', self.read(plan).state)
         self.assertEqual(['CANCELLED'] * 2, self.states(plan))
         # What it brings home later changes nothing.

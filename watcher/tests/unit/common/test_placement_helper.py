@@ -104,12 +104,13 @@ class TestPlacementHelper(base.TestCase):
     def test_workers_are_bounded(self):
         busy, most = set(), []
         lock = threading.Lock()
+        all_three = threading.Barrier(3, timeout=base.PATIENCE)
 
         def answer():
             with lock:
                 busy.add(threading.get_ident())
                 most.append(len(busy))
-            threading.Event().wait(0.005)
+            all_three.wait()
             with lock:
                 busy.discard(threading.get_ident())
             return INVENTORIES
@@ -139,7 +140,7 @@ class TestPlacementHelper(base.TestCase):
         self.addCleanup(release.set)
 
         def hang():
-            release.wait(30)
+            release.wait(base.PATIENCE)
             return INVENTORIES
         error = self.assertRaises(
             exception.PlacementClientError,

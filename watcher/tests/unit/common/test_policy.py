@@ -163,7 +163,7 @@ class TestEnforce(PolicyTestCase):
             """As one that asks a remote server."""
 
             def __call__(self, target, creds, enforcer, current_rule=None):
-                return answered.wait(30)
+                return answered.wait(2 * base.PATIENCE)
 
         oslo_policy.register('slow', Slow)
         self.addCleanup(_checks.registered_checks.pop, 'slow')
@@ -175,10 +175,10 @@ class TestEnforce(PolicyTestCase):
         quick = threading.Thread(target=lambda: results.append(
             policy.enforce(self.admin, 'thing:get')))
         quick.start()
-        quick.join(10)
+        quick.join(base.PATIENCE)
         self.assertEqual([True], results)
         answered.set()
-        slow.join(10)
+        slow.join(base.PATIENCE)
         self.assertEqual([True, True], results)
 
     def test_secrets_are_no_credentials(self):

@@ -173,7 +173,7 @@ class TestDecisionEngineAPI(RPCTestCase):
         uuid = utils.generate_uuid()
         self.assertIs(True, self.api.trigger_audit(self.context, uuid))
         ctxt, current, received, thread = self.endpoint.received.get(
-            timeout=5)
+            timeout=base.PATIENCE)
         self.assertEqual(uuid, received)
         self.assertEqual(self.context.to_dict(), ctxt.to_dict())
         self.assertIs(ctxt, current)
@@ -255,7 +255,8 @@ class TestApplierAPI(RPCTestCase):
         uuid = utils.generate_uuid()
         self.assertIs(True, self.api.launch_action_plan(
             context.make_context(), uuid))
-        self.assertEqual(uuid, self.endpoint.received.get(timeout=5)[2])
+        self.assertEqual(uuid, self.endpoint.received.get(
+            timeout=base.PATIENCE)[2])
 
     def test_launch_takes_uuids_only(self):
         self.assertRaises(exception.InvalidUuidOrName,
@@ -268,9 +269,11 @@ class TestBrokerAway(RPCTestCase):
 
     def setUp(self):
         super().setUp()
-        with socket.socket() as free:
-            free.bind(('127.0.0.1', 0))
-            port = free.getsockname()[1]
+        # Taken, so that nobody else listens there, but not listened to.
+        taken = socket.socket()
+        self.addCleanup(taken.close)
+        taken.bind(('127.0.0.1', 0))
+        port = taken.getsockname()[1]
         self.connect(f'rabbit://user:password@127.0.0.1:{port}/')
         self.api = rpcapi.DecisionEngineAPI()
 

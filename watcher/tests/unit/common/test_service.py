@@ -62,7 +62,7 @@ class Manager:
             self.journal.append(word)
             self.noted.notify_all()
 
-    def wait_for(self, word, timeout=5):
+    def wait_for(self, word, timeout=base.PATIENCE):
         with self.noted:
             return self.noted.wait_for(lambda: word in self.journal, timeout)
 
@@ -154,7 +154,7 @@ class TestService(ServiceTestCase):
         waiter.join(0.1)
         self.assertTrue(waiter.is_alive())
         made.stop()
-        waiter.join(5)
+        waiter.join(base.PATIENCE)
         self.assertFalse(waiter.is_alive())
 
     def test_stop_without_patience(self):
@@ -217,7 +217,7 @@ class TestStartWhileThingsAreAway(ServiceTestCase):
             time.sleep(0.01)
         self.assertTrue(Manager.instances[0].wait_for('pre_start'))
         made.stop()
-        starter.join(5)
+        starter.join(base.PATIENCE)
         self.assertFalse(starter.is_alive())
         self.assertNotIn('start', made.manager.journal)
         self.assertEqual([], self.beats)
@@ -231,7 +231,7 @@ class TestStartWhileThingsAreAway(ServiceTestCase):
         self.assertEqual([('watcher-applier', 'here')], self.beats)
         made.stop()
         self.assertIn('stop 5.0', made.manager.journal)
-        self.assertLess(time.monotonic() - started, 5)
+        self.assertLess(time.monotonic() - started, base.PATIENCE)
         self.assertIn('broker is not reachable', self.logger.output)
         self.assertNotIn('Traceback', self.logger.output)
 
@@ -259,7 +259,7 @@ class TestRPCServer(ServiceTestCase):
             rpc, 'get_server', get_server))
         server = self.server()
         server.start()
-        self.assertTrue(server.wait_until_serving(5))
+        self.assertTrue(server.wait_until_serving(base.PATIENCE))
         self.assertEqual(3, len(attempts))
         self.assertIn('ACCESS_REFUSED', self.logger.output)
         self.assertNotIn('Traceback', self.logger.output)
@@ -277,21 +277,21 @@ class TestRPCServer(ServiceTestCase):
 
             def trigger_audit(self, ctxt, audit_uuid):
                 entered.set()
-                go_on.wait(10)
+                go_on.wait(2 * base.PATIENCE)
 
         server = service.RPCServer(
             messaging.Target(topic='watcher.decision.control', server='s',
                              version='1.0'), [Slow()])
         server.start()
-        self.assertTrue(server.wait_until_serving(5))
+        self.assertTrue(server.wait_until_serving(base.PATIENCE))
         rpcapi.DecisionEngineAPI().trigger_audit(
             context.make_context(), utils.generate_uuid())
-        self.assertTrue(entered.wait(5))
+        self.assertTrue(entered.wait(base.PATIENCE))
         server.stop()
         self.assertFalse(server.wait(0.2))
         self.assertIn('left behind', self.logger.output)
         go_on.set()
-        self.assertTrue(server.wait(5))
+        self.assertTrue(server.wait(base.PATIENCE))
 
 
 class TestHeartbeat(ServiceTestCase):
@@ -302,7 +302,7 @@ class TestHeartbeat(ServiceTestCase):
             service.conf_service, 'heartbeat_interval', lambda conf: 0.02))
         self.service(heartbeat=lambda *args: beat.release()).start()
         for _round in range(3):
-            self.assertTrue(beat.acquire(timeout=5))
+            self.assertTrue(beat.acquire(timeout=base.PATIENCE))
 
     def test_failure_is_survived(self):
         def fail(name, host):

@@ -11,7 +11,6 @@
 # under the License.
 
 import threading
-import time
 
 from watcher.decision_engine import threading as de_threading
 from watcher.tests import base
@@ -34,12 +33,13 @@ class TestThreadPool(base.TestCase):
 
     def test_no_more_than_max_general_workers(self):
         lock, busy, most = threading.Lock(), [], []
+        both = threading.Barrier(2, timeout=base.PATIENCE)
 
         def work():
             with lock:
                 busy.append(1)
                 most.append(len(busy))
-            time.sleep(0.02)
+            both.wait()
             with lock:
                 busy.pop()
         for future in [self.pool.submit(work) for _ in range(8)]:
@@ -53,7 +53,7 @@ class TestThreadPool(base.TestCase):
         gate = threading.Event()
         self.addCleanup(gate.set)
         for _ in range(3):
-            self.pool.submit(gate.wait, 10)
+            self.pool.submit(gate.wait, base.PATIENCE)
         self.assertIn('Thread pool general: size 2, busy 2, idle 0, '
                       'queue length 1', self.logger.output)
 
@@ -77,7 +77,8 @@ class TestThreadPool(base.TestCase):
     def test_rest_is_given_up_when_nothing_completes_in_time(self):
         gate = threading.Event()
         self.addCleanup(gate.set)
-        futures = [self.pool.submit(gate.wait, 10) for _ in range(3)]
+        futures = [self.pool.submit(gate.wait, base.PATIENCE)
+                   for _ in range(3)]
         handled = []
         self.pool.do_while_futures(futures, handled.append,
                                    futures_timeout=0.1)

@@ -27,7 +27,7 @@ class TestSender(base.TestCase):
 
     def make(self, publish, **kwargs):
         made = sender.Sender(publish, **kwargs)
-        self.addCleanup(made.stop, 0.2)
+        self.addCleanup(made.stop, base.PATIENCE)
         return made
 
     def test_keeps_the_order(self):
@@ -35,7 +35,7 @@ class TestSender(base.TestCase):
         made = self.make(got.append)
         for number in range(200):
             self.assertTrue(made.send(message(number)))
-        self.assertTrue(made.flush())
+        self.assertTrue(made.flush(base.PATIENCE))
         self.assertEqual(list(range(200)), [m.payload['n'] for m in got])
 
     def test_a_blocked_bus_holds_up_nobody(self):
@@ -45,11 +45,11 @@ class TestSender(base.TestCase):
 
         def publish(_message):
             entered.set()
-            gate.wait(10)
+            gate.wait(base.PATIENCE)
 
         made = self.make(publish, queue_size=3)
         self.assertTrue(made.send(message(0)))
-        self.assertTrue(entered.wait(5))
+        self.assertTrue(entered.wait(base.PATIENCE))
         for number in range(1, 4):
             self.assertTrue(made.send(message(number)))
         self.assertFalse(made.send(message(4)))
@@ -57,6 +57,7 @@ class TestSender(base.TestCase):
         self.assertEqual(2, made.dropped)
         # One line for both: a dead broker does not flood the log.
         self.assertEqual(1, self.logger.output.count('were dropped so far'))
+        gate.set()
 
     def test_goes_on_after_a_failure(self):
         got = []
@@ -69,7 +70,7 @@ class TestSender(base.TestCase):
         made = self.make(publish)
         for number in range(3):
             made.send(message(number))
-        self.assertTrue(made.flush())
+        self.assertTrue(made.flush(base.PATIENCE))
         self.assertEqual([0, 2], got)
         self.assertIn('audit.number1', self.logger.output)
 
@@ -78,13 +79,13 @@ class TestSender(base.TestCase):
         made = sender.Sender(got.append)
         for number in range(50):
             made.send(message(number))
-        self.assertTrue(made.stop(5))
+        self.assertTrue(made.stop(base.PATIENCE))
         self.assertEqual(50, len(got))
 
     def test_stop_does_not_wait_for_ever(self):
         gate = threading.Event()
         self.addCleanup(gate.set)
-        made = sender.Sender(lambda _message: gate.wait(30))
+        made = sender.Sender(lambda _message: gate.wait(base.PATIENCE))
         made.send(message(0))
         self.assertFalse(made.stop(0.05))
         self.assertIn('lost', self.logger.output)
@@ -93,7 +94,7 @@ class TestSender(base.TestCase):
         got = []
         made = self.make(got.append)
         made.send(message(0))
-        made.stop(5)
+        made.stop(base.PATIENCE)
         made.send(message(1))
-        self.assertTrue(made.flush())
+        self.assertTrue(made.flush(base.PATIENCE))
         self.assertEqual(2, len(got))

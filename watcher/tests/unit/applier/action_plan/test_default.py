@@ -15,6 +15,7 @@ from oslo_db import exception as db_exc
 
 from watcher import objects
 from watcher.common import exception
+from watcher.tests import base
 from watcher.tests.unit.applier import harness
 
 NOP = {'type': 'nop', 'parameters': {'message': 'hello'}}
@@ -356,7 +357,7 @@ class TestCancel(harness.ApplierTestCase):
 
         def execute(action):
             if action.input_parameters.get('cancel') is not None:
-                first.wait(10)
+                first.wait(base.PATIENCE)
                 if action.input_parameters['cancel']:
                     self.set_state(plan, 'CANCELLING')
             return True

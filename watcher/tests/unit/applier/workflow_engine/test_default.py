@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from watcher.applier.loading import default as loading
 from watcher.applier.workflow_engine import default
 from watcher.common import utils
+from watcher.tests import base
 from watcher.tests.unit.applier import harness
 
 
@@ -59,7 +60,7 @@ class EngineTestCase(harness.ApplierTestCase):
 class TestOrder(EngineTestCase):
 
     @hypothesis.settings(
-        max_examples=25, deadline=None,
+        max_examples=20, deadline=None, derandomize=True,
         suppress_health_check=list(hypothesis.HealthCheck))
     @hypothesis.given(parents=graphs(), workers=st.integers(1, 4),
                       seed=st.integers(0, 1000))
@@ -100,7 +101,8 @@ class TestOrder(EngineTestCase):
 
     def test_independent_actions_run_together(self):
         meeting = threading.Barrier(3)
-        self.hooks['execute'] = lambda action: meeting.wait(10) >= 0
+        self.hooks['execute'] = (
+            lambda action: meeting.wait(base.PATIENCE) >= 0)
         plan = self.make_graph([[], [], []])
         self.run_engine(plan, max_workers=3)
         self.assertEqual(['SUCCEEDED'] * 3, self.states(plan))

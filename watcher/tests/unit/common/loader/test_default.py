@@ -12,7 +12,9 @@
 """Loading from a distribution that is installed like a third-party one."""
 
 import os
+import shutil
 import sys
+import tempfile
 import textwrap
 import uuid
 
@@ -77,19 +79,25 @@ ENTRY_POINTS = '''
 
 class TestDefaultLoader(base.TestCase):
 
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        # A distribution as pip leaves it: a module and its metadata. Once:
+        # with each new path all entry points there are get read.
+        suffix = uuid.uuid4().hex
+        cls.group = f'watcher_test_{suffix}'
+        cls.module = f'third_party_{suffix}'
+        cls.path = tempfile.mkdtemp()
+        cls.addClassCleanup(shutil.rmtree, cls.path)
+        cls.write(f'{cls.module}.py', PLUGINS)
+        cls.write(f'{cls.module}-1.0.dist-info/METADATA',
+                  f'Metadata-Version: 2.1\nName: {cls.module}\n'
+                  'Version: 1.0\n')
+        cls.write(f'{cls.module}-1.0.dist-info/entry_points.txt',
+                  ENTRY_POINTS.format(group=cls.group, module=cls.module))
+
     def setUp(self):
         super().setUp()
-        # A distribution as pip leaves it: a module and its metadata.
-        suffix = uuid.uuid4().hex
-        self.group = f'watcher_test_{suffix}'
-        self.module = f'third_party_{suffix}'
-        self.path = self.useFixture(fixtures.TempDir()).path
-        self.write(f'{self.module}.py', PLUGINS)
-        self.write(f'{self.module}-1.0.dist-info/METADATA',
-                   f'Metadata-Version: 2.1\nName: {self.module}\n'
-                   'Version: 1.0\n')
-        self.write(f'{self.module}-1.0.dist-info/entry_points.txt',
-                   ENTRY_POINTS.format(group=self.group, module=self.module))
         self.useFixture(fixtures.MonkeyPatch(
             'sys.path', [self.path, *sys.path]))
         self.addCleanup(extension.ExtensionManager.ENTRY_POINT_CACHE.pop,
@@ -97,8 +105,9 @@ class TestDefaultLoader(base.TestCase):
         self.addCleanup(sys.modules.pop, self.module, None)
         self.opts = cfg.ConfigOpts()
 
-    def write(self, name, text):
-        path = os.path.join(self.path, name)
+    @classmethod
+    def write(cls, name, text):
+        path = os.path.join(cls.path, name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, 'w', encoding='utf-8') as stream:
             stream.write(textwrap.dedent(text))

@@ -93,9 +93,11 @@ class TestCollectorManager(base.TestCase):
         collector = FakeCollector(period=0.01)
         self.plugins(a=collector)
         self.manager.start()
-        self.assertTrue(collector.synchronized.acquire(timeout=10))
-        self.assertTrue(collector.synchronized.acquire(timeout=10))
-        self.manager.stop(10)
+        self.assertTrue(collector.synchronized.acquire(
+            timeout=base.PATIENCE))
+        self.assertTrue(collector.synchronized.acquire(
+            timeout=base.PATIENCE))
+        self.manager.stop(base.PATIENCE)
         while collector.synchronized.acquire(blocking=False):
             continue
         self.assertFalse(collector.synchronized.acquire(timeout=0.1))

@@ -18,7 +18,7 @@ from watcher.tests import base
 from watcher.tests.fixtures import models
 
 #: A slow machine is no failure.
-RELAXED = hypothesis.settings(deadline=None)
+RELAXED = hypothesis.settings(deadline=None, derandomize=True)
 
 AMOUNTS = st.builds(
     feasibility.Resources,
