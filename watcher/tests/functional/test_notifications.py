@@ -49,7 +49,7 @@ class _Recorder:
     def error(self, *args):
         self._take('error', *args)
 
-    def wait_for(self, count, timeout=20):
+    def wait_for(self, count, timeout=base.PATIENCE):
         with self.changed:
             return self.changed.wait_for(lambda: len(self.got) >= count,
                                          timeout)

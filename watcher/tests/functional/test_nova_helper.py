@@ -51,7 +51,7 @@ class TestMoves(NovaHelperTestCase):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(60)
         self.assertEqual([True] * 3, [bool(one) for one in outcomes])
         self.assertEqual([], self.cloud.servers_of('compute-1'))
         self.assertEqual(

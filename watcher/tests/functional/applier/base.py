@@ -73,7 +73,7 @@ class OverCloud(base.TestCase):
     def launch(self, plan):
         """Tell somebody about the plan; nobody needs to be told."""
 
-    def finish(self, plan, timeout=20):
+    def finish(self, plan, timeout=services.PATIENCE):
         def final():
             found = objects.ActionPlan.get_by_uuid(self.context, plan.uuid)
             return found if found.state in FINAL else None

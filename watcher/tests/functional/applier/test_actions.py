@@ -147,7 +147,7 @@ class TestOthers(ActionTestCase):
 
 class TestSlowCloud(base.ApplierOverCloud):
 
-    timing = {'live_migration': 30.0}
+    timing = {'live_migration': 3600.0}
 
     def start_moving(self, *servers):
         plan = self.start_plan(*(self.migrate(server) for server in servers))
@@ -159,8 +159,8 @@ class TestSlowCloud(base.ApplierOverCloud):
         first, second, _third = self.servers
         plan = self.start_moving(first, second)
         started = time.monotonic()
-        self.manager.stop(timeout=6)
-        self.assertLess(time.monotonic() - started, 4)
+        self.manager.stop(timeout=2 * services.PATIENCE)
+        self.assertLess(time.monotonic() - started, services.PATIENCE)
         plan = self.finish(plan)
         self.assertEqual('CANCELLED', plan.state)
         self.assertEqual(
@@ -176,7 +176,7 @@ class TestSlowCloud(base.ApplierOverCloud):
     def test_a_killed_applier_is_recovered_by_the_next(self):
         plan = self.start_moving(self.servers[0])
         self.start_applier()
-        plan = self.finish(plan, timeout=2)
+        plan = self.finish(plan)
         self.assertEqual('CANCELLED', plan.state)
         self.assertIn(self.servers[0], plan.status_message)
 

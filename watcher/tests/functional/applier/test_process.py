@@ -21,7 +21,7 @@ from watcher.tests.functional.applier import base
 
 class TestProcess(base.OverCloud):
 
-    timing = {'live_migration': 30.0}
+    timing = {'live_migration': 3600.0}
 
     def setUp(self):
         super().setUp()
@@ -37,7 +37,7 @@ class TestProcess(base.OverCloud):
             services.Process('applier', self.service.config_file))
 
     def assertRecovered(self):
-        plan = self.finish(self.plan, timeout=15)
+        plan = self.finish(self.plan)
         self.assertEqual('CANCELLED', plan.state)
         self.assertEqual(
             'Action plan was cancelled because Applier applier-1 was stopped '
@@ -51,7 +51,7 @@ class TestProcess(base.OverCloud):
     def test_sigterm(self):
         code, seconds = self.applier.terminate()
         self.assertEqual(0, code)
-        self.assertLess(seconds, 8)
+        self.assertLess(seconds, 30)
         self.assertRecovered()
 
     def test_a_killed_worker(self):

@@ -39,7 +39,7 @@ SCRIPT = ("import sys; sys.argv[0] = {name!r}; "
 START_TIMEOUT = 60
 
 #: Seconds within which SIGTERM ends a process.
-STOP_TIMEOUT = 10
+STOP_TIMEOUT = 30
 
 
 # The database file that watcher-db-manage makes.

@@ -21,6 +21,7 @@ import time
 import requests
 
 from watcher.tests.fixtures import forks
+from watcher.tests.fixtures import ports
 from watcher.tests.functional.cmd import base
 from watcher.tests.unit.common import test_wsgi_server
 
@@ -31,9 +32,7 @@ class APITestCase(base.DaemonTestCase):
 
     def setUp(self):
         super().setUp()
-        with socket.socket() as free:
-            free.bind(('127.0.0.1', 0))
-            self.port = free.getsockname()[1]
+        self.port = ports.free_port()
         self.options['api'] = {'port': self.port, 'workers': '2'}
         self.url = f'http://127.0.0.1:{self.port}'
 
@@ -184,9 +183,7 @@ class TestUWSGI(base.CommandTestCase):
         uwsgi = os.path.join(os.path.dirname(sys.executable), 'uwsgi')
         if not os.path.exists(uwsgi):
             self.skipTest('uwsgi is not installed')
-        with socket.socket() as free:
-            free.bind(('127.0.0.1', 0))
-            port = free.getsockname()[1]
+        port = ports.free_port()
         config = self.write_config()
         with open(self.path('uwsgi.log'), 'wb') as log:
             process = subprocess.Popen(
@@ -208,7 +205,7 @@ class TestUWSGI(base.CommandTestCase):
         deadline = time.monotonic() + base.START_TIMEOUT
         while True:
             try:
-                return requests.get(url, timeout=10)
+                return requests.get(url, timeout=base.START_TIMEOUT)
             except requests.ConnectionError:
                 with open(self.path('uwsgi.log'), encoding='utf-8') as log:
                     self.assertIsNone(process.poll(), log.read())

@@ -25,6 +25,7 @@ from oslo_messaging import conffixture
 from watcher.common import context
 from watcher.common import rpc
 from watcher.common import rpcapi
+from watcher.tests.fixtures import ports
 from watcher.tests.functional.cmd import base
 
 
@@ -35,9 +36,7 @@ class Proxy:
         self._target = target
         self._listening = None
         self._sockets = []
-        with socket.socket() as free:
-            free.bind(('127.0.0.1', 0))
-            self.port = free.getsockname()[1]
+        self.port = ports.free_port()
 
     def open(self):
         self._listening = socket.create_server(('127.0.0.1', self.port))

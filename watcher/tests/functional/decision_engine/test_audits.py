@@ -11,9 +11,8 @@
 # under the License.
 """Audits of real services over a simulated cloud."""
 
-import time
+import threading
 
-from watcher.decision_engine.model.collector import nova
 from watcher.tests import base
 from watcher.tests.fixtures import cloud as cloud_fixture
 from watcher.tests.fixtures import services
@@ -55,10 +54,6 @@ class AuditTestCase(base.TestCase):
                                      self.watcher.plan_of(audit).uuid)
 
 
-    def let_the_model_age(self):
-        time.sleep(nova.NovaClusterDataModelCollector.freshness)
-
-
 class TestAudits(AuditTestCase):
 
     def test_excluded_instance_stays(self):
@@ -83,24 +78,6 @@ class TestAudits(AuditTestCase):
         audit = self.maintenance(maintenance_node='nowhere')
         self.assertEqual('FAILED', audit.state)
         self.assertIn('nowhere', audit.status_message)
-
-    def test_nothing_fits(self):
-        compute = self.cloud.connect().compute
-        for host in ('compute-2', 'compute-3'):
-            compute.disable_service(
-                next(compute.services(host=host)),
-                disabled_reason='bad DIMM, do not use')
-        self.let_the_model_age()
-        audit = self.maintenance()
-        self.assertEqual('FAILED', audit.state)
-        self.assertIn('no other compute node that is up and enabled',
-                      audit.status_message)
-        # A named node is used.
-        audit = self.maintenance(backup_node='compute-2')
-        self.assertEqual('SUCCEEDED', audit.state, audit.status_message)
-        plan = self.watcher.execute(self.watcher.plan_of(audit))
-        self.assertEqual('SUCCEEDED', plan.state, plan.status_message)
-        self.assertEqual(3, len(self.cloud.servers_of('compute-2')))
 
     def test_nova_is_down(self):
         self.cloud.faults.add(service='compute', status=503)
@@ -134,8 +111,8 @@ class TestAudits(AuditTestCase):
             self.assertEqual('SUCCEEDED', self.finished(audit).state)
 
     def test_cancel_while_it_runs(self):
-        # The model is built while the audit runs; that takes a while.
-        self.cloud.faults.add(service='compute', path='servers', delay=1)
+        # The model is built while the audit runs, for as long as we like.
+        self.cloud.faults.add(service='compute', path='servers', delay=3600)
         audit = self.create(
             'cluster_maintaining', 'host_maintenance', auto_trigger=True,
             parameters={'maintenance_node': 'compute-1'})
@@ -145,7 +122,11 @@ class TestAudits(AuditTestCase):
             what='the start of the audit')
         client.audit.update(audit.uuid, [
             {'op': 'replace', 'path': '/state', 'value': 'CANCELLED'}])
-        time.sleep(3)
+        self.cloud.faults.end()
+        services.wait_until(
+            lambda: f'audit-{audit.uuid}' not in [
+                thread.name for thread in threading.enumerate()],
+            what='the end of the run')
         self.assertEqual('CANCELLED', client.audit.get(audit.uuid).state)
         self.assertEqual([], [
             plan for plan in client.action_plan.list(audit=audit.uuid)
@@ -169,6 +150,30 @@ class TestAudits(AuditTestCase):
             set(self.cloud.servers_of('compute-1')),
             {row['server_uuid'] for row in answer.json()['context']
              if 'server_uuid' in row})
+
+
+class TestChangedCloud(AuditTestCase):
+
+    # A model is never so new that it would be used again.
+    overrides = {'watcher_cluster_data_model_collectors.compute': {
+        'max_age': 0}}
+
+    def test_nothing_fits(self):
+        compute = self.cloud.connect().compute
+        for host in ('compute-2', 'compute-3'):
+            compute.disable_service(
+                next(compute.services(host=host)),
+                disabled_reason='bad DIMM, do not use')
+        audit = self.maintenance()
+        self.assertEqual('FAILED', audit.state)
+        self.assertIn('no other compute node that is up and enabled',
+                      audit.status_message)
+        # A named node is used.
+        audit = self.maintenance(backup_node='compute-2')
+        self.assertEqual('SUCCEEDED', audit.state, audit.status_message)
+        plan = self.watcher.execute(self.watcher.plan_of(audit))
+        self.assertEqual('SUCCEEDED', plan.state, plan.status_message)
+        self.assertEqual(3, len(self.cloud.servers_of('compute-2')))
 
 
 class TestWrongPassword(AuditTestCase):

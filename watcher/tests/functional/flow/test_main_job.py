@@ -43,7 +43,7 @@ class TestMainJob(base.TestCase):
             self.engine, self.transport, self.cloud))
 
     def test_dummy(self):
-        audit = self.watcher.audit('dummy', 'dummy', para1=3.2,
+        audit = self.watcher.audit('dummy', 'dummy', para1=1.0,
                                    para2='hello')
 
         self.assertEqual('SUCCEEDED', audit.state, audit.status_message)

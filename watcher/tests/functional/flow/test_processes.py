@@ -23,7 +23,8 @@ from watcher.tests.fixtures import services
 load_tests = testscenarios.load_tests_apply_scenarios
 
 #: A process has to be gone this many seconds after SIGTERM.
-PATIENCE = 12
+#: Seconds a process may take to end, on a busy machine.
+PATIENCE = 30
 
 MAINTENANCE = ('cluster_maintaining', 'host_maintenance')
 

@@ -11,12 +11,12 @@
 # under the License.
 """What goes wrong on the way, and how the service says so."""
 
-import socket
 
 import fixtures
 
 from watcher.tests import base
 from watcher.tests.fixtures import cloud as cloud_fixture
+from watcher.tests.fixtures import ports
 from watcher.tests.fixtures import services
 
 MAINTENANCE = ('cluster_maintaining', 'host_maintenance')
@@ -70,8 +70,7 @@ class TestCloudOutOfReach(TroubleTestCase):
             audit.status_message)
 
     def test_unreachable_nova(self):
-        with socket.create_server(('127.0.0.1', 0)) as free:
-            closed = 'http://127.0.0.1:%d/v2.1' % free.getsockname()[1]
+        closed = 'http://127.0.0.1:%d/v2.1' % ports.free_port()
         self.start(nova={'endpoint_override': closed, 'http_retries': 1})
 
         audit = self.failed_audit()

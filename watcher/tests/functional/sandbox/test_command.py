@@ -78,7 +78,7 @@ class TestSandboxCommand(base.TestCase):
             'optimize', 'service', 'list')}
         process.send_signal(signal.SIGTERM)
 
-        self.assertEqual(0, process.wait(15))
+        self.assertEqual(0, process.wait(60))
         self.assertEqual({'compute-1', 'compute-2'}, hosts)
         self.assertEqual(3, len(servers))
         self.assertEqual({'watcher-applier': 'ACTIVE',
@@ -88,7 +88,7 @@ class TestSandboxCommand(base.TestCase):
         process, text = self.start('--cloud-only', '--servers', '1')
         process.send_signal(signal.SIGINT)
 
-        self.assertEqual(0, process.wait(15))
+        self.assertEqual(0, process.wait(60))
         self.assertIn('Keystone: http://127.0.0.1:', text)
 
     def refused(self, *arguments):
