@@ -67,7 +67,8 @@ def _check_base(request):
 
 def _check_encoding(request):
     try:
-        texts = [request.path_info, *request.GET, *request.GET.values()]
+        texts = [request.script_name, request.path_info, *request.GET,
+                 *request.GET.values()]
     except UnicodeDecodeError:
         raise webob.exc.HTTPBadRequest(
             detail=_('The URL is not encoded in UTF-8.')) from None

@@ -78,6 +78,16 @@ class TestValuesNobodyCanStore(base.ApiTestCase):
         for host in ('api.example.org:9322', '[::1]:9322', 'a_b', 'a, b'):
             self.get('/v1/goals', headers={'Host': host})
 
+    def test_prefix_that_is_no_utf8(self):
+        # Only Location would notice, when the audit exists already.
+        self.config(enable_proxy_headers_parsing=True,
+                    group='oslo_middleware')
+        response = self.post(
+            '/v1/audits', {'audit_type': 'ONESHOT', 'goal': 'dummy'},
+            headers={'X-Forwarded-Prefix': '/\xe9'})
+        self.assert_refused(400, response, 'UTF-8')
+        self.assertEqual(1, len(self.get('/v1/audits').json['audits']))
+
 
 class TestShownValues(base.ApiTestCase):
     """Errors repeat what was sent, not what Python makes of it."""
