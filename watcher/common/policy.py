@@ -16,6 +16,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from oslo_log import log
 from oslo_policy import policy
 
 from watcher import conf
@@ -25,16 +26,19 @@ from watcher.common import utils
 
 CONF = conf.CONF
 
-# The enforcer reloads changed policy files while it checks a rule, and is
-# incomplete meanwhile. So checks of several threads run one after another;
-# each takes microseconds.
+LOG = log.getLogger(__name__)
+
+# Held while the files are looked at; for checks nobody waits.
 _lock = threading.RLock()
-# Reads the files, when they change; only used under the lock.
+# Reads the files when they change, and is incomplete meanwhile; only used
+# under the lock.
 _enforcer: policy.Enforcer | None = None
 # Answers. It has the rules of one moment, which nobody changes any more, so
 # any number of threads may ask it at once, however long a check takes.
 _snapshot: policy.Enforcer | None = None
 _snapshot_of: policy.Rules | None = None
+# Why the files cannot be used at the moment.
+_problem: str | None = None
 
 _SECRETS = ('auth_token', 'auth_token_info')
 
@@ -61,11 +65,11 @@ def init(policy_file: str | None = None, rules: dict | None = None,
 
 def reset() -> None:
     """Forget the enforcer; the next check builds a new one."""
-    global _enforcer, _snapshot, _snapshot_of
+    global _enforcer, _snapshot, _snapshot_of, _problem
     with _lock:
         if _enforcer is not None:
             _enforcer.clear()
-        _enforcer = _snapshot = _snapshot_of = None
+        _enforcer = _snapshot = _snapshot_of = _problem = None
 
 
 def get_enforcer() -> policy.Enforcer:
@@ -98,14 +102,43 @@ def _current():
     with _lock:
         enforcer = init()
         # Changed files lead to a new object; for a while it is incomplete.
-        enforcer.load_rules()
-        if _snapshot_of is not enforcer.rules:
+        if _load(enforcer) and _snapshot_of is not enforcer.rules:
             _snapshot_of = enforcer.rules
             _snapshot = policy.Enforcer(
                 CONF, rules=enforcer.rules, use_conf=False,
                 default_rule=enforcer.default_rule)
             _snapshot.register_defaults(policies.list_rules())
         return _snapshot
+
+
+def _load(enforcer):
+    """Read the files if they changed; tells whether they can be used.
+
+    Somebody edits them at 3 a.m.: as long as they make no sense, the rules
+    that were read before stay in force, all of them.
+
+    :raises: whatever is wrong with them, if none were read before
+    """
+    global _problem
+    try:
+        # After a failure everything is read anew: part of it was forgotten.
+        enforcer.load_rules(force_reload=_problem is not None)
+    except Exception as exc:
+        if _problem != str(exc):
+            LOG.error('The policy files cannot be used: %(reason)s. %(stay)s '
+                      'Look at [oslo_policy] policy_file (%(file)s) and '
+                      'policy_dirs.',
+                      {'reason': exc, 'file': enforcer.policy_file,
+                       'stay': 'The rules read before stay in force.'
+                               if _snapshot else 'Every request fails.'})
+        _problem = str(exc)
+        if _snapshot is None:
+            raise
+        return False
+    if _problem is not None:
+        LOG.info('The policy files can be used again.')
+    _problem = None
+    return True
 
 
 def _check(enforcer, rule, target, credentials):

@@ -132,6 +132,52 @@ class TestEnforce(PolicyTestCase):
         self.assertFalse(policy.enforce(
             self.member, 'thing:get', do_raise=False))
 
+    def rewrite(self, text, name=None, seconds=5):
+        """Write a file so that the change is noticed, whatever the clock."""
+        self.file = os.path.join(self.path, name or 'policy.yaml')
+        self.write(text)
+        self.stamp = getattr(self, 'stamp', time.time()) + seconds
+        os.utime(self.file, (self.stamp, self.stamp))
+
+    def test_broken_file_leaves_the_rules_as_they_are(self):
+        self.write('"thing:get": "role:member"\n')
+        self.assertTrue(policy.enforce(self.member, 'thing:get'))
+        for broken in ('"thing:get": "role:nobody\n', '[1, 2]\n'):
+            self.rewrite(broken)
+            for _twice in range(2):
+                self.assertTrue(policy.enforce(self.member, 'thing:get'))
+        self.assertEqual(
+            2, self.logger.output.count('policy files cannot be used'))
+        self.assertIn(self.file, self.logger.output)
+        self.rewrite('"thing:get": "role:nobody"\n')
+        self.assertFalse(policy.enforce(
+            self.member, 'thing:get', do_raise=False))
+        self.assertIn('can be used again', self.logger.output)
+
+    def test_broken_file_in_a_directory(self):
+        """The rules of the other files are not forgotten."""
+        directory = os.path.join(self.path, 'policy.d')
+        os.mkdir(directory)
+        self.config(group='oslo_policy', policy_dirs=[directory])
+        self.write('{}')
+        self.rewrite('"thing:get": "role:member"\n', 'policy.d/a.yaml')
+        self.assertTrue(policy.enforce(self.member, 'thing:get'))
+        self.rewrite('"thing:own": "role:member\n', 'policy.d/b.yaml')
+        for _twice in range(2):
+            self.assertTrue(policy.enforce(self.member, 'thing:get'))
+        self.rewrite('"thing:own": "role:member"\n', 'policy.d/b.yaml')
+        for rule in ('thing:get', 'thing:own'):
+            self.assertTrue(policy.enforce(self.member, rule))
+
+    def test_broken_file_from_the_beginning(self):
+        self.write('"thing:get": "role:member\n')
+        for _twice in range(2):
+            self.assertRaises(ValueError, policy.enforce, self.admin,
+                              'thing:get')
+        self.assertIn('Every request fails', self.logger.output)
+        self.rewrite('{}')
+        self.assertTrue(policy.enforce(self.admin, 'thing:get'))
+
     def test_reload_never_shows_half_a_rule_set(self):
         self.write('"thing:get": "role:member"\n')
         policy.enforce(self.member, 'thing:get')
