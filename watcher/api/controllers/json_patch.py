@@ -37,7 +37,7 @@ REMOVE = 'remove'
 OPERATIONS = (ADD, REPLACE, REMOVE)
 MEMBERS = frozenset({'op', 'path', 'value'})
 
-PATH = re.compile(r'^(/[\w-]+)+$')
+PATH = re.compile(r'(/[\w-]+)+')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _parse_operation(raw):
     op, path = raw.get('op'), raw.get('path')
     if op not in OPERATIONS:
         raise error(raw, _('op has to be one of %s') % ', '.join(OPERATIONS))
-    if not isinstance(path, str) or not PATH.match(path):
+    if not isinstance(path, str) or not PATH.fullmatch(path):
         raise error(raw, _('path has to look like /name or /name/member'))
     if op != REMOVE and 'value' not in raw:
         raise error(raw, _('value is missing'))

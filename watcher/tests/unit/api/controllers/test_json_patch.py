@@ -76,6 +76,7 @@ class TestRead(PatchTestCase):
                 (op('add', '//name', 'x'), 'path'),
                 (op('add', '/name/', 'x'), 'path'),
                 (op('add', '/na me', 'x'), 'path'),
+                (op('add', '/name\n', 'x'), 'path has to look like'),
                 (op('add', '/na~1me', 'x'), 'path'),
                 (op('add', 3, 'x'), 'path'), (op('add', None, 'x'), 'path'),
                 (op('add', '/name'), 'value'),
