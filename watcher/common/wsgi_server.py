@@ -40,10 +40,11 @@ CONF = watcher_conf.CONF
 LOG = log.getLogger(__name__)
 ACCESS_LOG = log.getLogger('watcher.access')
 
-#: Largest request body in bytes. The biggest body the API knows is a scope
-#: of an audit template naming thousands of hosts.
+#: Headers of a request together may be as long as so many of the longest
+#: lines.
 HEADER_LINES = 4
 
+#: Most bytes that one read of a body may ask for.
 LARGEST_CHUNK = 16 * 1024 * 1024
 
 #: Seconds for requests that are being answered when the server stops.

@@ -35,7 +35,7 @@ class Version:
     def __call__(self, request):
         path = request.environ.get('PATH_INFO', '')
         if path.strip('/') in ('', '.json'):
-            return self._forward(request)
+            return request.get_response(self.app)
         try:
             version = versions.negotiate(
                 request.headers.get(versions.HEADER))
@@ -45,11 +45,7 @@ class Version:
             version = None
         else:
             request.environ[base.ENV_VERSION] = version
-            response = self._forward(request)
+            response = request.get_response(self.app)
         for name, value in versions.response_headers(version).items():
             response.headers[name] = value
-        return response
-
-    def _forward(self, request):
-        response = request.get_response(self.app)
         return response
