@@ -177,12 +177,14 @@ class TestDispatcher(DispatcherTestCase):
         self.wait_for_state(audit, AUDIT.SUCCEEDED)
 
     def test_continuous_runs_when_it_is_due_and_not_by_a_trigger(self):
-        later = self.continuous(next_run_time=NOW + datetime.timedelta(1))
+        tomorrow = NOW + datetime.timedelta(1)
+        later = self.continuous(start_time=tomorrow, next_run_time=tomorrow)
         self.dispatcher.trigger(factories.context(), later.uuid)
         audit = self.continuous()
         self.dispatcher.start()
         self.wait_for_state(audit, AUDIT.SUCCEEDED)
         self.wait_for(lambda: not self.dispatcher._triggered)
+        self.at_rest()
         self.assertEqual([audit.uuid], self.handler.started)
 
     def test_which_waits_longest_comes_first(self):
