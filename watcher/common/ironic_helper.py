@@ -369,4 +369,5 @@ class IronicHelper:
                 raise missing from exc
             raise exception.IronicClientError(
                 reason=exc.reason, http_status=exc.status,
-                connection_error=exc.connection_error) from exc
+                connection_error=exc.connection_error,
+                no_endpoint=exc.no_endpoint) from exc
