@@ -38,6 +38,7 @@ from watcher.common import exception
 from watcher.common import periodic
 from watcher.common import utils
 from watcher.objects import action_plan as plan_objects
+from watcher.objects import events
 
 CONF = conf.CONF
 LOG = log.getLogger(__name__)
@@ -90,9 +91,10 @@ class ApplierManager:
                               DefaultActionPlanHandler] = {}
         self._contexts: collections.OrderedDict[str, Any] = (
             collections.OrderedDict())
-        # UUIDs whose claim failed with the database: it may be stored all
-        # the same. Only the dispatcher uses it.
-        self._doubtful: list[str] = []
+        # Plans, by UUID and state before, whose claim failed with the
+        # database: it may be stored all the same. Only the dispatcher uses
+        # it.
+        self._doubtful: list[tuple[str, str]] = []
         self._dispatcher = periodic.Loop(
             'plan-dispatcher', self._dispatch,
             lambda: CONF.watcher_applier.reconcile_interval)
@@ -207,15 +209,16 @@ class ApplierManager:
         for plan in self._search(context):
             if self.stopping.is_set():
                 return None
+            waiting = plan.state
             try:
-                plan.transition(State.ONGOING, expected=(plan.state,),
+                plan.transition(State.ONGOING, expected=waiting,
                                 hostname=CONF.host)
                 return plan
             except exception.StateConflict as conflict:
                 LOG.debug('Action plan %(uuid)s is not claimed: %(reason)s',
                           {'uuid': plan.uuid, 'reason': conflict})
             except db_exc.DBError:
-                self._doubtful.append(plan.uuid)
+                self._doubtful.append((plan.uuid, waiting))
                 raise
         return None
 
@@ -225,12 +228,17 @@ class ApplierManager:
         Nobody else would ever run it.
         """
         while self._doubtful:
-            plan = self._read_doubtful(self._doubtful[0])
+            plan_uuid, waiting = self._doubtful[0]
+            plan = self._read_doubtful(plan_uuid)
             del self._doubtful[0]
-            if plan is not None:
-                LOG.info('Action plan %s was claimed although the database '
-                         'failed meanwhile', plan.uuid)
-                return plan
+            if plan is None:
+                continue
+            LOG.info('Action plan %s was claimed although the database '
+                     'failed meanwhile', plan.uuid)
+            if plan.state == State.ONGOING:
+                # Nobody was told: that happens after an answered commit.
+                events.updated(plan, waiting)
+            return plan
         return None
 
     @staticmethod

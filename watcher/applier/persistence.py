@@ -14,6 +14,7 @@
 import threading
 import time
 from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 from oslo_db import exception as db_exc
@@ -22,6 +23,7 @@ from oslo_log import log
 from watcher import objects
 from watcher.common import exception
 from watcher.common import utils
+from watcher.objects import events
 
 LOG = log.getLogger(__name__)
 
@@ -30,6 +32,8 @@ LOG = log.getLogger(__name__)
 PATIENCE = 300.0
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 10.0
+#: Characters of a stored text that are compared with what was given.
+_COMPARED = 200
 
 
 def insist(func: Callable[[], Any], stopping: threading.Event | None,
@@ -61,26 +65,58 @@ def insist(func: Callable[[], Any], stopping: threading.Event | None,
 
 def transition(obj: objects.ActionPlan | objects.Action, state: str,
                stopping: threading.Event | None = None,
-               **kwargs: Any) -> None:
+               expected: str | None = None,
+               where: Mapping[str, Any] | None = None,
+               again: bool = False, **values: Any) -> None:
     """Change a stored state, if it still is what it is expected to be.
 
+    The change is told to listeners, also when the connection broke after
+    it was stored.
+
     :param stopping: as for :func:`insist`
-    :param kwargs: as for ``transition`` of the object
+    :param expected: state the row must be in; the one the object last saw
+        if not given
+    :param where: as for ``transition`` of the object
+    :param again: an earlier call failed with the database and may have
+        stored the change
+    :param values: further fields to store
     :raises: StateConflict when somebody else was faster
     """
+    old_state = expected or obj.old_state or obj.state
     attempts = 0
 
     def change():
         nonlocal attempts
         attempts += 1
         try:
-            obj.transition(state, **kwargs)
+            obj.transition(state, expected=old_state, where=where, **values)
         except exception.StateConflict:
-            if attempts == 1:
+            if attempts == 1 and not again:
                 raise
             # The connection may have broken after the change was made.
             obj.refresh()
-            if obj.state != state:
+            if not _is_stored(obj, {**(where or {}), **values,
+                                    'state': state}):
                 raise
+            # Nobody was told: that happens after an answered commit only.
+            events.updated(obj, old_state)
 
     insist(change, stopping, f'storing {state} for {obj.uuid}')
+
+
+def _is_stored(obj: objects.ActionPlan | objects.Action,
+               values: Mapping[str, Any]) -> bool:
+    """Whether the row is as our own change leaves it.
+
+    A state alone is no proof: others skip, cancel and fail, too, but with
+    messages of their own.
+    """
+    return all(_comparable(getattr(obj, name)) == _comparable(value)
+               for name, value in values.items())
+
+
+def _comparable(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    # Long messages are cut when they are stored.
+    return value.replace('\x00', '')[:_COMPARED]

@@ -57,6 +57,7 @@ class DefaultActionPlanHandler(base.BaseActionPlanHandler):
         self._engine: engine_base.BaseWorkFlowEngine | None = None
         self._stopping: threading.Event = applier_manager.stopping
         self._conclusion: Callable[[], None] = self._finish
+        self._concluded_before = False
 
     def execute(self) -> None:
         """Run the plan until it is in a final state.
@@ -83,7 +84,10 @@ class DefaultActionPlanHandler(base.BaseActionPlanHandler):
 
         :raises: when the outcome cannot be stored
         """
-        self._conclusion()
+        try:
+            self._conclusion()
+        finally:
+            self._concluded_before = True
 
     def _run_engine(self):
         engine = default.DefaultWorkFlowEngineLoader().load(
@@ -103,7 +107,7 @@ class DefaultActionPlanHandler(base.BaseActionPlanHandler):
         if action_objects.State.SKIPPED in states:
             values['status_message'] = SKIPPED_MESSAGE
         result = State.FAILED if failed else State.SUCCEEDED
-        if not self._store(result, (State.ONGOING,), **values):
+        if not self._store(result, State.ONGOING, **values):
             # A cancel that came during the last action has its answer, too.
             self._cancel(states=(State.CANCELLING,))
         elif failed:
@@ -140,7 +144,7 @@ class DefaultActionPlanHandler(base.BaseActionPlanHandler):
         self._engine.notify_cancel_start(self._plan.uuid)
         recovery.cancel_actions(self._plan)
         if self._plan.state == State.CANCELLING:
-            self._store(State.CANCELLED, (State.CANCELLING,))
+            self._store(State.CANCELLED, State.CANCELLING)
         if self._plan.state == State.CANCELLED:
             notifications.send_cancel_notification(
                 self._context, self._plan, phase='end')
@@ -170,7 +174,8 @@ class DefaultActionPlanHandler(base.BaseActionPlanHandler):
         try:
             persistence.transition(
                 self._plan, state, self._stopping, expected=expected,
-                where={'hostname': CONF.host}, **values)
+                where={'hostname': CONF.host},
+                again=self._concluded_before, **values)
         except exception.StateConflict as conflict:
             LOG.info('Action plan %(uuid)s does not become %(state)s: '
                      '%(reason)s', {'uuid': self._plan.uuid, 'state': state,
