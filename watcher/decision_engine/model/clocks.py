@@ -12,6 +12,7 @@
 """How fresh a model is: part by part, and message by message."""
 
 import datetime
+from collections.abc import Callable
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -97,6 +98,19 @@ class Clocks:
         made._present = self._present.fork()
         made._young = self._young.fork()
         made._old = self._old.fork()
+        return made
+
+    def sorted_out(self, is_present: Callable[[str], bool]) -> 'Clocks':
+        """Return the same times for a model with other elements."""
+        made = self.fork()
+        for key, when in self._present.items():
+            if not is_present(key):
+                del made._present[key]
+                made.set(key, when, False)
+        for table in (self._old, self._young):
+            for key in table:
+                if is_present(key):
+                    made.arrived(key)
         return made
 
     def get(self, key: str) -> datetime.datetime | None:

@@ -198,6 +198,16 @@ class ClusterModel(graph.GraphView, base.Model):
                 self._clocks.set(key, when, key in self)
         return True
 
+    def inherit_clocks(self, other: 'ClusterModel') -> None:
+        """Know what an older model of the same cluster has heard, and when.
+
+        Also about what has gone, so that late news are known as such.
+        """
+        with other.lock:
+            inherited = other._clocks.fork()
+        with self.lock:
+            self._clocks = inherited.sorted_out(self.__contains__)
+
     def heard_at(self, key: str) -> datetime.datetime | None:
         """Return the time of the newest news about an element.
 

@@ -40,6 +40,9 @@ CONF = cfg.CONF
 #: instead of asking a service again that just failed.
 FAILURE_PAUSE = 2.0
 
+#: So many messages that come during one build are kept.
+JOURNAL_LIMIT = 200000
+
 # Errors that another try a second later cannot cure.
 _LASTING = (exception.AuthorizationFailure, exception.Invalid)
 _REFUSED = (400, 401, 403, 404)
@@ -52,9 +55,8 @@ class BaseClusterDataModelCollector(loadable.LoadableSingleton,
     :param config: the collector's own options.
     :param osc: the :class:`~watcher.common.clients.OpenStackClients` to use.
     :ivar lock: protects the reference to the model; held for moments only.
-    :ivar sync_lock: held while a model is built and while a notification is
-        applied, so that a notification that arrives during a build goes
-        into the new model.
+    :ivar sync_lock: held while a notification is applied and while a model
+        that has been built becomes the current one. Readers do not take it.
     """
 
     #: Shown in error messages; the entry point name of the collector.
@@ -86,6 +88,13 @@ class BaseClusterDataModelCollector(loadable.LoadableSingleton,
         # Of the last build: monotonic start, and its error if it failed.
         self._built = None
         self._failure: tuple[float, Exception] | None = None
+        # One build at a time; others wait for it and share its result.
+        self._build_lock = threading.RLock()
+        # While a model is built: what was told meanwhile, in that order.
+        self._journal: list[Callable[[], Any]] | None = None
+        # The model that is told what happened while it was built.
+        self._catching_up: base.Model | None = None
+        self._told: float | None = None
 
     @classmethod
     def get_config_opts(cls) -> list[cfg.Opt]:
@@ -186,7 +195,11 @@ Seconds between two full readings of the cluster into this model.
 
         :raises: ClusterDataModelCollectionError
         """
-        with self.sync_lock:
+        if self.sync_lock._is_owned():
+            # Who handles a message takes the model as it is: a build would
+            # need the lock that this thread has.
+            return self.current_model
+        with self._build_lock:
             with self.lock:
                 if not needed():
                     return self._cluster_data_model
@@ -200,26 +213,103 @@ Seconds between two full readings of the cluster into this model.
                 raise self._collection_error(exc) from exc
 
     def _build(self):
-        """Build a model and make it the current one; needs sync_lock."""
+        """Build a model and make it the current one; needs _build_lock."""
         started = time.monotonic()
         begun_at = datetime.datetime.now(datetime.UTC)
+        with self.sync_lock:
+            self._journal = []
         try:
             model = self.execute()
         except Exception as exc:
             self._failure = (time.monotonic(), exc)
             raise
-        self._failure = None
-        if model is None:
-            return None
-        if getattr(model, 'built_at', begun_at) is None:
-            model.built_at = begun_at
-        with self.lock:
-            self._cluster_data_model = model
-            self._built = started
-        LOG.info('The %(name)s model was built in %(seconds).1f seconds',
-                 {'name': self.name,
+        else:
+            self._failure = None
+            if model is None:
+                return None
+            if getattr(model, 'built_at', begun_at) is None:
+                model.built_at = begun_at
+            caught_up = self._publish(model, started)
+        finally:
+            with self.sync_lock:
+                self._journal = None
+        LOG.info('The %(name)s model was built in %(seconds).1f seconds; '
+                 '%(changes)d changes of that time are in it',
+                 {'name': self.name, 'changes': caught_up,
                   'seconds': time.monotonic() - started})
         return model
+
+    def _publish(self, model, started):
+        """Tell a model what happened meanwhile and make it current.
+
+        :returns: how many messages it was told.
+        """
+        with self.sync_lock:
+            journal, self._journal = self._journal, None
+            before = self.current_model
+            if before and hasattr(model, 'inherit_clocks'):
+                # Otherwise a message that comes late would undo one that
+                # is older than this build.
+                model.inherit_clocks(before)
+            self._catching_up = model
+            try:
+                for change in journal:
+                    self._catch_up(change)
+            finally:
+                self._catching_up = None
+            with self.lock:
+                self._cluster_data_model = model
+                self._built = started
+                if len(journal) >= JOURNAL_LIMIT:
+                    LOG.warning(
+                        'More than %(limit)d messages came while the '
+                        '%(name)s model was read. Some are not in it; the '
+                        'next audit reads it anew.',
+                        {'limit': JOURNAL_LIMIT, 'name': self.name})
+                    self._built = None
+        return len(journal)
+
+    # Notifications --------------------------------------------------------
+
+    @property
+    def notified_model(self) -> base.Model | None:
+        """The model that a notification changes; never builds one."""
+        return self._catching_up or self.current_model
+
+    @property
+    def told_ago(self) -> float | None:
+        """Seconds since the last notification; None: there was none."""
+        told = self._told
+        return None if told is None else time.monotonic() - told
+
+    def deliver(self, change: Callable[[], Any]) -> bool:
+        """Make a change that a notification tells of.
+
+        While a model is being built, the change is made to the current one
+        and later to the new one before that becomes current.
+
+        :param change: changes :attr:`notified_model`, and can be called
+            twice. It holds the lock of the model while readers must not see
+            it, and never while it asks other services.
+        :returns: False when there is no model now nor soon.
+        """
+        with self.sync_lock:
+            self._told = time.monotonic()
+            pending = self._journal is not None
+            if pending and len(self._journal) < JOURNAL_LIMIT:
+                self._journal.append(change)
+            model = self.notified_model
+            if not model:
+                return pending
+            change()
+        return True
+
+    def _catch_up(self, change):
+        try:
+            change()
+        except Exception:
+            LOG.exception('A message that came while the %s model was read '
+                          'could not be applied to it', self.name)
 
     def _collection_error(self, error):
         return exception.ClusterDataModelCollectionError(
@@ -229,7 +319,7 @@ Seconds between two full readings of the cluster into this model.
 
     def synchronize(self) -> None:
         """Build the model anew; one that cannot be built becomes stale."""
-        with self.sync_lock:
+        with self._build_lock:
             try:
                 self._build()
             except Exception as exc:
