@@ -442,7 +442,8 @@ class RestClient:
         except ka_exceptions.ConnectionError as exc:
             self._connection.forget(self.service)
             raise self._away(method, path, exc) from exc
-        except sdk_exceptions.ServiceDiscoveryException as exc:
+        except (sdk_exceptions.ServiceDiscoveryException,
+                sdk_exceptions.NotSupported) as exc:
             raise self._undiscovered(exc) from exc
         except (ka_exceptions.ClientException,
                 sdk_exceptions.SDKException) as exc:

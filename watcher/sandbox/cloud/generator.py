@@ -20,6 +20,7 @@ import uuid
 from typing import Any
 
 from watcher.sandbox.cloud import keystone
+from watcher.sandbox.cloud import machines as cloud_machines
 from watcher.sandbox.cloud import state as cloud_state
 from watcher.sandbox.cloud import volumes as cloud_volumes
 from watcher.sandbox.cloud.state import Aggregate
@@ -88,6 +89,10 @@ class CloudSpec:
     pools: int = 2
     pool_gb: int = 10000
     volumes: int = 0
+    #: Whether every host is a bare metal node as well, and how many nodes
+    #: there are besides; without any there is no bare metal service.
+    bare_metal: bool = False
+    spare_nodes: int = 0
 
     def __post_init__(self) -> None:
         if self.hosts < 1:
@@ -107,10 +112,12 @@ class Generator:
 
     def __init__(self, spec: CloudSpec, state: cloud_state.CloudState,
                  identity: keystone.Keystone,
-                 storage: cloud_volumes.BlockStorage | None = None) -> None:
+                 storage: cloud_volumes.BlockStorage | None = None,
+                 machines: cloud_machines.Machines | None = None) -> None:
         self._spec = spec
         self._state = state
         self._storage = storage
+        self._machines = machines
         self._identity = identity
         self._random = random.Random(spec.seed)
 
@@ -128,6 +135,8 @@ class Generator:
         self._make_groups()
         if self._storage is not None and self._spec.backends:
             self._make_storage(self._storage)
+        if self._machines is not None:
+            self._make_nodes(self._machines)
 
     def _uuid(self) -> str:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
@@ -304,3 +313,15 @@ class Generator:
                 'device': '/dev/vda', 'host_name': None,
                 'attached_at': created.isoformat()}]
         storage.add(volume)
+
+    # Bare metal.
+
+    def _make_nodes(self, machines: cloud_machines.Machines) -> None:
+        hosts = self._state.hosts.values() if self._spec.bare_metal else ()
+        for host in hosts:
+            machines.add('node-' + host.name, self._uuid(),
+                         extra={'compute_node_id': host.uuid})
+        for number in range(1, self._spec.spare_nodes + 1):
+            machines.add('spare-%d' % number, self._uuid(),
+                         provision_state='available',
+                         power_state=cloud_machines.POWER_OFF)

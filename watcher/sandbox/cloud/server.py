@@ -29,7 +29,9 @@ from watcher.sandbox.cloud import control
 from watcher.sandbox.cloud import faults as cloud_faults
 from watcher.sandbox.cloud import generator
 from watcher.sandbox.cloud import glance
+from watcher.sandbox.cloud import ironic
 from watcher.sandbox.cloud import keystone
+from watcher.sandbox.cloud import machines as cloud_machines
 from watcher.sandbox.cloud import nova
 from watcher.sandbox.cloud import placement
 from watcher.sandbox.cloud import state as cloud_state
@@ -68,8 +70,9 @@ class Cloud:
             timing or cloud_compute.Timing())
         self.storage = cloud_volumes.BlockStorage(
             self.state, self.timeline, self.faults)
+        self.machines = cloud_machines.Machines(self.state, self.timeline)
         generator.Generator(self.spec, self.state, self.identity,
-                            self.storage).fill()
+                            self.storage, self.machines).fill()
         self._server = wsgi.Server(
             (host, port), None, numthreads=THREADS, request_queue_size=128,
             server_name='watcher-sandbox')
@@ -91,6 +94,9 @@ class Cloud:
         if self.spec.backends:
             services.append(
                 cinder.Cinder(self.storage, self.identity, self.url))
+        if self.machines.nodes:
+            services.append(
+                ironic.Ironic(self.machines, self.identity, self.url))
         for service in services:
             self.identity.add_endpoint(
                 service.type, service.name,

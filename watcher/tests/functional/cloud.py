@@ -50,7 +50,8 @@ class CloudTestCase(base.TestCase):
                         settings.USER, settings.PROJECT))
         self.config('nova', migration_interval=0.1, http_retry_interval=0.1,
                     http_retries=2)
-        self.config('cinder', http_retry_interval=0.1, http_retries=2)
+        for group in ('cinder', 'ironic'):
+            self.config(group, http_retry_interval=0.1, http_retries=2)
         self.config('collector', api_query_interval=0,
                     api_query_max_retries=2)
         clients.OpenStackClients().reset_clients()
