@@ -367,9 +367,16 @@ class CinderHelper:
         :raises: VolumeNotFound, CinderClientError
         """
         ident = volume.id if isinstance(volume, Volume) else volume
-        body = self._read(f'/volumes/{ident}',
-                          missing=exception.VolumeNotFound(name=ident))
-        return Volume.from_api(body['volume'])
+        return Volume.from_api(self.get_volume_record(ident))
+
+    def get_volume_record(self, volume_id: str) -> dict[str, Any]:
+        """Return a volume as Cinder sends it.
+
+        :raises: VolumeNotFound, CinderClientError
+        """
+        body = self._read(f'/volumes/{volume_id}',
+                          missing=exception.VolumeNotFound(name=volume_id))
+        return body['volume']
 
     def get_volume_type_list(
             self, call: Callable | None = None) -> list[VolumeType]:

@@ -18,6 +18,7 @@ be placed stays in the model without a place; neither spoils the rest.
 
 import collections
 import datetime
+import functools
 import sys
 from typing import Any
 
@@ -30,6 +31,7 @@ from watcher.decision_engine.model import clocks
 from watcher.decision_engine.model import element
 from watcher.decision_engine.model import model_root
 from watcher.decision_engine.model.collector import base
+from watcher.decision_engine.model.notification import cinder as endpoints
 from watcher.decision_engine.scope import schemas
 from watcher.decision_engine.scope import storage as storage_scope
 
@@ -81,9 +83,15 @@ reading all volumes takes longer than you want audits to wait.
         ]
 
     @property
-    def notification_endpoints(self) -> list:
+    def notification_endpoints(self) -> list[endpoints.CinderNotification]:
         """Endpoints that keep the model up to date between builds."""
-        return []
+        return [endpoints.CapacityNotification(self),
+                endpoints.VolumeNotification(self)]
+
+    @functools.cached_property
+    def reader(self) -> 'CinderReader':
+        """What endpoints ask about single resources."""
+        return CinderReader(self.osc)
 
     def get_audit_scope_handler(
             self, audit_scope: list | None) -> storage_scope.StorageScope:
@@ -157,6 +165,69 @@ def volume_element(record: dict[str, Any]) -> element.Volume:
 
 def _shared(text):
     return sys.intern(text) if text else None
+
+
+class CinderReader:
+    """Asks Cinder about single resources, for notification endpoints.
+
+    :param osc: the :class:`~watcher.common.clients.OpenStackClients` to use.
+    """
+
+    def __init__(self, osc: Any = None):
+        self._osc = osc
+        # Types hardly ever change their names.
+        self._type_names: dict[str, str] = {}
+
+    @functools.cached_property
+    def _helper(self):
+        # Whoever waits for an answer holds up other messages.
+        return cinder_helper.CinderHelper(osc=self._osc, http_retries=1)
+
+    def node(self, host: str) -> element.StorageNode:
+        """Return a backend.
+
+        :raises: StorageNodeNotFound, CinderClientError
+        """
+        return node_element(
+            self._helper.get_storage_node_by_name(host),
+            self._helper.get_volume_type_by_backendname(
+                cinder_helper.backend_name(host)))
+
+    def pool(self, name: str) -> element.Pool:
+        """Return a pool.
+
+        :raises: PoolNotFound, CinderClientError
+        """
+        return pool_element(self._helper.get_storage_pool_by_name(name))
+
+    def record(self, uuid: str) -> dict[str, Any]:
+        """Return what Cinder says about a volume.
+
+        :raises: VolumeNotFound, CinderClientError
+        """
+        return self._helper.get_volume_record(uuid)
+
+    def volumes_of(self, pool: str) -> list[dict[str, Any]]:
+        """Return what Cinder says about all volumes in a pool.
+
+        :raises: CinderClientError
+        """
+        return [record for page in self._helper.volume_pages({'host': pool})
+                for record in page]
+
+    def type_name(self, ident: str) -> str:
+        """Return the name of a volume type.
+
+        :raises: VolumeTypeNotFound, CinderClientError
+        """
+        name = self._type_names.get(ident)
+        if name is None:
+            name = self._helper.get_volume_type_name_by_id(ident)
+            self._type_names[ident] = name
+        return name
+
+    volume = staticmethod(volume_element)
+    is_copy = staticmethod(is_copy)
 
 
 class CinderModelBuilder(base.BaseModelBuilder):
