@@ -21,7 +21,6 @@ import webob
 import webtest
 from keystonemiddleware import fixture as ksm_fixture
 from keystonemiddleware import opts
-from oslo_middleware import opts as middleware_opts
 
 from watcher.api import app
 from watcher.api.middleware import auth
@@ -45,36 +44,16 @@ class TestRequestId(base.ApiTestCase):
         for value in found:
             self.assertTrue(value.startswith('req-'))
 
-    def test_of_the_caller_is_not_echoed(self):
-        given = f'req-{uuid.uuid4()}'
-        response = self.get('/v1/goals', headers={
-            'X-OpenStack-Request-ID': given})
-        self.assertNotEqual(given,
-                            response.headers['X-OpenStack-Request-ID'])
-
 
 class TestProxy(base.ApiTestCase):
 
-    HEADERS = {'X-Forwarded-Proto': 'https',
-               'X-Forwarded-Host': 'pub.example:8443'}
-
-    def _link(self):
-        return self.get('/v1/goals/dummy', headers=self.HEADERS).json[
-            'links'][0]['href']
-
-    def setUp(self):
-        super().setUp()
-        self.goal = self.records.goal()
-
     def test_not_believed_by_default(self):
-        self.assertTrue(self._link().startswith('http://localhost/v1/'))
-
-    def test_believed_if_told_so(self):
-        self.config(enable_proxy_headers_parsing=True,
-                    group='oslo_middleware')
-        self.assertEqual(
-            f'https://pub.example:8443/v1/goals/{self.goal.uuid}',
-            self._link())
+        self.records.goal()
+        goal = self.get('/v1/goals/dummy', headers={
+            'X-Forwarded-Proto': 'https',
+            'X-Forwarded-Host': 'pub.example:8443'}).json
+        self.assertTrue(goal['links'][0]['href'].startswith(
+            'http://localhost/v1/'))
 
 
 class TestSize(base.ApiTestCase):
@@ -214,43 +193,14 @@ def keystone(test):
                 group='keystone_authtoken')
 
 
-class TestCors(test_base.TestCase):
-
-    ORIGIN = 'http://dashboard.example'
-
-    def setUp(self):
-        super().setUp()
-        keystone(self)
-        for group, options in middleware_opts.list_opts_cors():
-            self.conf.register_opts(options, group=group)
-        self.config(allowed_origin=[self.ORIGIN], group='cors')
-        self.api = self.useFixture(api_fixture.Api(authentication=True))
-        self.client = webtest.TestApp(self.api.app)
-
-    def test_preflight_needs_no_token(self):
-        response = self.client.options('/v1/goals', headers={
-            'Origin': self.ORIGIN, 'Access-Control-Request-Method': 'GET'})
-        self.assertEqual(200, response.status_int)
-        self.assertEqual(self.ORIGIN,
-                         response.headers['Access-Control-Allow-Origin'])
-
-    def test_errors_too(self):
-        response = self.client.get('/v1/goals', headers={
-            'Origin': self.ORIGIN}, expect_errors=True)
-        self.assertEqual(401, response.status_int)
-        self.assertEqual(self.ORIGIN,
-                         response.headers['Access-Control-Allow-Origin'])
-
-
 class TestAuthentication(test_base.TestCase):
 
     def setUp(self):
         super().setUp()
         keystone(self)
         tokens = self.useFixture(ksm_fixture.AuthTokenFixture())
-        self.admin, self.member, self.service = 'admin', 'member', 'service'
-        for role in (self.admin, self.member, self.service):
-            tokens.add_token_data(token_id=role, role_list=[role])
+        self.admin = 'admin'
+        tokens.add_token_data(token_id=self.admin, role_list=['admin'])
         self.start()
 
     def start(self):
@@ -261,41 +211,6 @@ class TestAuthentication(test_base.TestCase):
         if token:
             headers['X-Auth-Token'] = token
         return self.client.get(path, headers=headers, expect_errors=True)
-
-    def test_public(self):
-        self.assertEqual(200, self.get('/').status_int)
-
-    def test_without_token(self):
-        for path in ('/v1', '/v1/goals', '/v1/nope', '/v1/webhooks/x'):
-            response = self.get(path)
-            self.assertEqual(401, response.status_int, path)
-            self.assertIn('Keystone uri=',
-                          response.headers['WWW-Authenticate'])
-            self.assertIn('X-OpenStack-Request-ID', response.headers)
-
-    def test_roles_come_from_the_token(self):
-        self.assertEqual(200, self.get('/v1/goals', self.admin).status_int)
-        headers = {'X-Roles': 'admin'}
-        self.assertEqual(
-            403, self.get('/v1/goals', self.member, **headers).status_int)
-        self.assertEqual(200, self.get('/v1', self.member).status_int)
-
-    def trigger(self, token=None):
-        goal = self.api.records.goal()
-        self.api.records.audit(goal, name='e', audit_type='EVENT')
-        headers = {'X-Auth-Token': token} if token else {}
-        return self.client.post(
-            '/v1/webhooks/e', json.dumps({}), headers=headers,
-            content_type='application/json', expect_errors=True).status_int
-
-    def test_webhook_of_a_service(self):
-        self.assertEqual(202, self.trigger(self.service))
-
-    def test_open_webhooks(self):
-        self.config(enable_webhooks_auth=False, group='api')
-        self.start()
-        self.assertEqual(202, self.trigger())
-        self.assertEqual(401, self.get('/v1/goals').status_int)
 
     def test_without_configuration(self):
         self.config(www_authenticate_uri=None, group='keystone_authtoken')

@@ -78,6 +78,10 @@ class TestValuesNobodyCanStore(base.ApiTestCase):
         for host in ('api.example.org:9322', '[::1]:9322', 'a_b', 'a, b'):
             self.get('/v1/goals', headers={'Host': host})
 
+    def test_url_that_is_no_utf8(self):
+        for path in ('/v1/goals/%ff', '/v1/goals?sort_key=%ff'):
+            self.assert_refused(400, self.request('GET', path), 'UTF-8')
+
     def test_prefix_that_is_no_utf8(self):
         # Only Location would notice, when the audit exists already.
         self.config(enable_proxy_headers_parsing=True,
