@@ -112,7 +112,7 @@ class Machines:
                     step(node, *arguments)
         self._timeline.after(seconds, run)
 
-    def _emit(self, event: str, node: Node, **details: Any) -> None:
+    def _emit(self, event: str, node: Node, /, **details: Any) -> None:
         self.state.emit('baremetal.node.' + event, NodeEvent(node, details))
 
     # Bookkeeping.

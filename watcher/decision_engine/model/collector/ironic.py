@@ -22,13 +22,13 @@ from typing import Any
 from oslo_config import cfg
 from oslo_log import log
 
-from watcher._i18n import _
 from watcher.common import exception
 from watcher.common import ironic_helper
 from watcher.decision_engine.model import clocks
-from watcher.decision_engine.model import element
+from watcher.decision_engine.model import ironic_mapping
 from watcher.decision_engine.model import model_root
 from watcher.decision_engine.model.collector import base
+from watcher.decision_engine.model.notification import ironic as endpoints
 from watcher.decision_engine.scope import baremetal as baremetal_scope
 from watcher.decision_engine.scope import schemas
 
@@ -73,9 +73,9 @@ when reading all nodes takes longer than you want audits to wait.
         ]
 
     @property
-    def notification_endpoints(self) -> list:
+    def notification_endpoints(self) -> list[endpoints.NodeNotification]:
         """Endpoints that keep the model up to date between builds."""
-        return []
+        return [endpoints.NodeNotification(self)]
 
     def get_audit_scope_handler(
             self, audit_scope: list | None,
@@ -89,30 +89,6 @@ when reading all nodes takes longer than you want audits to wait.
         :raises: IronicClientError, AuthorizationFailure
         """
         return BareMetalModelBuilder(self.osc).execute()
-
-
-def node_element(node: ironic_helper.IronicNode) -> element.IronicNode:
-    """Return a node of the model.
-
-    :raises: ValueError when a value is not what Ironic documents.
-    """
-    return element.IronicNode(
-        uuid=node.uuid, power_state=node.power_state,
-        maintenance=node.maintenance,
-        maintenance_reason=node.maintenance_reason,
-        extra={'compute_node_id': node.compute_node_id})
-
-
-def problem(node: ironic_helper.IronicNode) -> str | None:
-    """Say why the picture of a node is not complete; None when it is."""
-    if node.fault:
-        return _('Ironic put it into maintenance because of %s, so its '
-                 'power state may not be true') % node.fault
-    if node.power_state is None:
-        return _('Ironic has not asked for its power state yet')
-    if node.power_state == 'error':
-        return _('Ironic cannot tell its power state')
-    return None
 
 
 class BareMetalModelBuilder(base.BaseModelBuilder):
@@ -160,10 +136,9 @@ class BareMetalModelBuilder(base.BaseModelBuilder):
 
     def _add(self, record):
         """Add a node; the pages are no snapshot, so it may come twice."""
-        node = ironic_helper.IronicNode.from_api(record)
-        self.model.add_node(node_element(node))
-        self.model.touch(node.uuid, self.model.built_at, clocks.BUILD,
-                         problem(node))
+        ironic_mapping.put(
+            self.model, ironic_helper.IronicNode.from_api(record),
+            self.model.built_at, clocks.BUILD)
 
     def _report(self):
         nodes = self.model.get_all_ironic_nodes()
