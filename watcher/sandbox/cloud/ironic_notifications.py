@@ -17,7 +17,6 @@ They go to the exchange ``ironic`` with the topic
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from watcher.sandbox.cloud import machines as cloud_machines
@@ -46,27 +45,24 @@ FIELDS = (
     'instance_uuid')
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Message:
-    """A notification, ready to be sent."""
-
-    priority: str
-    publisher_id: str
-    event_type: str
-    payload: dict[str, Any]
+#: Publisher id, event type and payload.
+Message = tuple[str, str, dict[str, Any]]
 
 
 def message(event: str, subject: Any) -> Message | None:
-    """Return the notification of an event; None when it is not Ironic's.
+    """Return the message of an event of the cloud.
 
     The payload is a copy: the node may change while it is on its way.
 
-    :param event: event type as the cloud emits it.
-    :param subject: what the event is about.
+    :param event: as the cloud's listeners are told.
+    :returns: None when Ironic publishes nothing about it. Failures, which it
+        publishes with the priority ``error``, are left out.
     """
     if not isinstance(subject, cloud_machines.NodeEvent):
         return None
     action, status = event.split('.')[-2:]
+    if status == 'error':
+        return None
     payload, service = ACTIONS[action]
     node = subject.node
     data = {name: getattr(node, name) for name in FIELDS}
@@ -74,8 +70,6 @@ def message(event: str, subject: Any) -> Message | None:
         extra=dict(node.extra), properties={}, clean_step={},
         console_enabled=False, created_at=node.created.isoformat(),
         updated_at=node.updated.isoformat(), **subject.details)
-    return Message(
-        'error' if status == 'error' else 'info',
-        'ironic-%s.%s' % (service, HOST), event,
-        {'ironic_object.namespace': 'ironic', 'ironic_object.name': payload,
-         'ironic_object.version': VERSION, 'ironic_object.data': data})
+    return 'ironic-%s.%s' % (service, HOST), event, {
+        'ironic_object.namespace': 'ironic', 'ironic_object.name': payload,
+        'ironic_object.version': VERSION, 'ironic_object.data': data}

@@ -11,12 +11,15 @@
 # under the License.
 """Building the bare metal model of a simulated cloud over HTTP."""
 
+import datetime
+
 from watcher.common import exception
 from watcher.common import utils
 from watcher.common.loader import loadable
 from watcher.decision_engine.loading import default
 from watcher.decision_engine.model.collector import ironic
 from watcher.decision_engine.model.collector import manager
+from watcher.sandbox.cloud import ironic_notifications
 from watcher.tests.functional import cloud
 
 
@@ -81,6 +84,69 @@ class TestBaremetalModel(BaremetalModelTestCase):
         self.config('collector', collector_plugins=['baremetal'])
         self.assertEqual(
             ['baremetal'], list(manager.CollectorManager().get_collectors()))
+
+
+class TestFollowing(BaremetalModelTestCase):
+    """Following Ironic by its notifications instead of reading it again."""
+
+    def setUp(self):
+        super().setUp()
+        self.collector.synchronize()
+        self.endpoint, = self.collector.notification_endpoints
+        self.messages = []
+        self.cloud.state.subscribe(self._publish)
+        self.sdk = self.cloud.connect().baremetal
+        self.node = self.cloud.machines.find('node-compute-1')
+
+    def _publish(self, event, subject):
+        found = ironic_notifications.message(event, subject)
+        if found:
+            now = datetime.datetime.now(datetime.UTC)
+            self.messages.append(
+                (*found, {'timestamp': str(now.replace(tzinfo=None))}))
+
+    def check(self):
+        self.assertTrue(self.cloud.cloud.timeline.wait_idle())
+        messages, self.messages = self.messages, []
+        self.assertNotEqual([], messages)
+        rule = self.endpoint.filter_rule
+        for publisher, event, payload, metadata in messages:
+            if rule.match({}, publisher, event, metadata, payload):
+                self.endpoint.info({}, publisher, event, payload, metadata)
+        true = ironic.BareMetalModelBuilder().execute()
+        kept = self.collector.current_model
+        self.assertEqual(true.to_xml(), kept.to_xml())
+        self.assertEqual(dict(true.incomplete_nodes),
+                         dict(kept.incomplete_nodes))
+
+    def test_power(self):
+        for state in ('power off', 'power on'):
+            self.sdk.set_node_power_state(self.node.uuid, state)
+            self.check()
+        with self.cloud.state.lock:
+            self.cloud.machines.press_button(self.node, 'power off')
+        self.check()
+
+    def test_maintenance(self):
+        self.sdk.set_node_maintenance(self.node.uuid, 'new disk')
+        self.check()
+        self.sdk.unset_node_maintenance(self.node.uuid)
+        self.check()
+
+    def test_life_of_a_node(self):
+        made = self.sdk.create_node(driver='fake-hardware', name='new',
+                                    provision_state='enroll')
+        self.check()
+        self.sdk.patch_node(made, [{
+            'op': 'add', 'path': '/extra/compute_node_id', 'value': 'h7'}])
+        self.check()
+        for verb in ('manage', 'provide', 'active', 'deleted'):
+            with self.cloud.state.lock:
+                self.cloud.machines.set_provision(
+                    self.cloud.machines.find(made.id), verb)
+            self.check()
+        self.sdk.delete_node(made.id)
+        self.check()
 
 
 class TestStrategy(BaremetalModelTestCase):
