@@ -24,9 +24,9 @@ OPTS = [
         help='Cluster data models to keep: compute (Nova and Placement), '
              'storage (Cinder), baremetal (Ironic) or third-party ones, by '
              'the name of their entry point in '
-             'watcher_cluster_data_model_collectors. The storage model is '
-             'left out by itself when the cloud has no block storage '
-             'service.'),
+             'watcher_cluster_data_model_collectors. The storage and '
+             'bare metal models are left out by themselves when the cloud '
+             'has no such service.'),
     cfg.IntOpt(
         'api_query_max_retries',
         default=10,

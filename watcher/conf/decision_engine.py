@@ -26,9 +26,10 @@ OPTS = [
     cfg.ListOpt(
         'notification_topics',
         default=['nova.versioned_notifications', 'openstack.notifications'],
-        help='Where to listen for notifications of other services (compute '
-             'and storage changes keep the cluster model fresh between two '
-             'rebuilds). Each entry is exchange.topic, or just topic for the '
+        help='Where to listen for notifications of other services (changes of '
+             'compute, storage and bare metal keep the cluster models fresh '
+             'between two rebuilds; add '
+             'ironic.ironic_versioned_notifications for bare metal). Each entry is exchange.topic, or just topic for the '
              'default exchange. Nova must send versioned notifications '
              'there: [notifications] notification_format is versioned or '
              'both.'),
