@@ -66,6 +66,9 @@ _LARGEST_ID = 2 ** 31 - 1
 # Below the limit of bound variables of every database.
 _CHUNK = 500
 
+# Two of a kind must not have names that differ in letter case only.
+_NAMED_BY_USERS = (entities.AUDIT, entities.AUDIT_TEMPLATE)
+
 # What must not point at a row that is destroyed, and the error that says so.
 _REFERENCES = {
     'audit': (models.ActionPlan.audit_id,
@@ -334,12 +337,20 @@ class Connection:
 
     # Writes ----------------------------------------------------------------
 
-    def _refuse_used_name(self, entity: Entity,
-                          values: Mapping[str, Any]) -> None:
+    def _refuse_used_name(self, entity: Entity, values: Mapping[str, Any],
+                          ident: Any = None) -> None:
+        """Refuse a name that a living row has, in any letter case.
+
+        :param ident: of the row that may have it already
+        :raises watcher.common.exception.Conflict: the entity's own
+            ``AlreadyExists``
+        """
         name = values.get('name')
-        if name is None:
+        if name is None or entity not in _NAMED_BY_USERS:
             return
-        if self._first(entity, 'name', None, name, False) is not None:
+        found = self._first(entity, 'name', None, name, False)
+        if found is not None and str(ident) not in (str(found.id),
+                                                    found.uuid):
             raise _already_exists(entity, values, ['name'])
 
     @db_session.write
@@ -354,8 +365,7 @@ class Connection:
             take
         """
         complete = db_values.for_create(entity, values)
-        if entity in (entities.AUDIT, entities.AUDIT_TEMPLATE):
-            self._refuse_used_name(entity, complete)
+        self._refuse_used_name(entity, complete)
         if entity is entities.ACTION_DESCRIPTION:
             revived = self._revive_description(complete)
             if revived is not None:
@@ -404,8 +414,11 @@ class Connection:
         :param expected_state: state, or several, that the row must be in
         :param expected: column -> value, or several, that it must have
         :raises watcher.common.exception.StateConflict: when it is not
+        :raises watcher.common.exception.Conflict: the entity's own
+            ``AlreadyExists`` for a name in use
         """
         changes = db_values.for_update(entity, values)
+        self._refuse_used_name(entity, changes, ident)
         conditions = dict(expected or {})
         if expected_state is not None:
             conditions['state'] = expected_state

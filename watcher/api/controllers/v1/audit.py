@@ -127,7 +127,6 @@ class Audits(resource.Creatable, resource.Patchable, resource.Deletable):
                 strategy, changes['parameters'])
         if 'interval' in changes and changes['interval'] is None:
             _check_interval_needed(obj.audit_type)
-        self._check_name(obj, changes.get('name'))
         if 'state' not in changes:
             for name, value in changes.items():
                 setattr(obj, name, value)
@@ -137,17 +136,6 @@ class Audits(resource.Creatable, resource.Patchable, resource.Deletable):
         state = changes.pop('state')
         transitions.change(states.AUDIT, obj, state, **changes)
         return obj
-
-    @staticmethod
-    def _check_name(obj, name):
-        if name is None or name == obj.name:
-            return
-        try:
-            other = objects.Audit.get_by_name(base.context(), name)
-        except exception.AuditNotFound:
-            return
-        if other.uuid != obj.uuid and other.deleted_at is None:
-            raise exception.AuditAlreadyExists(audit=name)
 
     def remove(self, obj):
         transitions.delete(states.AUDIT, obj)

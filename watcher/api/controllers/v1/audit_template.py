@@ -100,7 +100,6 @@ class AuditTemplates(resource.Creatable, resource.Patchable,
                 _('The audit template has default_parameters, which belong '
                   'to its goal and strategy. Change /default_parameters in '
                   'the same request.'))
-        self._check_name(obj, changes.get('name'))
         goal, strategy = self._apply_references(obj, changes)
         references.check_pair(goal, strategy)
         for name, value in changes.items():
@@ -109,18 +108,6 @@ class AuditTemplates(resource.Creatable, resource.Patchable,
         if changes:
             obj.save()
         return obj
-
-    @staticmethod
-    def _check_name(obj, name):
-        if name is None or name == obj.name:
-            return
-        try:
-            other = objects.AuditTemplate.get_by_name(
-                base.context(), name)
-        except exception.AuditTemplateNotFound:
-            return
-        if other.uuid != obj.uuid and other.deleted_at is None:
-            raise exception.AuditTemplateAlreadyExists(audit_template=name)
 
     @staticmethod
     def _apply_references(obj, changes):

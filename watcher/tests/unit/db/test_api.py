@@ -213,6 +213,18 @@ class TestCreate(base.DatabaseTestCase):
             create(name='Weekly')
             self.assertRaises(exception.Conflict, create, name='weekly')
 
+    def test_names_are_changed_under_the_same_rule(self):
+        for name in ('audit', 'audit_template'):
+            create = getattr(self.records, name)
+            update = getattr(self.dbapi, f'update_{name}')
+            create(name='Weekly')
+            row = create(name='daily')
+            error = self.assertRaises(exception.Conflict, update, row.uuid,
+                                      {'name': 'weekly'})
+            self.assertIn("name 'weekly'", str(error))
+            for ident, new in ((row.uuid, 'Daily'), (row.id, 'DAILY')):
+                self.assertEqual(new, update(ident, {'name': new}).name)
+
     def test_audits_without_a_name(self):
         # Rows of an older release have none.
         first = self.records.audit(name=None)

@@ -24,7 +24,6 @@ from oslo_utils import uuidutils
 
 from watcher import conf
 from watcher import objects
-from watcher.common import exception
 from watcher.common import rpcapi
 from watcher.db.sqlalchemy import api as db_api
 from watcher.objects import states
@@ -534,14 +533,9 @@ class TestWholeOrNothing(ValidationTestCase):
         self.records.audit(self.goal, name='taken')
         self.records.template(self.goal, name='taken')
         self.records.template(self.goal, name='t')
-        for cls, missing, path in (
-                (objects.Audit, exception.AuditNotFound,
-                 f'{AUDITS}/{self.audit.uuid}'),
-                (objects.AuditTemplate, exception.AuditTemplateNotFound,
-                 f'{TEMPLATES}/2')):
+        for path in (f'{AUDITS}/{self.audit.uuid}', f'{TEMPLATES}/2'):
             # Nobody has it when we look, but somebody when we write.
-            with mock.patch.object(cls, 'get_by_name',
-                                   side_effect=missing('taken')):
+            with mock.patch.object(db_api.Connection, '_refuse_used_name'):
                 text = self.refused('PATCH', path,
                                     replace('name', 'taken'), 409)
             self.assertIn('taken', text)
