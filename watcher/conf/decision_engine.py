@@ -29,10 +29,10 @@ OPTS = [
         help='Where to listen for notifications of other services (changes of '
              'compute, storage and bare metal keep the cluster models fresh '
              'between two rebuilds; add '
-             'ironic.ironic_versioned_notifications for bare metal). Each entry is exchange.topic, or just topic for the '
-             'default exchange. Nova must send versioned notifications '
-             'there: [notifications] notification_format is versioned or '
-             'both.'),
+             'ironic.ironic_versioned_notifications for bare metal). Each '
+             'entry is exchange.topic, or just topic for the default '
+             'exchange. Nova must send versioned notifications there: '
+             '[notifications] notification_format is versioned or both.'),
     cfg.StrOpt(
         'publisher_id',
         default='watcher.decision.api',
