@@ -62,11 +62,12 @@ def _room(module: str) -> str | None:
 
 class TestHouse(base.TestCase):
 
-    def setUp(self):
-        super().setUp()
-        self.modules = _modules()
-        self.trees = {name: ast.parse(path.read_text(), str(path))
-                      for name, path in self.modules.items()}
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.modules = _modules()
+        cls.trees = {name: ast.parse(path.read_text(), str(path))
+                     for name, path in cls.modules.items()}
 
     def _imports(self, name):
         """(imported module, node) of every import of our own modules."""
@@ -128,3 +129,30 @@ class TestHouse(base.TestCase):
                    if path.read_text().strip()
                    and 'Apache License' not in path.read_text()[:900]]
         self.assertEqual([], missing)
+
+
+class TestTests(base.TestCase):
+    """What makes tests pass or fail by luck."""
+
+    CLOCKS = {'now', 'utcnow', 'today', 'time', 'monotonic', 'perf_counter'}
+
+    def _when_imported(self, body):
+        """All nodes that are evaluated by the import of a module."""
+        for node in body:
+            if isinstance(node, ast.ClassDef):
+                yield from self._when_imported(node.body)
+            elif not isinstance(node, (ast.FunctionDef,
+                                       ast.AsyncFunctionDef)):
+                yield from ast.walk(node)
+
+    def test_no_clock_is_read_when_a_test_is_imported(self):
+        """The test may run many minutes later."""
+        wrong = []
+        for path in (ROOT / 'tests').rglob('*.py'):
+            tree = ast.parse(path.read_text(), str(path))
+            for node in self._when_imported(tree.body):
+                if (isinstance(node, ast.Call)
+                        and isinstance(node.func, ast.Attribute)
+                        and node.func.attr in self.CLOCKS):
+                    wrong.append(f'{path}:{node.lineno}')
+        self.assertEqual([], wrong)

@@ -15,12 +15,12 @@ import datetime
 import threading
 from unittest import mock
 
+import fixtures
+
 from watcher.decision_engine.model.collector import base as collector_base
 from watcher.decision_engine.model.notification import base as endpoint_base
 from watcher.tests import base
 from watcher.tests.unit.decision_engine.model.collector import test_base
-
-NOW = datetime.datetime.now(datetime.UTC)
 
 
 class Endpoint(endpoint_base.NotificationEndpoint):
@@ -48,10 +48,14 @@ class TestNotified(test_base.CollectorTestCase):
 
     def setUp(self):
         super().setUp()
+        # Not when this module is imported, minutes before.
+        self.now = datetime.datetime.now(datetime.UTC)
+        self.useFixture(fixtures.MockPatchObject(
+            endpoint_base, 'SKEW', datetime.timedelta(hours=1)))
         self.endpoint = Endpoint(self.collector)
 
     def send(self, text, seconds=0.0, endpoint=None):
-        when = NOW + datetime.timedelta(seconds=seconds)
+        when = self.now + datetime.timedelta(seconds=seconds)
         return (endpoint or self.endpoint).info(
             {}, 'p', 'e', text,
             {'timestamp': when.strftime('%Y-%m-%d %H:%M:%S.%f')})
@@ -123,7 +127,7 @@ class TestNotified(test_base.CollectorTestCase):
 
     def test_far_too_old(self):
         self.collector.synchronize()
-        self.send('old', -60)
+        self.send('old', -7200)
         self.assertIsNone(self.reason())
 
     def test_nothing_is_kept_of_a_failed_build(self):
