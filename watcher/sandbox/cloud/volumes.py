@@ -30,6 +30,9 @@ from watcher.sandbox.cloud import state as cloud_state
 from watcher.sandbox.cloud import timeline as cloud_timeline
 from watcher.sandbox.cloud import web
 
+#: Beginnings of the migration status of copies.
+HIDDEN = ('target:', 'deleting')
+
 
 @dataclasses.dataclass(slots=True)
 class VolumeTiming:
@@ -150,6 +153,15 @@ class BlockStorage:
                     step(volume, *arguments)
         self._timeline.after(seconds, run)
 
+    def _tell(self, event: str, volume: Volume, *pools: Pool | None,
+              ) -> None:
+        """Have listeners hear of a volume, then of its pools."""
+        if event:
+            self.state.emit(event, volume)
+        for pool in (volume.pool, *pools):
+            if pool is not None:
+                self.state.emit('capacity.pool', pool)
+
     # Bookkeeping.
 
     def add(self, volume: Volume) -> None:
@@ -215,7 +227,7 @@ class BlockStorage:
             return
         self.place(volume, pool)
         self.touch(volume, status='available')
-        self.state.emit('volume.create.end', volume)
+        self._tell('volume.create.end', volume)
 
     def delete(self, volume: Volume) -> None:
         """:raises web.HTTPError: 400 for a volume in use."""
@@ -229,7 +241,10 @@ class BlockStorage:
 
     def _deleted(self, volume: Volume) -> None:
         self.forget(volume)
-        self.state.emit('volume.delete.end', volume)
+        # Hidden copies have no quota and so nobody is told.
+        self._tell('' if volume.migration_status
+                   and volume.migration_status.startswith(HIDDEN)
+                   else 'volume.delete.end', volume)
 
     def extend(self, volume: Volume, size: int) -> None:
         if size <= volume.size:
@@ -237,7 +252,7 @@ class BlockStorage:
                 400, 'Invalid input received: New size for extend must be '
                      'greater than current size.')
         self.touch(volume, size=size)
-        self.state.emit('volume.resize.end', volume)
+        self._tell('volume.resize.end', volume)
 
     def attach(self, volume: Volume, server_id: str) -> None:
         if volume.attachments and not volume.multiattach:
@@ -306,7 +321,7 @@ class BlockStorage:
             type=kind, pool=pool, status='available', attachments=[],
             migration_status='target:' + volume.id)
         self.add(copy)
-        self.state.emit('volume.create.end', copy)
+        self._tell('volume.create.end', copy)
         self.touch(volume, migration_status='migrating')
         if fault is not None and fault.outcome == 'hang':
             return
@@ -319,13 +334,16 @@ class BlockStorage:
             self._move_failed(volume)
             self._later(self.timing.delete, self._deleted, copy)
             return
-        old, new = volume.pool, copy.pool
+        old, new, copied = volume.pool, copy.pool, volume.type
         self.place(volume, new)
         self.place(copy, old)
         self.touch(volume, migration_status='success', type=copy.type,
                    status=volume.resting)
         self.touch(copy, migration_status='deleting', status='deleting',
                    name_id=volume.id)
+        # There is no event of migrations; only of changed types.
+        self._tell('volume.retype' if volume.type is not copied else '',
+                   volume, old)
         self._later(self.timing.delete, self._deleted, copy)
 
     def _move_failed(self, volume: Volume) -> None:
@@ -352,7 +370,7 @@ class BlockStorage:
             return
         if fault is None and kind.fits(volume.pool):
             self.touch(volume, type=kind, status=volume.resting)
-            self.state.emit('volume.retype', volume)
+            self._tell('volume.retype', volume)
             return
         pool = self._schedule(kind, volume.size)
         if fault is not None or policy != 'on-demand' or pool is None:

@@ -65,7 +65,7 @@ class News:
     :param key: uuid of the volume or name of the pool it is about.
     :param when: when the message was sent; None when it does not tell.
     :param pool: name of the pool that is concerned.
-    :param read_at: when Cinder was asked.
+    :param read_at: when Cinder was asked, on the clock of messages.
     :param pools: pools as Cinder shows them now.
     :param nodes: backends that were new to the model.
     :param records: volumes as Cinder shows them now; None: there is none.
@@ -76,7 +76,8 @@ class News:
     when: datetime.datetime | None
     pool: str | None = None
     read_at: datetime.datetime = dataclasses.field(
-        default_factory=lambda: datetime.datetime.now(datetime.UTC))
+        default_factory=lambda: (
+            datetime.datetime.now(datetime.UTC) + base.SKEW))
     pools: list[element.Pool] = dataclasses.field(default_factory=list)
     nodes: list[element.StorageNode] = dataclasses.field(
         default_factory=list)
@@ -141,7 +142,7 @@ class CinderNotification(base.NotificationEndpoint):
                 # A second model may be told the same.
                 model.add_node(element.StorageNode(**node.as_dict()))
         for pool in news.pools:
-            self._put_pool(pool)
+            self._put_pool(pool, news.read_at)
         for uuid, record in news.records.items():
             if record is not None:
                 self._put_record(record, news.read_at)
@@ -152,7 +153,9 @@ class CinderNotification(base.NotificationEndpoint):
         if host in model.get_all_storage_nodes():
             model.touch(host, news.when)
 
-    def _put_pool(self, pool):
+    def _put_pool(self, pool, read_at=None):
+        if not self.model.seen(pool.name, read_at):
+            return
         model, host = self.model, pool.name.partition('#')[0]
         pool = element.Pool(**pool.as_dict())
         if pool.name in model.get_all_pools():
@@ -187,6 +190,12 @@ class CinderNotification(base.NotificationEndpoint):
 class CapacityNotification(CinderNotification):
     """The figures of a pool."""
 
+    def __init__(self, collector: Any):
+        super().__init__(collector)
+        # What was allocated in each pool when its volumes were looked at
+        # last. Image caches and hidden copies are never explained.
+        self._explained: dict[str, int] = {}
+
     @property
     def filter_rule(self) -> filtering.NotificationFilter:
         """Messages of Cinder's scheduler about pools."""
@@ -207,6 +216,9 @@ class CapacityNotification(CinderNotification):
             or (told == 'virtual_free' and payload.get(told) is not None)}
         model = self.model
         if model is not None:
+            heard = model.heard_at(name)
+            if news.when and heard and news.when < heard:
+                return None
             self.ask_node(news, name.partition('#')[0])
             if name in model.get_all_pools():
                 self._explain(news, model.get_pool_by_pool_name(name))
@@ -215,10 +227,14 @@ class CapacityNotification(CinderNotification):
     def _explain(self, news, pool):
         """List the volumes of a pool unless they explain its figure."""
         allocated = news.fields.get('allocated_capacity_gb')
-        if allocated == pool.get('allocated_capacity_gb', None):
+        if allocated is None:
             return
         inside = self.model.get_pool_volumes(pool.name)
         if sum(volume.get('size', 0) for volume in inside) == allocated:
+            if pool.get('total_volumes', 0):
+                news.fields['total_volumes'] = len(inside)
+            return
+        if self._explained.get(pool.name) == allocated:
             return
         try:
             listed = self.reader.volumes_of(pool.name)
@@ -227,7 +243,11 @@ class CapacityNotification(CinderNotification):
                           - set(news.records))
             for uuid in gone[:MAX_SOUGHT]:
                 news.records[uuid] = self._sought(uuid)
-            self._ask_other_pools(news)
+            for name in {pool.name, *(
+                    record.get('os-vol-host-attr:host')
+                    for record in news.records.values() if record)}:
+                self.ask_pool(news, name, again=True)
+            self._explained[pool.name] = allocated
         except (exception.CinderClientError,
                 exception.AuthorizationFailure) as exc:
             LOG.info('The volumes of pool %(pool)s cannot be read: '
@@ -239,19 +259,19 @@ class CapacityNotification(CinderNotification):
         except exception.VolumeNotFound:
             return None
 
-    def _ask_other_pools(self, news):
-        for name in {record.get('os-vol-host-attr:host')
-                     for record in news.records.values() if record}:
-            self.ask_pool(news, name)
-
     def _apply(self, news):
-        model = self.model
-        if not model.seen(news.key, news.when):
-            return
+        model, fields = self.model, news.fields
+        newest = model.seen(news.key, news.when)
         self.learn(news)
+        if not newest:
+            return
         if news.key not in model.get_all_pools():
             self._put_pool(element.Pool(name=news.key, total_volumes=0))
-        model.get_pool_by_pool_name(news.key).update(news.fields)
+        if any(pool.name == news.key for pool in news.pools):
+            # What Cinder has answered is newer; it does not tell this.
+            fields = {name: value for name, value in fields.items()
+                      if name == 'virtual_free'}
+        model.get_pool_by_pool_name(news.key).update(fields)
 
 
 class VolumeNotification(CinderNotification):

@@ -378,6 +378,14 @@ class TestCapacity(NotificationTestCase):
         self.capacity(Q, second=2, allocated=9.0)
         self.assertEqual([UUID(1)], self.within(Q))
 
+    def test_what_cannot_be_explained_is_looked_at_once(self):
+        for second, allocated in ((1, 9.0), (2, 9.0), (3, 9.0)):
+            self.reader.records = {
+                UUID(number): test_cinder.volume(number, P)
+                for number in (1, 2)}
+            self.capacity(P, second=second, allocated=allocated)
+        self.assertEqual(1, self.reader.asked.count(('volumes', P)))
+
     def test_deletions_that_nobody_told(self):
         self.reader.records = {UUID(2): test_cinder.volume(2, P)}
         self.capacity(P, allocated=3.0)

@@ -1,0 +1,202 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Following Cinder by its notifications instead of reading it again."""
+
+import datetime
+import random
+
+from watcher.common import utils
+from watcher.common.loader import loadable
+from watcher.decision_engine.model.collector import cinder
+from watcher.sandbox.cloud import cinder_notifications
+from watcher.tests.functional import cloud
+
+
+class StorageNotificationTestCase(cloud.CloudTestCase):
+
+    SPEC = {'hosts': 1, 'servers': 4, 'every_volume_booted': 2,
+            'backends': 2, 'pools': 2, 'volumes': 10}
+
+    def setUp(self):
+        super().setUp()
+        singletons = loadable.LoadableSingletonMeta._instances
+        cls = cinder.CinderClusterDataModelCollector
+        singletons.pop(cls, None)
+        self.addCleanup(singletons.pop, cls, None)
+        self.collector = cls(utils.Struct(period=3600, max_age=None))
+        self.collector.synchronize()
+        self.endpoints = self.collector.notification_endpoints
+        self.messages = []
+        self.storage = self.cloud.storage
+        self.cloud.state.subscribe(self._publish)
+
+    def _publish(self, event, subject):
+        found = cinder_notifications.message(event, subject)
+        if found:
+            now = datetime.datetime.now(datetime.UTC)
+            self.messages.append(
+                (*found, {'timestamp': str(now.replace(tzinfo=None))}))
+
+    def deliver(self, messages):
+        for publisher, event, payload, metadata in messages:
+            for endpoint in self.endpoints:
+                if endpoint.filter_rule.match(
+                        {}, publisher, event, metadata, payload):
+                    endpoint.info({}, publisher, event, payload, metadata)
+
+    def settle(self):
+        """Wait for the cloud, then take what it has published."""
+        self.assertTrue(self.cloud.cloud.timeline.wait_idle())
+        messages, self.messages = self.messages, []
+        return messages
+
+    @staticmethod
+    def facts(model):
+        # No list of Cinder tells the virtual capacity.
+        return {(str(row.get('volume_uuid') or row.get('pool_name')
+                     or row['node_host']), key, str(value))
+                for row in model.to_list() for key, value in row.items()
+                if key != 'pool_virtual_free'}
+
+    def check(self):
+        true = self.facts(cinder.CinderModelBuilder().execute())
+        kept = self.facts(self.collector.current_model)
+        self.assertEqual(
+            ([], []), (sorted(true - kept), sorted(kept - true)))
+
+    def connect(self):
+        return self.cloud.connect().block_storage
+
+    def some(self, chance, status='available'):
+        with self.cloud.state.lock:
+            found = sorted(
+                (volume.number, volume.id) for volume
+                in self.storage.volumes.values() if volume.status == status)
+        return chance.choice(found)[1] if found else None
+
+
+class TestStories(StorageNotificationTestCase):
+
+    def test_life_of_a_volume(self):
+        sdk = self.connect()
+        made = sdk.create_volume(size=3, name='new', metadata={'a': 'b'})
+        self.deliver(self.settle())
+        self.check()
+        sdk.extend_volume(made, 9)
+        sdk.update_volume(made, name='renamed')
+        self.deliver(self.settle())
+        self.check()
+        sdk.delete_volume(made)
+        self.deliver(self.settle())
+        self.check()
+
+    def test_migration(self):
+        volume = self.some(random.Random(1))
+        known = self.collector.current_model
+        here = known.get_pool_by_volume(volume).name
+        there = next(name for name in self.storage.pools if name != here
+                     and name[:-1] == here[:-1])
+        self.connect().migrate_volume(volume, host=there)
+        self.deliver(self.settle())
+        self.assertEqual(there, known.get_pool_by_volume(volume).name)
+        self.check()
+
+    def test_change_of_type(self):
+        volume = self.some(random.Random(1))
+        sdk = self.connect()
+        for name in ('__DEFAULT__', 'lvm-1', 'lvm-2'):
+            sdk.retype_volume(volume, name)
+            self.deliver(self.settle())
+            self.check()
+
+
+class TestHistories(StorageNotificationTestCase):
+
+    def step(self, sdk, chance):
+        volume = self.some(chance)
+        what = chance.choice(('create', 'delete', 'extend', 'migrate',
+                              'retype', 'attach', 'detach', 'update'))
+        if what == 'create':
+            sdk.create_volume(size=chance.randint(1, 9), volume_type=(
+                chance.choice(('__DEFAULT__', 'lvm-1', 'lvm-2'))))
+        elif what == 'detach':
+            used = self.some(chance, 'in-use')
+            if used:
+                with self.cloud.state.lock:
+                    self.storage.detach(self.storage.volumes[used], None)
+        elif volume is None:
+            return
+        elif what == 'delete':
+            sdk.delete_volume(volume)
+        elif what == 'extend':
+            with self.cloud.state.lock:
+                size = self.storage.volumes[volume].size
+            sdk.extend_volume(volume, size + chance.randint(1, 50))
+        elif what == 'update':
+            sdk.update_volume(volume, name=f'name-{chance.random()}')
+        else:
+            self._move(sdk, chance, volume, what)
+
+    def _move(self, sdk, chance, ident, what):
+        with self.cloud.state.lock:
+            volume = self.storage.volumes[ident]
+            if what == 'attach':
+                self.storage.attach(volume, 'some-server')
+                return
+            others = [name for name, pool in self.storage.pools.items()
+                      if pool is not volume.pool and volume.type.fits(pool)]
+            kinds = [kind.name for kind in self.storage.types.values()
+                     if kind is not volume.type]
+        if what == 'migrate':
+            sdk.migrate_volume(ident, host=chance.choice(others))
+        else:
+            sdk.retype_volume(ident, chance.choice(kinds))
+
+    def replay(self, seed, rounds, mix):
+        chance = random.Random(seed)
+        sdk = self.connect()
+        for _round in range(rounds):
+            history = []
+            for _step in range(chance.randint(1, 5)):
+                self.step(sdk, chance)
+                history += self.settle()
+            self.deliver(mix(chance, history))
+            self.check()
+
+    def test_in_order(self):
+        self.replay(1, 10, lambda chance, history: history)
+
+    def test_late_and_twice(self):
+        def mix(chance, history):
+            mixed = history + chance.sample(history, len(history) // 2)
+            chance.shuffle(mixed)
+            return mixed
+        self.replay(2, 10, mix)
+
+    def test_while_a_build_runs(self):
+        chance, sdk = random.Random(3), self.connect()
+        execute = self.collector.execute
+        history = []
+
+        def build():
+            # After everything was read, and before it becomes current.
+            model = execute()
+            for _step in range(6):
+                self.step(sdk, chance)
+                history.extend(self.settle())
+            self.deliver(history)
+            return model
+        self.collector.execute = build
+        self.addCleanup(delattr, self.collector, 'execute')
+        self.collector.synchronize()
+        self.assertTrue(history)
+        self.check()
