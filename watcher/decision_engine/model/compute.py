@@ -214,6 +214,11 @@ class ModelRoot(cluster.ClusterModel):
                 raise exception.ComputeNodeNotFound(name=name)
             return self._nodes.get(uuids[0])
 
+    def get_node_uuids_by_name(self, name: str) -> tuple[str, ...]:
+        """Return the keys of all hosts of a compute service, maybe none."""
+        with self.lock:
+            return self._names.get(name, ())
+
     def get_node_by_instance_uuid(self, uuid: str) -> element.ComputeNode:
         """Return the host of a server.
 

@@ -543,7 +543,9 @@ class Compute:
                      power_state=RUNNING)
 
     def _change(self, server: Server, task_state: str, seconds: float,
-                event: str, **result: Any) -> None:
+                event: str,
+                then: Callable[[Server], None] | None = None,
+                **result: Any) -> None:
         """Set a task state, and the result after some seconds."""
         self.state.touch(server, task_state=task_state)
 
@@ -551,7 +553,44 @@ class Compute:
             if self._is_there(server) and server.task_state == task_state:
                 self.state.touch(server, task_state=None, **result)
                 self.state.emit(event, server)
+                if then is not None:
+                    then(server)
         self._later(seconds, done)
+
+    def shelve(self, server: Server) -> None:
+        """Shelve a server; as by default in Nova, its host forgets it."""
+        check_state('shelve', server, 'active', 'stopped', 'paused',
+                    'suspended')
+        self._change(server, 'shelving', self.timing.power,
+                     'instance.shelve.end', self._offload, vm_state='shelved',
+                     power_state=SHUTDOWN)
+
+    def _offload(self, server: Server) -> None:
+        self.state.release(server.allocations)
+        self.state.move(server, None)
+        self.state.touch(server, vm_state='shelved_offloaded')
+        self.state.emit('instance.shelve_offload.end', server)
+
+    def unshelve(self, server: Server) -> None:
+        """Bring a server back to a host that the scheduler finds."""
+        check_state('unshelve', server, 'shelved_offloaded')
+        try:
+            host = self.scheduler.select(server, server.resources)
+        except NoValidHost as error:
+            self.state.touch(server, fault=self._fault(error.message, 400))
+            return
+        self.state.claim(server.allocations, host, server.resources)
+        self.state.move(server, host)
+        self._change(server, 'unshelving', self.timing.power,
+                     'instance.unshelve.end', vm_state='active',
+                     power_state=RUNNING)
+
+    def set_lock(self, server: Server, locked: bool,
+                 reason: str | None = None) -> None:
+        """Lock a server, or take the lock away."""
+        self.state.touch(server, locked=locked, locked_reason=reason)
+        self.state.emit('instance.lock' if locked else 'instance.unlock',
+                        server)
 
     def _fault(self, message: str, code: int = 500) -> dict[str, Any]:
         return {'code': code, 'message': message,

@@ -104,6 +104,10 @@ SERVICE_SCHEMA = {
                                        'maxLength': 255},
                    'forced_down': _BOOL}}
 
+#: What the changes of an aggregate are called in notifications.
+AGGREGATE_EVENTS = {'set_metadata': 'update_metadata',
+                    'add_host': 'add_host', 'remove_host': 'remove_host'}
+
 #: Filters of a server list that compare one attribute of the server.
 FILTERS: dict[str, Callable[[cloud_state.Server], Any]] = {
     'uuid': lambda s: s.uuid,
@@ -191,7 +195,9 @@ class Nova(web.Service):
             'pause': self._simple(compute.pause),
             'unpause': self._simple(compute.unpause),
             'suspend': self._simple(compute.suspend),
-            'resume': self._simple(compute.resume)}
+            'resume': self._simple(compute.resume),
+            'shelve': self._simple(compute.shelve),
+            'unshelve': self._simple(compute.unshelve)}
 
     # The machinery.
 
@@ -653,12 +659,12 @@ class Nova(web.Service):
               value: Any) -> web.Response:
         reason = value.get('locked_reason') if isinstance(value, dict) \
             else None
-        self.state.touch(server, locked=True, locked_reason=reason)
+        self.compute.set_lock(server, True, reason)
         return web.Response(202)
 
     def _unlock(self, request: web.Request, server: cloud_state.Server,
                 value: Any) -> web.Response:
-        self.state.touch(server, locked=False, locked_reason=None)
+        self.compute.set_lock(server, False)
         return web.Response(202)
 
     def _reset_state(self, request: web.Request,
@@ -1078,6 +1084,7 @@ class Nova(web.Service):
             name=given['name'], created=cloud_state.utcnow(),
             metadata={'availability_zone': zone} if zone else {})
         self.state.aggregates[aggregate.id] = aggregate
+        self.state.emit('aggregate.create.end', aggregate)
         return self._show_aggregate(request, aggregate)
 
     @web.route('DELETE', '/v2.1/os-aggregates/{ident}',
@@ -1091,6 +1098,7 @@ class Nova(web.Service):
                 400, 'Cannot remove host from aggregate %s. Reason: Host '
                      'aggregate is not empty.' % ident)
         del self.state.aggregates[aggregate.id]
+        self.state.emit('aggregate.delete.end', aggregate)
         return web.Response(200)
 
     @web.route('POST', '/v2.1/os-aggregates/{ident}/action',
@@ -1112,6 +1120,8 @@ class Nova(web.Service):
             raise web.HTTPError(400, 'There is no such action: %s' % name)
         aggregate.updated = cloud_state.utcnow()
         self.state.place_in_zones()
+        self.state.emit('aggregate.%s.end' % AGGREGATE_EVENTS[name],
+                        aggregate)
         return self._show_aggregate(request, aggregate)
 
     def _change_hosts(self, aggregate: cloud_state.Aggregate, name: str,

@@ -231,6 +231,10 @@ class ServerGroup:
 Listener = Callable[[str, Any], None]
 
 
+#: Changes of a server that Nova tells at once, whatever they belong to.
+ANNOUNCED = frozenset(('vm_state', 'task_state', 'name'))
+
+
 class CloudState:
     """All resources of the cloud, with the lock that protects them."""
 
@@ -325,6 +329,8 @@ class CloudState:
             setattr(server, name, value)
         server.updated = utcnow()
         server.fragments.clear()
+        if not ANNOUNCED.isdisjoint(changes):
+            self.emit('instance.update', server)
 
     def move(self, server: Server, host: Host | None) -> None:
         """Make ``host`` the one that runs the server."""

@@ -29,9 +29,11 @@ from watcher._i18n import _
 from watcher.common import exception
 from watcher.common import nova_helper
 from watcher.common import placement_helper
+from watcher.decision_engine.model import clocks
 from watcher.decision_engine.model import element
 from watcher.decision_engine.model import model_root
 from watcher.decision_engine.model.collector import base
+from watcher.decision_engine.model.notification import nova as notified
 from watcher.decision_engine.scope import compute as compute_scope
 from watcher.decision_engine.scope import schemas
 
@@ -63,6 +65,7 @@ class NovaClusterDataModelCollector(base.BaseClusterDataModelCollector):
     def __init__(self, config: Any, osc: Any = None):
         super().__init__(config, osc)
         self.freshness = (config or {}).get('max_age', self.freshness)
+        self._endpoint = notified.NovaNotifications(self)
 
     @classmethod
     def get_config_opts(cls) -> list[cfg.Opt]:
@@ -85,7 +88,15 @@ actions on these fail with an explanation.
     @property
     def notification_endpoints(self) -> list:
         """Endpoints that keep the model up to date between builds."""
-        return []
+        return [self._endpoint]
+
+    def read_host(self, name: str) -> model_root.ModelRoot:
+        """Return a model of one compute service and the servers on it.
+
+        :raises: ComputeNodeNotFound, NovaClientError, PlacementClientError,
+            AuthorizationFailure
+        """
+        return NovaModelBuilder(self.osc).read_host(name)
 
     def get_audit_scope_handler(
             self, audit_scope: list | None) -> compute_scope.ComputeScope:
@@ -143,6 +154,21 @@ class NovaModelBuilder(base.BaseModelBuilder):
                  {'nodes': len(self.model.get_all_compute_nodes()),
                   'servers': (len(self.model)
                               - len(self.model.get_all_compute_nodes()))})
+        return self.model
+
+    def read_host(self, name: str) -> model_root.ModelRoot:
+        """Return a model of one compute service and the servers on it.
+
+        :raises: ComputeNodeNotFound, NovaClientError, PlacementClientError,
+            AuthorizationFailure
+        """
+        self.model.built_at = datetime.datetime.now(datetime.UTC)
+        node = self.nova_helper.get_compute_node_by_hostname(name)
+        if node.is_ironic:
+            return self.model
+        known = self._add_nodes({node.uuid: node})
+        if node.uuid in self.model:
+            self._add_instances(known, filters={'host': name})
         return self.model
 
     def _read_groups(self):
@@ -219,6 +245,7 @@ class NovaModelBuilder(base.BaseModelBuilder):
             uuid=node.uuid, hostname=sys.intern(node.service_host),
             status=node.status, state=node.state,
             disabled_reason=node.service_disabled_reason, **fields))
+        self.model.touch(node.uuid, self.model.built_at, clocks.BUILD)
 
     def _leave_out(self, uuid, reason, host=None):
         self.model.incomplete_nodes[uuid] = (
@@ -243,9 +270,10 @@ class NovaModelBuilder(base.BaseModelBuilder):
 
     # Servers --------------------------------------------------------------
 
-    def _add_instances(self, names):
+    def _add_instances(self, names, **query):
         skipped = []
-        for page in self.nova_helper.server_pages(call=self.call_retry):
+        for page in self.nova_helper.server_pages(
+                call=self.call_retry, **query):
             for record in page:
                 if not self._add_instance(record, names):
                     skipped.append(record.get('id'))
@@ -292,10 +320,6 @@ class NovaModelBuilder(base.BaseModelBuilder):
             if self._pinned_az:
                 fields['pinned_az'] = (
                     record.get('pinned_availability_zone') or '')
-        if host:
-            fields['host'] = sys.intern(host)
-        if hypervisor:
-            fields['hypervisor_hostname'] = sys.intern(hypervisor)
         # Texts that many servers share exist once; Nova's types are known,
         # so no field has to be checked.
         return element.Instance.trusted(
@@ -307,7 +331,8 @@ class NovaModelBuilder(base.BaseModelBuilder):
             project_id=sys.intern(record['tenant_id']),
             locked=bool(record.get('locked')),
             created=datetime.datetime.fromisoformat(record['created']),
-            **fields)
+            host=sys.intern(host or ''),
+            hypervisor_hostname=sys.intern(hypervisor or ''), **fields)
 
 
 def _as_inventory(total: int | None) -> placement_helper.Inventory:

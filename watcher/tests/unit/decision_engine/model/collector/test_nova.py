@@ -147,7 +147,7 @@ class TestNovaModelBuilder(base.TestCase):
                                  'shelved_offloaded'})])
         found = model.get_instance_by_uuid(UUID(101))
         self.assertEqual('shelved_offloaded', found.state)
-        self.assertFalse(found.obj_attr_is_set('host'))
+        self.assertEqual('', found.host)
         self.assertRaises(exception.InstanceNotMapped,
                           model.get_node_by_instance_uuid, UUID(101))
 

@@ -1,0 +1,303 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The compute model follows Nova's notifications of a simulated cloud."""
+
+import datetime
+import random
+import uuid
+
+import hypothesis
+from hypothesis import strategies as st
+
+from watcher.common import utils
+from watcher.common.loader import loadable
+from watcher.decision_engine.model.collector import nova
+from watcher.sandbox.cloud import keystone
+from watcher.sandbox.cloud import nova_notifications
+from watcher.sandbox.cloud import state as cloud_state
+from watcher.sandbox.cloud import web
+from watcher.tests import base
+from watcher.tests.functional import cloud
+
+ADMIN = keystone.Identity('admin', 'admin', frozenset(['admin']))
+
+
+class NotifiedTestCase(cloud.CloudTestCase):
+
+    SPEC = {'hosts': 4, 'servers': 8, 'hypervisor_domain': 'example'}
+    TIMING = {'live_migration': 0, 'cold_migration': 0, 'confirm': 0,
+              'power': 0, 'build': 0, 'delete': 0}
+
+    def setUp(self):
+        super().setUp()
+        singletons = loadable.LoadableSingletonMeta._instances
+        cls = nova.NovaClusterDataModelCollector
+        singletons.pop(cls, None)
+        self.addCleanup(singletons.pop, cls, None)
+        self.collector = cls(utils.Struct(period=3600, max_age=None))
+        self.endpoint, = self.collector.notification_endpoints
+        self.messages = []
+        self.state = self.cloud.state
+        self.compute = self.cloud.cloud.compute
+        self.state.subscribe(self._publish)
+
+    def _publish(self, event, subject):
+        found = nova_notifications.message(event, subject)
+        if found:
+            now = datetime.datetime.now(datetime.UTC)
+            self.messages.append(
+                (*found, {'timestamp': str(now.replace(tzinfo=None))}))
+
+    def deliver(self, messages):
+        for publisher, event, payload, metadata in messages:
+            self.endpoint.info({}, publisher, event, payload, metadata)
+        self.assertTrue(
+            self.endpoint.unknown_hosts.wait_idle(base.PATIENCE))
+
+    def settle(self):
+        """Wait for the cloud, then take what it has published."""
+        self.assertTrue(self.cloud.cloud.timeline.wait_idle())
+        with self.state.lock:
+            messages, self.messages = self.messages, []
+        return messages
+
+    def contents(self, model):
+        return (
+            {uuid: node.as_dict() for uuid, node
+             in model.get_all_compute_nodes().items()},
+            {uuid: server.as_dict() for uuid, server
+             in model.get_all_instances().items()},
+            {uuid: sorted(server.uuid for server
+                          in model.get_node_instances(uuid))
+             for uuid in model.get_all_compute_nodes()},
+            {uuid: model.get_node_used_resources(uuid)
+             for uuid in model.get_all_compute_nodes()},
+            {aggregate.id: aggregate for aggregate in model.aggregates})
+
+    def check(self):
+        """Compare the notified model with what is read anew."""
+        notified = self.contents(self.collector.current_model)
+        for told, read in zip(
+                notified, self.contents(nova.NovaModelBuilder().execute()),
+                strict=True):
+            self.assertEqual(read, told)
+
+    def act(self, action, number):
+        """Let something happen to a server or a host, if it is possible."""
+        with self.state.lock:
+            servers = sorted(self.state.servers.values(),
+                             key=lambda server: server.number)
+            hosts = list(self.state.hosts.values())
+            try:
+                if action in SERVER_ACTIONS:
+                    if servers:
+                        SERVER_ACTIONS[action](
+                            self, servers[number % len(servers)], number)
+                else:
+                    HOST_ACTIONS[action](
+                        self, hosts[number % len(hosts)], number)
+            except web.HTTPError as refusal:
+                hypothesis.note(f'{action}: {refusal.message}')
+
+    def flavor(self, number, but=None):
+        small = [self.state.flavors[ident] for ident in ('1', '2', '3')]
+        wanted = [flavor for flavor in small if flavor is not but]
+        return wanted[number % len(wanted)]
+
+    def boot(self, host, number):
+        now = cloud_state.utcnow()
+        index = next(self.state.sequence)
+        image = next(iter(self.state.images)) if number % 2 else None
+        self.compute.create(cloud_state.Server(
+            uuid=str(uuid.uuid4()), number=index, name=f'new-{index}',
+            project_id=uuid.uuid4().hex, user_id=uuid.uuid4().hex,
+            flavor=self.flavor(number), image_id=image, host=None,
+            created=now, updated=now))
+
+    def live_migrate(self, server, number):
+        self.compute.live_migrate(server, None, ADMIN, True)
+
+    def cold_migrate(self, server, number):
+        self.compute.cold_migrate(server, None, ADMIN)
+
+    def resize(self, server, number):
+        self.compute.resize(
+            server, self.flavor(number, but=server.flavor), ADMIN)
+
+    def rename(self, server, number):
+        self.state.touch(server, name=f'renamed-{number}')
+
+    def replay(self, steps, seed):
+        """Live through a history of which messages come late and mixed.
+
+        :param seed: of what happens to the messages.
+        """
+        chance = random.Random(seed)
+        self.collector.synchronize()
+        late = []
+        for action, number in steps:
+            if action == 'rebuild':
+                self.collector.synchronize()
+            else:
+                self.act(action, number)
+            if chance.random() < 0.5:
+                late += self.settle()
+            else:
+                with self.state.lock:
+                    late += self.messages
+                    self.messages = []
+            late += chance.sample(late, min(len(late), 2))
+            window = late[:8]
+            chance.shuffle(window)
+            now, window = window[:4], window[4:]
+            late[:8] = window
+            self.deliver(now)
+        late += self.settle()
+        chance.shuffle(late)
+        self.deliver(late)
+
+
+def _simple(name):
+    return lambda self, server, number: getattr(self.compute, name)(server)
+
+
+def _service(**changes):
+    return lambda self, host, number: self.compute.set_service(
+        host, **changes)
+
+
+SERVER_ACTIONS = {
+    'live': NotifiedTestCase.live_migrate,
+    'cold': NotifiedTestCase.cold_migrate,
+    'resize': NotifiedTestCase.resize,
+    'confirm': _simple('confirm_resize'),
+    'revert': _simple('revert_resize'),
+    'rename': NotifiedTestCase.rename,
+    'lock': lambda self, server, number: self.compute.set_lock(
+        server, not server.locked),
+    **{name: _simple(name) for name in (
+        'delete', 'stop', 'start', 'pause', 'unpause', 'suspend', 'resume',
+        'shelve', 'unshelve')}}
+
+HOST_ACTIONS = {
+    'boot': NotifiedTestCase.boot,
+    'disable': _service(status='disabled', reason='spare'),
+    'enable': _service(status='enabled'),
+    'force_down': _service(forced_down=True),
+    'bring_up': _service(forced_down=False)}
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from([*SERVER_ACTIONS, *HOST_ACTIONS, 'rebuild']),
+              st.integers(0, 999)),
+    min_size=1, max_size=25)
+
+
+class TestHistories(NotifiedTestCase):
+
+    @hypothesis.settings(
+        max_examples=15, deadline=None, derandomize=True, database=None,
+        suppress_health_check=list(hypothesis.HealthCheck))
+    @hypothesis.given(steps=STEPS, seed=st.integers(0, 10 ** 6))
+    def test_the_model_equals_a_fresh_one(self, steps, seed):
+        self.replay(steps, seed)
+        self.check()
+
+    def test_every_action_does_something(self):
+        self.collector.synchronize()
+        server = next(iter(self.state.servers.values()))
+        for action in ('stop', 'start', 'pause', 'unpause', 'suspend',
+                       'resume', 'live', 'cold', 'confirm', 'resize',
+                       'revert', 'lock', 'rename', 'shelve', 'unshelve',
+                       'delete'):
+            SERVER_ACTIONS[action](self, server, 0)
+            messages = self.settle()
+            self.assertNotEqual([], messages, action)
+            self.deliver(messages)
+            self.check()
+        for action, act in HOST_ACTIONS.items():
+            act(self, next(iter(self.state.hosts.values())), 1)
+            messages = self.settle()
+            self.assertNotEqual([], messages, action)
+            self.deliver(messages)
+            self.check()
+
+
+class TestHosts(NotifiedTestCase):
+
+    def test_an_unknown_host_is_read_with_its_servers_once(self):
+        self.collector.synchronize()
+        name = 'compute-1'
+        model = self.collector.current_model
+        gone = model.get_node_by_name(name)
+        for server in model.get_node_instances(gone):
+            model.remove_instance(server)
+        model.remove_node(gone)
+        with self.state.lock:
+            for server in self.state.hosts[name].servers.values():
+                self.rename(server, 7)
+        self.cloud.forget_requests()
+        self.deliver(self.settle())
+        self.check()
+
+    def test_requests_about_an_unknown_host(self):
+        self.collector.synchronize()
+        with self.state.lock:
+            host = self.state.hosts['compute-1']
+            self.collector.current_model.remove_node(host.uuid)
+            for number in range(50):
+                self.rename(next(iter(host.servers.values())), number)
+        self.cloud.forget_requests()
+        self.deliver(self.settle())
+        # 50 messages; the first cause one reading, and perhaps some that
+        # come while it goes on cause another one.
+        self.assertEqual(1, len(self.cloud.requests(
+            service='placement', path='/inventories')))
+        self.check()
+
+    def test_a_host_that_cannot_be_read(self):
+        self.collector.synchronize()
+        with self.state.lock:
+            host = self.state.hosts['compute-1']
+            server = next(iter(host.servers.values()))
+            self.collector.current_model.remove_node(host.uuid)
+            self.cloud.faults.add(service='placement', status=503)
+            self.rename(server, 1)
+            self.rename(server, 2)
+        self.deliver(self.settle())
+        model = self.collector.current_model
+        self.assertNotIn(host.uuid, model.get_all_compute_nodes())
+        self.assertEqual('renamed-2',
+                         model.get_instance_by_uuid(server.uuid).name)
+        self.cloud.forget_requests()
+        with self.state.lock:
+            self.rename(server, 3)
+        self.deliver(self.settle())
+        self.assertEqual([], self.cloud.requests())
+        self.assertIn('compute-1, which a notification names, cannot be',
+                      self.logger.output)
+
+    def test_aggregates(self):
+        self.collector.synchronize()
+        compute = self.cloud.connect().compute
+        aggregate = compute.create_aggregate(
+            name='fast', availability_zone='zone-9')
+        compute.add_host_to_aggregate(aggregate.id, 'compute-2')
+        compute.set_aggregate_metadata(aggregate.id, {'ssd': 'true'})
+        self.deliver(self.settle())
+        self.check()
+        model = self.collector.current_model
+        self.assertEqual('zone-9', model.zones['compute-2'])
+        compute.remove_host_from_aggregate(aggregate.id, 'compute-2')
+        compute.delete_aggregate(aggregate.id)
+        self.deliver(self.settle())
+        self.check()
+        self.assertEqual('nova', model.zones['compute-2'])
