@@ -80,6 +80,8 @@ def _parser() -> argparse.ArgumentParser:
         help='storage backends in the cloud; without one it has no block '
              'storage')
     add('--volumes', type=int, default=0, help='volumes in the cloud')
+    add('--bare-metal', action='store_true',
+        help='let every host be a node of Ironic as well')
     add('--migration-seconds', type=float, default=2.0,
         help='how long a migration takes (default: %(default)s)')
     add('--debug', action='store_true', help='log more')
@@ -104,6 +106,7 @@ def _cloud(parser: argparse.ArgumentParser,
              'seed': args.seed, 'vcpus': args.vcpus,
              'memory_mb': args.memory_mb,
              'backends': args.backends, 'volumes': args.volumes,
+             'bare_metal': args.bare_metal,
              'placement': _placement(parser, args.place)}
     timing = dataclasses.replace(
         compute.Timing(), live_migration=args.migration_seconds,

@@ -35,6 +35,12 @@ def _credentials(cloud: server.Cloud) -> dict[str, Any]:
     return {'auth_type': 'password', **cloud.credentials(USER, PROJECT)}
 
 
+def _models(cloud: server.Cloud) -> list[str]:
+    """The models of what the cloud has."""
+    return ['compute', *(['storage'] if cloud.storage.pools else []),
+            *(['baremetal'] if cloud.machines.nodes else [])]
+
+
 def for_cloud(cloud: server.Cloud, connection: str,
               transport_url: str = 'fake://') -> Settings:
     """Make the settings of a service that looks after ``cloud``.
@@ -53,7 +59,7 @@ def for_cloud(cloud: server.Cloud, connection: str,
         'watcher_clients_auth': credentials,
         'nova': {'migration_interval': 0.2, 'http_retry_interval': 0.2},
         'collector': {'api_query_max_retries': 3, 'api_query_interval': 0,
-                      'collector_plugins': 'compute'},
+                      'collector_plugins': ','.join(_models(cloud))},
         'watcher_decision_engine': {'reconcile_interval': 1},
         'watcher_applier': {'reconcile_interval': 1},
     }
