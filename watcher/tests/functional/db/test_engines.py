@@ -14,6 +14,13 @@
 What is tested on SQLite has to give identical results there.
 """
 
+import datetime
+
+import sqlalchemy as sa
+
+from watcher.db.sqlalchemy import models
+from watcher.db.sqlalchemy import session
+from watcher.tests import base
 from watcher.tests.fixtures import database
 from watcher.tests.unit.db import test_api
 from watcher.tests.unit.db import test_purge
@@ -40,3 +47,28 @@ for _class in CLASSES:
         globals()[_name] = type(_name, (_class,), {
             'engine': _engine, '__module__': __name__})
 del _class
+
+
+class TestFixture(base.TestCase):
+    """Every test begins with an empty database, whatever came before."""
+
+    def _check(self, engine):
+        goals = sa.select(sa.func.count()).select_from(models.Goal)
+        for _round in range(2):
+            self.useFixture(database.Database(engine))
+            with session.get_engine().begin() as connection:
+                self.assertEqual(0, connection.execute(goals).scalar())
+                # An id of its own is hidden from the counter of ids.
+                connection.execute(sa.insert(models.Goal).values(
+                    id=1, uuid='u', name='g', display_name='G', deleted=0,
+                    efficacy_specification=[],
+                    created_at=datetime.datetime(2026, 1, 1)))
+
+    def test_sqlite(self):
+        self._check(database.SQLITE)
+
+    def test_mysql(self):
+        self._check(database.MYSQL)
+
+    def test_postgresql(self):
+        self._check(database.POSTGRESQL)
