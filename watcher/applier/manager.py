@@ -37,6 +37,7 @@ from watcher.common import context as watcher_context
 from watcher.common import exception
 from watcher.common import periodic
 from watcher.common import utils
+from watcher.notifications import service_monitor
 from watcher.objects import action_plan as plan_objects
 from watcher.objects import events
 
@@ -98,6 +99,7 @@ class ApplierManager:
         self._dispatcher = periodic.Loop(
             'plan-dispatcher', self._dispatch,
             lambda: CONF.watcher_applier.reconcile_interval)
+        self._monitor = service_monitor.ServiceMonitor(self.service_name)
 
     @property
     def topic(self) -> str:
@@ -126,6 +128,7 @@ class ApplierManager:
     def start(self) -> None:
         """Start to take plans."""
         self._dispatcher.start()
+        self._monitor.start()
 
     def stop(self, timeout: float | None = None) -> None:
         """Take no more plans and bring those that run to a defined state.
@@ -139,6 +142,7 @@ class ApplierManager:
             timeout = STOP_TIMEOUT
         deadline = time.monotonic() + timeout
         self.stopping.set()
+        self._monitor.stop()
         self._dispatcher.stop(timeout=1.0)
         with self._lock:
             runs = list(self._runs.values())

@@ -25,6 +25,7 @@ from watcher.decision_engine.messaging import audit_endpoint
 from watcher.decision_engine.messaging import data_model_endpoint
 from watcher.decision_engine.messaging import strategy_endpoint
 from watcher.decision_engine.model.collector import manager as collectors
+from watcher.notifications import service_monitor
 
 CONF = conf.CONF
 LOG = log.getLogger(__name__)
@@ -50,6 +51,7 @@ class DecisionEngineManager:
             'action-plan-expiry', _supersede_expired_plans,
             lambda: CONF.watcher_decision_engine.check_periodic_interval)
         self._models = ModelSynchronisation()
+        self._monitor = service_monitor.ServiceMonitor(self.service_name)
         self.endpoints = [
             audit_endpoint.AuditEndpoint(self._dispatcher),
             strategy_endpoint.StrategyEndpoint(),
@@ -70,6 +72,7 @@ class DecisionEngineManager:
         """Begin to work."""
         self._models.start()
         self._expiry.start()
+        self._monitor.start()
         self._dispatcher.start()
 
     def stop(self, timeout: float | None = None) -> None:
@@ -77,6 +80,7 @@ class DecisionEngineManager:
 
         :param timeout: seconds.
         """
+        self._monitor.stop()
         self._expiry.stop(timeout=0.1)
         self._models.stop()
         self._dispatcher.stop(timeout)

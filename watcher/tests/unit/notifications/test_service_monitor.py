@@ -1,0 +1,111 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Who tells that a service died or came back, and how often."""
+
+import datetime
+from unittest import mock
+
+from oslo_utils import timeutils
+
+from watcher import objects
+from watcher.common import context
+from watcher.notifications import service as service_notifications
+from watcher.notifications import service_monitor
+from watcher.tests import base
+from watcher.tests.fixtures import database
+
+NAME = 'watcher-applier'
+
+
+class TestServiceMonitor(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        objects.register_all()
+        self.useFixture(database.Database())
+        self.told = []
+        patcher = mock.patch.object(
+            service_notifications, 'send_service_update', self._tell)
+        patcher.start()
+        self.addCleanup(patcher.stop)
+        self.monitors = {}
+
+    def _tell(self, _context, service, old_state, state):
+        self.told.append((service.name, service.host, old_state, state))
+
+    def set_up(self, *hosts, name=NAME):
+        for host in hosts:
+            objects.Service.heartbeat(context.admin_context(), name, host)
+            self.monitors[host] = service_monitor.ServiceMonitor(name)
+
+    def beat(self, host, ago=0, name=NAME):
+        service, = [one for one in objects.Service.list(
+            context.admin_context()) if (one.name, one.host) == (name, host)]
+        service.last_seen_up = (timeutils.utcnow()
+                                - datetime.timedelta(seconds=ago))
+        service.save()
+
+    def look(self, *hosts):
+        """A round on these hosts; returns what was told by any of them."""
+        self.told.clear()
+        for host in hosts or sorted(self.monitors):
+            self.config(host=host)
+            self.monitors[host].look()
+        return self.told
+
+    def test_one_failure_and_one_return_with_three_engines(self):
+        self.set_up('a', 'b', 'c')
+        self.assertEqual([], self.look())
+        self.beat('b', ago=1000)
+        self.assertEqual([(NAME, 'b', 'ACTIVE', 'FAILED')],
+                         self.look('a', 'c'))
+        self.assertEqual([], self.look('a', 'c'))
+        self.beat('b')
+        self.monitors['b'] = service_monitor.ServiceMonitor(NAME)
+        self.assertEqual([(NAME, 'b', 'FAILED', 'ACTIVE')], self.look())
+        self.assertEqual([], self.look())
+
+    def test_the_host_that_sorts_first_returns(self):
+        """It leads again at once, but the second told of its failure."""
+        self.set_up('a', 'b', 'c')
+        self.look()
+        self.beat('a', ago=1000)
+        self.assertEqual([(NAME, 'a', 'ACTIVE', 'FAILED')],
+                         self.look('b', 'c'))
+        self.beat('a')
+        self.monitors['a'] = service_monitor.ServiceMonitor(NAME)
+        self.assertEqual([(NAME, 'a', 'FAILED', 'ACTIVE')], self.look())
+
+    def test_what_is_seen_first_is_not_told(self):
+        self.set_up('a', 'b')
+        self.beat('b', ago=1000)
+        self.assertEqual([], self.look('a'))
+
+    def test_each_kind_watches_its_own(self):
+        self.set_up('a')
+        objects.Service.heartbeat(
+            context.admin_context(), 'watcher-decision-engine', 'b')
+        self.look()
+        self.beat('b', ago=1000, name='watcher-decision-engine')
+        self.assertEqual([], self.look())
+
+    def test_a_service_whose_record_was_removed(self):
+        self.set_up('a', 'b')
+        self.look('a')
+        self.beat('b', ago=1000)
+        self.look('a')
+        service, = [one for one in objects.Service.list(
+            context.admin_context()) if one.host == 'b']
+        service.soft_delete()
+        self.assertEqual([], self.look('a'))
+        self.set_up('b')
+        self.assertEqual([], self.look('a'))
