@@ -12,24 +12,42 @@
 """Which notifications leave the service."""
 
 from oslo_config import cfg
+from oslo_config import types
 
 GROUP = 'DEFAULT'
 
+#: Spellings that are understood besides those of the choices.
+ALIASES = {'none': '', 'warn': 'warning'}
+
+
+class Level(types.String):
+    """One of the levels, in any letter case and also as ``WARN`` or ``None``.
+    """
+
+    def __call__(self, value):
+        text = str(value).strip().lower()
+        return super().__call__(ALIASES.get(text, text))
+
+
 OPTS = [
-    cfg.StrOpt(
+    cfg.Opt(
         'notification_level',
-        default='info',
-        choices=[
+        type=Level(choices=[
             ('', 'send no notifications at all'),
             ('debug', 'send everything'),
             ('info', 'the usual notifications and above'),
-            ('warning', 'warnings and above'),
+            ('warning', 'warnings and above: services that failed, and '
+                        'errors'),
             ('error', 'errors and critical notifications'),
             ('critical', 'critical notifications only'),
-        ],
+        ]),
+        default='info',
         help='Lowest priority of the versioned notifications that are sent '
-             'about audits, action plans, actions and services. Where they '
-             'go is decided by the [oslo_messaging_notifications] group.'),
+             'about audits, action plans, actions and services, in any '
+             'letter case; "warn" is the same as "warning" and "none" the '
+             'same as an empty value. Where they go is decided by the '
+             '[oslo_messaging_notifications] group: without a driver there '
+             'nothing is sent.'),
 ]
 
 

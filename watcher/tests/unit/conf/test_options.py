@@ -72,7 +72,7 @@ def type_name(kind) -> str:
         return {int: 'integer', float: 'float'}[kind]
     if kind is str:
         return 'string'
-    return TYPES[type(kind)]
+    return next(TYPES[cls] for cls in type(kind).__mro__ if cls in TYPES)
 
 
 def describe(group: str, option: cfg.Opt) -> dict:
