@@ -25,6 +25,7 @@ from watcher._i18n import _
 from watcher.api import types
 from watcher.api import versions
 from watcher.common import context as watcher_context
+from watcher.common import exception
 from watcher.common import policy
 
 JSON = 'application/json'
@@ -41,6 +42,19 @@ def context() -> watcher_context.RequestContext:
 def version() -> versions.Version:
     """Return the microversion of the request at hand."""
     return pecan.request.environ[ENV_VERSION]
+
+
+def require_version(
+        needed: versions.Version, what: str,
+        refusal: type[exception.WatcherException] = exception.NotAcceptable
+        ) -> None:
+    """Refuse what the microversion of the request does not have yet.
+
+    :raises: the refusal, 406 unless another one is given
+    """
+    if version() < needed:
+        raise refusal(_('%(what)s: this needs version %(version)s of the API.')
+                      % {'what': what, 'version': needed})
 
 
 def enforce(rule: str, target: Any = None) -> None:

@@ -92,10 +92,9 @@ class Actions(resource.Patchable):
                 raise json_patch.error(
                     operation, _('known states: %s')
                     % ', '.join(states.ACTION.states))
-        if base.version() < versions.SKIP_ACTION:
-            raise exception.Invalid(
-                _('Changing an action needs version %s of the API.')
-                % versions.SKIP_ACTION)
+        # Not 406, which clients take for a service that is too old.
+        base.require_version(versions.SKIP_ACTION, 'PATCH /v1/actions',
+                             exception.Invalid)
 
     def update(self, obj, changes):
         state = changes.get('state', obj.state)

@@ -168,11 +168,8 @@ def _check_times(kind, values):
         return
     if kind == AuditType.ONESHOT.value:
         raise exception.AuditStartEndTimeNotAllowed(audit_type=kind)
-    needed = versions.AUDIT_START_END_TIME
-    if base.version() < needed:
-        raise exception.NotAcceptable(
-            _('start_time and end_time need version %s of the API.')
-            % needed)
+    base.require_version(versions.AUDIT_START_END_TIME,
+                         'start_time, end_time')
 
 
 def _check_interval_needed(kind):

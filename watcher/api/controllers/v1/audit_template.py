@@ -140,10 +140,8 @@ def _find_strategy(ident):
 
 
 def _check_version():
-    needed = versions.TEMPLATE_DEFAULT_PARAMETERS
-    if base.version() < needed:
-        raise exception.NotAcceptable(
-            _('default_parameters need version %s of the API.') % needed)
+    base.require_version(versions.TEMPLATE_DEFAULT_PARAMETERS,
+                         DEFAULT_PARAMETERS)
 
 
 def _check_defaults(strategy, defaults):

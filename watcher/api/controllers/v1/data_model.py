@@ -11,7 +11,6 @@
 # under the License.
 """The data model of the cluster as the decision engine knows it."""
 
-from watcher._i18n import _
 from watcher.api import types
 from watcher.api import versions
 from watcher.api.controllers import base
@@ -56,10 +55,7 @@ class DataModel:
         wanted = query.parameters(self.parameters)
         audit = types.load(types.uuid, 'audit_uuid',
                            wanted.get('audit_uuid'))
-        if base.version() < versions.DATA_MODEL:
-            raise exception.NotAcceptable(
-                _('The data model needs version %s of the API.')
-                % versions.DATA_MODEL)
+        base.require_version(versions.DATA_MODEL, 'The data model')
         kind = wanted.get('data_model_type', COMPUTE)
         if kind != COMPUTE:
             raise exception.DataModelTypeNotFound(data_model_type=kind)
