@@ -37,6 +37,11 @@ SHOWN_VALUE = 120
 # Python would take digits of all scripts and underscores for a number.
 _WHOLE_NUMBER = re.compile('[+-]?[0-9]{1,100}')
 
+# Errors show 60 and "60" alike.
+_JSON_TYPES = {bool: _('true or false'), int: _('a number'),
+               float: _('a number'), dict: _('an object'),
+               list: _('an array')}
+
 _TRUE = ('true', 't', 'yes', 'y', 'on', '1')
 _FALSE = ('false', 'f', 'no', 'n', 'off', '0')
 
@@ -73,7 +78,8 @@ class Text(Type):
 
     def validate(self, value):
         if not isinstance(value, str):
-            raise ValueError(_('A text is expected.'))
+            raise ValueError(_('A text is expected, not %s.')
+                             % _JSON_TYPES[type(value)])
         if len(value) < self.min_length:
             raise ValueError(_('At least %d characters are needed.')
                              % self.min_length)

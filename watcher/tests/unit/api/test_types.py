@@ -75,8 +75,11 @@ class TestText(TypeTestCase):
     def test_texts(self):
         for value in ('', 'a b', 'ü漢\U0001f600', 'x' * 1000):
             self.accepts(types.text, value, value)
-        for value in (3, 1.5, True, [], {}):
-            self.refuses(types.text, value, 'text')
+        for value, kind in ((3, 'a number'), (1.5, 'a number'),
+                            (True, 'true or false'), ([], 'an array'),
+                            ({}, 'an object')):
+            for datatype in (types.text, types.interval):
+                self.refuses(datatype, value, f'text is expected, not {kind}')
 
     def test_length(self):
         limited = types.Text(3, min_length=1)
