@@ -15,7 +15,8 @@ An unreachable broker blocks oslo.messaging for as long as
 ``[oslo_messaging_notifications] retry`` says, by default for ever. So the
 work never calls the notifier itself: messages wait in a bounded queue, one
 thread sends them in order. When the queue is full further messages are
-dropped, counted and the count is logged.
+dropped and counted; the log tells the count while it grows, at most once in
+half a minute, and once more when the bus is back.
 """
 
 import atexit
@@ -86,7 +87,9 @@ class Sender:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._dropped = 0
-        self._drop_logged = 0.0
+        self._drop_logged = float('-inf')
+        # Drops since the bus last took everything.
+        self._gap = 0
 
     @property
     def dropped(self) -> int:
@@ -157,6 +160,8 @@ class Sender:
                 if message is None:
                     return
                 self._publish_safely(message)
+                if self._gap and self._queue.empty():
+                    self._close_gap()
             finally:
                 self._queue.task_done()
 
@@ -170,6 +175,7 @@ class Sender:
     def _count_drop(self, message: Message) -> None:
         with self._lock:
             self._dropped += 1
+            self._gap += 1
             now = time.monotonic()
             if now - self._drop_logged < DROP_LOG_INTERVAL:
                 return
@@ -178,6 +184,15 @@ class Sender:
                   'dropped so far, the last one %s. Check '
                   '[oslo_messaging_notifications] and the broker.',
                   self._queue.qsize(), self._dropped, message.event_type)
+
+    def _close_gap(self) -> None:
+        with self._lock:
+            gap, self._gap = self._gap, 0
+            # The next trouble is worth a line at once.
+            self._drop_logged = float('-inf')
+        LOG.warning('The message bus takes notifications again and has all '
+                    'that waited. %d were dropped meanwhile and are lost: '
+                    'consumers should read again what they show.', gap)
 
 
 # The sender of this process, and the process it belongs to: a forked worker

@@ -26,6 +26,7 @@ import uuid
 
 import fixtures
 import sqlalchemy as sa
+from oslo_messaging.notify import messaging as driver
 from oslo_utils import timeutils
 
 from watcher import objects
@@ -462,3 +463,34 @@ class TestSequences(base.TestCase):
                 eager=True):
             plan.transition('CANCELLED')
         self.hear()
+
+    def test_a_bus_that_blocks_and_fails(self):
+        """The work goes on; what was waiting is told in its order."""
+        self.hear()
+        opened = threading.Event()
+        self.addCleanup(opened.set)
+        notify = driver.MessagingDriver.notify
+        broken = threading.Event()
+
+        def fail(*args, **kwargs):
+            opened.wait(base.PATIENCE)
+            if broken.is_set():
+                raise OSError('the broker is on fire')
+            return notify(*args, **kwargs)
+        self.useFixture(fixtures.MonkeyPatch(
+            'oslo_messaging.notify.messaging.MessagingDriver.notify', fail))
+
+        self.scenario_oneshot()
+        self.assertEqual([], self.consumer.take())
+        opened.set()
+        table = Table()
+        self.assertEqual((TABLES / 'oneshot.txt').read_text(),
+                         ''.join(table.line(one) + '\n'
+                                 for one in self.hear()))
+
+        broken.set()
+        self.scenario_oneshot()
+        self.assertTrue(sender.get_sender().flush(base.PATIENCE))
+        self.assertIn('the broker is on fire', self.logger.output)
+        broken.clear()
+        self.assertEqual([], self.hear())

@@ -22,6 +22,7 @@ from watcher import notifications
 from watcher import objects
 from watcher.common import context
 from watcher.common import rpc
+from watcher.notifications import sender
 from watcher.notifications import service as service_notifications
 from watcher.tests import base
 
@@ -73,13 +74,17 @@ class _OnABus:
         rpc.init(self.conf.conf)
         self.addCleanup(rpc.cleanup)
         self.addCleanup(notifications.stop)
-        self.recorder = _Recorder()
+        self.recorder = self.listen(self.topic)
+
+    def listen(self, topic):
+        recorder = _Recorder()
         listener = messaging.get_notification_listener(
             rpc.get_notification_transport(),
-            [messaging.Target(topic=self.topic)], [self.recorder],
+            [messaging.Target(topic=topic)], [recorder],
             executor='threading')
         listener.start()
         self.addCleanup(self._end, listener)
+        return recorder
 
     def _end(self, listener):
         listener.stop()
@@ -111,6 +116,30 @@ class _OnABus:
         hosts = [entry[4]['watcher_object.data']['sevice_host']
                  for entry in self.recorder.got]
         self.assertEqual([f'host{n}' for n in range(100)], hosts)
+
+    def test_every_topic_gets_it(self):
+        other = f'other-{uuid.uuid4()}'
+        recorder = self.listen(other)
+        self.config(topics=[self.topic, other],
+                    group='oslo_messaging_notifications')
+        rpc.init(self.conf.conf)
+        service_notifications.send_create(None, self.service(1))
+        self.assertTrue(self.recorder.wait_for(1))
+        self.assertTrue(recorder.wait_for(1))
+
+    def test_without_a_driver_nothing_is_sent(self):
+        self.config(driver=[], group='oslo_messaging_notifications')
+        rpc.init(self.conf.conf)
+        service_notifications.send_create(None, self.service(1))
+        self.assertTrue(sender.get_sender().flush(base.PATIENCE))
+        self.config(driver=['messagingv2'],
+                    group='oslo_messaging_notifications')
+        rpc.init(self.conf.conf)
+        service_notifications.send_create(None, self.service(2))
+        self.assertTrue(self.recorder.wait_for(1))
+        payload = self.recorder.got[0][4]
+        self.assertEqual('host2',
+                         payload['watcher_object.data']['sevice_host'])
 
 
 class TestInMemoryBus(_OnABus, base.TestCase):

@@ -59,6 +59,32 @@ class TestSender(base.TestCase):
         self.assertEqual(1, self.logger.output.count('were dropped so far'))
         gate.set()
 
+    def test_says_what_was_lost_when_the_bus_is_back(self):
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        entered = threading.Event()
+        got = []
+
+        def publish(one):
+            entered.set()
+            gate.wait(base.PATIENCE)
+            got.append(one.payload['n'])
+
+        made = self.make(publish, queue_size=2)
+        made.send(message(0))
+        self.assertTrue(entered.wait(base.PATIENCE))
+        for number in range(1, 6):
+            made.send(message(number))
+        self.assertNotIn('takes notifications again', self.logger.output)
+        gate.set()
+        self.assertTrue(made.flush(base.PATIENCE))
+        self.assertEqual([0, 1, 2], got)
+        self.assertIn('3 were dropped meanwhile', self.logger.output)
+        made.send(message(6))
+        self.assertTrue(made.flush(base.PATIENCE))
+        self.assertEqual(
+            1, self.logger.output.count('takes notifications again'))
+
     def test_goes_on_after_a_failure(self):
         got = []
 
