@@ -11,8 +11,9 @@
 # under the License.
 """Which CONTINUOUS audits are this engine's, and when they run.
 
-Nothing is remembered between two rounds: each looks at the rows and brings
-them to what they should be. Several engines look at the same rows at the same
+Each round looks at the rows and brings them to what they should be; that a
+row was found in order is all that is remembered, to save the arithmetic as
+long as it stays the same. Several engines look at the same rows at the same
 time; each change is a compare-and-swap, and who loses leaves it at that.
 
 An audit belongs to the engine named in its ``hostname`` as long as that
@@ -21,6 +22,7 @@ engine is alive; anybody may take it over when it is not.
 
 import datetime
 from collections.abc import Collection
+from typing import NamedTuple
 
 from oslo_db import exception as db_exc
 from oslo_log import log
@@ -46,6 +48,46 @@ SERVICE = 'watcher-decision-engine'
 _LIVE = {'audit_type': CONTINUOUS, 'state__in': list(continuous.LIVE)}
 
 
+class _Look(NamedTuple):
+    """What a row says about owner and date.
+
+    Only this is read of all rows: it is cheap, and a row of which something
+    else is unreadable does not hide the others.
+    """
+
+    uuid: str
+    state: str
+    hostname: str | None
+    interval: str | None
+    next_run_time: datetime.datetime | None
+    start_time: datetime.datetime | None
+    end_time: datetime.datetime | None
+    status_message: str | None
+
+    @classmethod
+    def list(cls, sort_key: str, **filters) -> 'list[_Look]':
+        found = objects.Audit.list_columns(
+            watcher_context.admin_context(), cls._fields, sort_key=sort_key,
+            filters={**_LIVE, **filters})
+        return [cls(*row) for row in zip(
+            *(found[name] for name in cls._fields), strict=True)]
+
+    @property
+    def expected(self) -> dict:
+        """What must still be so when something is changed.
+
+        Each as the one value of several that are possible.
+        """
+        return {name: (getattr(self, name),) for name in (
+            'state', 'hostname', 'interval', 'next_run_time', 'start_time',
+            'end_time')}
+
+    def stays(self, now: datetime.datetime) -> bool:
+        """Return whether a row that is in order was so all the time."""
+        return (self.next_run_time is not None and now < self.next_run_time
+                and not continuous.is_over(self, now))
+
+
 class ContinuousScheduler:
     """Keeps owner and date of all CONTINUOUS audits as they should be.
 
@@ -54,6 +96,8 @@ class ContinuousScheduler:
 
     def __init__(self, clock: continuous.Clock = timeutils.utcnow):
         self._clock = clock
+        self._in_order: dict[str, _Look] = {}
+        self._looked_at = datetime.datetime.min
 
     def now(self) -> datetime.datetime:
         """The present in whole seconds, naive and in UTC."""
@@ -71,10 +115,9 @@ class ContinuousScheduler:
             and the next date after now, if it is that near
         """
         now = self.now()
-        audits = objects.Audit.list(
-            watcher_context.admin_context(), sort_key='next_run_time',
-            filters={**_LIVE, 'hostname': CONF.host, 'next_run_time__lte':
-                     now + datetime.timedelta(seconds=seconds)})
+        audits = _Look.list(
+            'next_run_time', hostname=CONF.host,
+            next_run_time__lte=now + datetime.timedelta(seconds=seconds))
         due = [(audit.next_run_time, audit.uuid) for audit in audits
                if continuous.is_due(audit, now)]
         later = (audit.next_run_time for audit in audits
@@ -91,25 +134,32 @@ class ContinuousScheduler:
         :param running: UUIDs of the audits that run in this engine; they
             are left alone until their run has ended
         """
-        audits = objects.Audit.list(
-            watcher_context.admin_context(), filters=_LIVE, sort_key='id')
-        living = self._living({audit.hostname for audit in audits})
-        for audit in audits:
-            if audit.uuid in running or audit.hostname in living:
+        now = self.now()
+        if now < self._looked_at:
+            # The clock was set back: look at everything again.
+            self._in_order.clear()
+        self._looked_at, known = now, self._in_order
+        self._in_order = {}
+        looks = _Look.list('id')
+        living = self._living({look.hostname for look in looks})
+        for look in looks:
+            if look.uuid in running or look.hostname in living:
                 continue
             try:
-                self._settle(audit)
+                if (known.get(look.uuid) == look and look.stays(now)
+                        or self._settle(look, now)):
+                    self._in_order[look.uuid] = look
             except (exception.StateConflict, exception.AuditNotFound) as exc:
                 LOG.debug('Audit %(uuid)s was changed meanwhile, the next '
                           'round looks again: %(reason)s',
-                          {'uuid': audit.uuid, 'reason': exc})
+                          {'uuid': look.uuid, 'reason': exc})
             except db_exc.DBError as exc:
                 LOG.error('Audit %(uuid)s cannot be scheduled now, the '
                           'database failed: %(error)s',
-                          {'uuid': audit.uuid,
+                          {'uuid': look.uuid,
                            'error': utils.first_line(exc)})
             except Exception:
-                LOG.exception('Audit %s cannot be scheduled', audit.uuid)
+                LOG.exception('Audit %s cannot be scheduled', look.uuid)
 
     @staticmethod
     def _living(hosts: Collection[str | None]) -> set[str]:
@@ -122,51 +172,68 @@ class ContinuousScheduler:
                 if service.host != CONF.host
                 and objects.service.is_alive(service)}
 
-    def _settle(self, audit) -> None:
-        now = self.now()
-        # Only what was looked at may be changed.
-        seen = {'state': audit.state, 'hostname': audit.hostname,
-                'interval': audit.interval}
-        if continuous.is_over(audit, now):
-            audit.transition(STATE.SUCCEEDED, where=seen, next_run_time=None)
+    def _settle(self, look: _Look, now) -> bool:
+        """Bring one row in order; returns whether it was already."""
+        if continuous.is_over(look, now):
+            self._read(look).transition(
+                STATE.SUCCEEDED, expected=look.state, where=look.expected,
+                next_run_time=None)
             LOG.info('Audit %(uuid)s SUCCEEDED: its end time %(end)s UTC has '
-                     'come', {'uuid': audit.uuid, 'end': audit.end_time})
-            return
-        if audit.hostname != CONF.host:
+                     'come', {'uuid': look.uuid, 'end': look.end_time})
+            return False
+        date, message = self._plan(look, now)
+        wanted = look._replace(hostname=CONF.host, next_run_time=date,
+                               status_message=message)
+        if wanted == look:
+            return True
+        audit = self._read(look)
+        # Only a real change is stored and announced.
+        for name in ('hostname', 'next_run_time', 'status_message'):
+            if getattr(wanted, name) != getattr(look, name):
+                setattr(audit, name, getattr(wanted, name))
+        audit.save(where=look.expected)
+        self._tell(look, wanted)
+        return False
+
+    @staticmethod
+    def _read(look: _Look) -> 'objects.Audit':
+        return objects.Audit.get_by_uuid(
+            watcher_context.admin_context(), look.uuid, eager=True)
+
+    @staticmethod
+    def _plan(look: _Look, now):
+        """Return date and message as they should be."""
+        stored, message = look.next_run_time, look.status_message
+        try:
+            date = continuous.timetable(look).settle(
+                stored, now, look.start_time,
+                has_run=look.state != STATE.PENDING)
+        except exception.Invalid as exc:
+            return None, continuous.unscheduled(exc)
+        if date is None:
+            message = (f'{continuous.NOT_SCHEDULED}: no date matches the '
+                       f'interval {look.interval} any more')
+        elif (message or '').startswith(continuous.NOT_SCHEDULED):
+            message = None
+        elif stored is not None and stored <= now < date:
+            message = (f'The run of {stored} UTC was left out: it could not '
+                       f'begin in time')
+        return date, message
+
+    @staticmethod
+    def _tell(before: _Look, after: _Look) -> None:
+        if after.hostname != before.hostname:
             LOG.info('Audit %(uuid)s belongs to %(host)s from now on, before '
                      'to %(owner)s',
-                     {'uuid': audit.uuid, 'host': CONF.host,
-                      'owner': audit.hostname or 'nobody'})
-            audit.hostname = CONF.host
-        self._set_date(audit, now)
-        if audit.obj_what_changed():
-            audit.save(where=seen)
-
-    def _set_date(self, audit, now) -> None:
-        stored, message = audit.next_run_time, audit.status_message
-        try:
-            timetable = continuous.timetable(audit)
-            date = timetable.settle(stored, now, audit.start_time,
-                                    has_run=audit.state != STATE.PENDING)
-            if date is None:
-                message = (f'{continuous.NOT_SCHEDULED}: no date matches '
-                           f'the interval {audit.interval} any more')
-            elif (message or '').startswith(continuous.NOT_SCHEDULED):
-                message = None
-            elif stored is not None and stored <= now < date:
-                message = (f'The run of {stored} UTC was left out: it could '
-                           'not begin in time')
-        except exception.Invalid as exc:
-            date, message = None, continuous.unscheduled(exc)
-        # Only a real change is stored and announced.
-        if message != audit.status_message:
-            audit.status_message = message
+                     {'uuid': after.uuid, 'host': after.hostname,
+                      'owner': before.hostname or 'nobody'})
+        if after.status_message not in (None, before.status_message):
             LOG.warning('Audit %(uuid)s: %(message)s',
-                        {'uuid': audit.uuid, 'message': message})
-        if date != stored:
-            audit.next_run_time = date
+                        {'uuid': after.uuid,
+                         'message': after.status_message})
+        if after.next_run_time != before.next_run_time:
             LOG.info('The next run of audit %(uuid)s is at %(date)s UTC',
-                     {'uuid': audit.uuid, 'date': date})
+                     {'uuid': after.uuid, 'date': after.next_run_time})
 
     # What could not run ---------------------------------------------------
 

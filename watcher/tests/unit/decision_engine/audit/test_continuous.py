@@ -18,6 +18,7 @@ from oslo_db import exception as db_exc
 
 from watcher import objects
 from watcher.common import exception
+from watcher.common import schedule
 from watcher.decision_engine.audit import base as audit_base
 from watcher.decision_engine.audit import continuous
 from watcher.decision_engine.audit import scheduler
@@ -391,6 +392,42 @@ class TestSettle(ContinuousTestCase):
         self.assertIsNone(factories.reread(audit).next_run_time)
         self.scheduler.settle(())
         self.assertEqual(datetime.datetime(2026, 3, 29, 2, 0),
+                         factories.reread(audit).next_run_time)
+
+    def test_end_time_moved_while_the_engine_looks(self):
+        audit = self.audit(hostname='engine-1', state=AUDIT.ONGOING,
+                           next_run_time=BEGIN, end_time=BEGIN)
+        real = objects.Audit.transition
+
+        def transition(this, *args, **kwargs):
+            self.dbapi_update(audit, end_time=None)
+            real(this, *args, **kwargs)
+        with mock.patch.object(objects.Audit, 'transition', transition):
+            self.scheduler.settle(())
+        self.assertEqual(AUDIT.ONGOING, factories.reread(audit).state)
+        self.assertEqual([audit.uuid], self.look())
+
+    def test_what_is_in_order_costs_one_query(self):
+        for interval in ('600', '30 2 * * *', 'R 3 * * *'):
+            self.audit(interval=interval)
+        self.look()
+        self.look()
+        self.wait(seconds=10)
+        with mock.patch.object(schedule.Timetable, 'parse') as parse, \
+                mock.patch.object(objects.Audit, 'get_by_uuid') as read:
+            self.scheduler.settle(())
+        parse.assert_not_called()
+        read.assert_not_called()
+
+    def test_clock_is_set_back(self):
+        audit = self.audit(interval='60', state=AUDIT.ONGOING,
+                           next_run_time=BEGIN + datetime.timedelta(
+                               seconds=60))
+        self.look()
+        self.look()
+        self.wait(days=-1)
+        self.look()
+        self.assertEqual(self.now + datetime.timedelta(seconds=60),
                          factories.reread(audit).next_run_time)
 
     def test_other_types_and_states_are_left_alone(self):
