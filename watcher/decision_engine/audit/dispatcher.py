@@ -78,6 +78,8 @@ class AuditDispatcher:
         self._lock = threading.Lock()
         self._running: dict[str, threading.Thread] = {}
         self._triggered = collections.OrderedDict()
+        # Audits that cannot be run, nor can that be stored.
+        self._hopeless: set[str] = set()
         self._stopping = False
         self._loop = periodic.Loop(
             'audit-dispatcher', self._round, lambda: self._pause)
@@ -166,10 +168,10 @@ class AuditDispatcher:
             for uuid in list(self._triggered):
                 if len(chosen) < free and uuid not in self._running:
                     chosen[uuid] = self._triggered.pop(uuid)
-            running = set(self._running)
-        waiting = self._waiting(limit=free + len(running)) + self._due()
+            not_now = self._hopeless.union(self._running)
+        waiting = self._waiting(limit=free + len(not_now)) + self._due()
         for _since, uuid in sorted(waiting, key=lambda entry: entry[0]):
-            if len(chosen) < free and uuid not in running:
+            if len(chosen) < free and uuid not in not_now:
                 chosen.setdefault(uuid, None)
         return list(chosen.items())
 
@@ -184,11 +186,14 @@ class AuditDispatcher:
     @staticmethod
     def _waiting(limit: int) -> list[tuple]:
         """Return since when the longest waiting ONESHOT audits wait."""
-        audits = objects.Audit.list(
-            watcher_context.admin_context(), limit=limit, sort_key='id',
+        # No more than is needed: a row of which something else is unreadable
+        # does not hide the others.
+        found = objects.Audit.list_columns(
+            watcher_context.admin_context(), ('created_at', 'uuid'),
+            limit=limit, sort_key='id',
             filters={'audit_type': ONESHOT, 'state': STATE.PENDING})
-        return [(timeutils.normalize_time(audit.created_at), audit.uuid)
-                for audit in audits]
+        return [(timeutils.normalize_time(since), uuid) for since, uuid
+                in zip(found['created_at'], found['uuid'], strict=True)]
 
     def _start(self, uuid: str, context) -> None:
         thread = threading.Thread(
@@ -258,6 +263,12 @@ class AuditDispatcher:
             LOG.warning('Audit %(uuid)s cannot be set aside: %(error)s',
                         {'uuid': uuid, 'error': error})
             return False
+        except Exception:
+            with self._lock:
+                self._hopeless.add(uuid)
+            LOG.exception('The row of audit %s in the table audits is not '
+                          'readable. Mend or remove it; this engine does not '
+                          'try it again before its next start', uuid)
         return True
 
     # Interrupted audits ---------------------------------------------------
@@ -268,15 +279,15 @@ class AuditDispatcher:
         They were interrupted by a crash or restart, or their end could not
         be stored because the database was away.
         """
-        ongoing = objects.Audit.list(
-            watcher_context.admin_context(), eager=True,
+        ongoing = objects.Audit.list_columns(
+            watcher_context.admin_context(), ('uuid',),
             filters={'audit_type__in': [ONESHOT, EVENT],
                      'state': STATE.ONGOING, 'hostname': CONF.host})
-        for audit in ongoing:
+        for uuid in ongoing['uuid']:
             with self._lock:
-                running = audit.uuid in self._running
+                running = uuid in self._running
             if not running:
-                self._cancel(audit, (
+                self._cancel(uuid, (
                     f'Interrupted: the decision engine on {CONF.host} was '
                     f'restarted, or lost the database, while the audit ran'))
 
@@ -293,24 +304,24 @@ class AuditDispatcher:
         if audit.audit_type == CONTINUOUS:
             self._scheduler.release(audit)
         elif audit.state == STATE.ONGOING:
-            self._cancel(audit, (
+            self._cancel(uuid, (
                 f'Interrupted: the decision engine on {CONF.host} was '
                 f'stopped while the audit ran'))
 
     @staticmethod
-    def _cancel(audit, message: str) -> None:
+    def _cancel(uuid: str, message: str) -> None:
         """Cancel one audit; its problems must not affect the others."""
         try:
             db_api.get_instance().run_in_transaction(
-                _store_cancel, audit.uuid, message)
+                _store_cancel, uuid, message)
         except (exception.StateConflict, exception.AuditNotFound):
             return
         except Exception as exc:
             LOG.error('Audit %(uuid)s cannot be cancelled: %(error)s',
-                      {'uuid': audit.uuid, 'error': utils.first_line(exc)})
+                      {'uuid': uuid, 'error': utils.first_line(exc)})
             return
         LOG.warning('Audit %(uuid)s is CANCELLED. %(message)s',
-                    {'uuid': audit.uuid, 'message': message})
+                    {'uuid': uuid, 'message': message})
 
 
 def _store_cancel(uuid: str, message: str) -> None:

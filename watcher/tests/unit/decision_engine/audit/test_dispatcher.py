@@ -15,10 +15,14 @@ import threading
 import time
 from unittest import mock
 
+import sqlalchemy as sa
 from oslo_db import exception as db_exc
 
 from watcher import objects
 from watcher.common import context as watcher_context
+from watcher.db import api as db_api
+from watcher.db.sqlalchemy import models
+from watcher.db.sqlalchemy import session as db_session
 from watcher.decision_engine.audit import dispatcher
 from watcher.tests import base
 from watcher.tests.fixtures import database
@@ -266,6 +270,31 @@ class TestDispatcher(DispatcherTestCase):
             self.assertEqual(AUDIT.FAILED, after.state)
             self.assertIn('ValueError', after.status_message)
 
+    def test_unreadable_rows_delay_no_other(self):
+        self.config(group='watcher_decision_engine', max_audit_workers=1)
+        before = NOW - datetime.timedelta(minutes=1)
+        broken = [self.audit(), self.continuous(next_run_time=before),
+                  self.audit(audit_type=factories.EVENT, hostname='engine-1',
+                             state=AUDIT.ONGOING)]
+        for audit in broken:
+            self.make_unreadable(audit)
+        waiting = [self.audit(), self.continuous()]
+        self.dispatcher.start()
+        for audit in waiting:
+            self.wait_for_state(audit, AUDIT.SUCCEEDED)
+        self.wait_for(lambda: {audit.uuid for audit in broken[:2]}
+                      == self.dispatcher._hopeless)
+        # They are left alone.
+        self.at_rest()
+        self.assertEqual([], self.dispatcher._next_audits())
+
+    @staticmethod
+    def make_unreadable(audit):
+        with db_api.get_instance().transaction():
+            db_session.current().execute(
+                sa.update(models.Audit).where(models.Audit.id == audit.id)
+                .values(parameters=sa.literal_column("'{broken'")))
+
     def test_database_away_for_a_moment(self):
         audit = self.audit(audit_type=factories.EVENT)
         real = objects.Audit.get_by_uuid
@@ -292,7 +321,7 @@ class TestDispatcher(DispatcherTestCase):
         self.assertNotIn('SQL', self.logger.output)
 
     def test_loop_survives_a_database_that_is_away(self):
-        with mock.patch.object(objects.Audit, 'list',
+        with mock.patch.object(objects.Audit, 'list_columns',
                                side_effect=db_exc.DBConnectionError(
                                    'x\n[SQL: SELECT 1]')):
             self.dispatcher.start()
