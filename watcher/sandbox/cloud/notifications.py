@@ -22,6 +22,7 @@ import oslo_messaging as messaging
 from oslo_config import cfg
 from oslo_log import log
 
+from watcher.sandbox.cloud import ironic_notifications
 from watcher.sandbox.cloud import nova_notifications
 from watcher.sandbox.cloud import state as cloud_state
 
@@ -40,8 +41,9 @@ class Publisher:
         a message of an event and its subject.
     """
 
-    SOURCES = ((nova_notifications.EXCHANGE, nova_notifications.TOPIC,
-                nova_notifications.message),)
+    SOURCES = tuple(
+        (service.EXCHANGE, service.TOPIC, service.message)
+        for service in (nova_notifications, ironic_notifications))
 
     def __init__(self, state: cloud_state.CloudState, transport_url: str,
                  sources: tuple[tuple[str, str, Callable], ...] = SOURCES
@@ -52,9 +54,12 @@ class Publisher:
         for exchange, topic, make in sources:
             conf = cfg.ConfigOpts()
             conf([], default_config_files=[], default_config_dirs=[])
+            # The transport takes the exchange when it is made, and parsing
+            # registers the option.
+            messaging.TransportURL.parse(conf, transport_url)
+            conf.set_override('control_exchange', exchange)
             transport = messaging.get_notification_transport(
                 conf, url=transport_url)
-            conf.set_override('control_exchange', exchange)
             self._transports.append(transport)
             self._sources.append((make, messaging.Notifier(
                 transport, driver='messagingv2', topics=[topic])))

@@ -13,6 +13,9 @@
 
 import datetime
 
+import oslo_messaging as messaging
+from oslo_config import cfg
+
 from watcher.common import exception
 from watcher.common import utils
 from watcher.common.loader import loadable
@@ -20,6 +23,9 @@ from watcher.decision_engine.loading import default
 from watcher.decision_engine.model.collector import ironic
 from watcher.decision_engine.model.collector import manager
 from watcher.sandbox.cloud import ironic_notifications
+from watcher.sandbox.cloud import notifications
+from watcher.tests import base
+from watcher.tests.fixtures import services
 from watcher.tests.functional import cloud
 
 
@@ -147,6 +153,42 @@ class TestFollowing(BaremetalModelTestCase):
             self.check()
         self.sdk.delete_node(made.id)
         self.check()
+
+
+class TestBus(BaremetalModelTestCase):
+    """What the simulated Ironic publishes reaches the model."""
+
+    def listen(self):
+        conf = cfg.ConfigOpts()
+        conf([], default_config_files=[], default_config_dirs=[])
+        transport = messaging.get_notification_transport(
+            conf, url='fake://')
+        listener = messaging.get_notification_listener(
+            transport, [messaging.Target(
+                exchange=ironic_notifications.EXCHANGE,
+                topic=ironic_notifications.TOPIC)],
+            self.collector.notification_endpoints, executor='threading',
+            pool='watcher')
+        listener.start()
+        self.addCleanup(listener.wait)
+        self.addCleanup(listener.stop)
+
+    def test_messages_arrive(self):
+        self.collector.synchronize()
+        self.listen()
+        publisher = notifications.Publisher(self.cloud.state, 'fake://')
+        self.addCleanup(publisher.stop)
+        node = self.cloud.machines.find('node-compute-1')
+        seen = self.collector.current_model.get_node_by_uuid(node.uuid)
+        self.assertEqual('power on', seen.power_state)
+        with self.cloud.state.lock:
+            self.cloud.machines.set_power(node, 'power off')
+
+        def followed():
+            model = self.collector.current_model
+            return model.get_node_by_uuid(
+                node.uuid).power_state == 'power off'
+        services.wait_until(followed, base.PATIENCE, 'the model to follow')
 
 
 class TestStrategy(BaremetalModelTestCase):
