@@ -74,4 +74,3 @@ class Audit(base.UuidMixin, base.NameMixin, base.StoredObject):
     def __init__(self, context: Any = None, **kwargs: Any) -> None:
         kwargs.setdefault('force', False)
         super().__init__(context, **kwargs)
-
