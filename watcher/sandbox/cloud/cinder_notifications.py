@@ -9,7 +9,11 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""What Cinder would publish about changes of the simulated storage."""
+"""What Cinder publishes about volumes and pools: notifications of old.
+
+They go to the default exchange, ``openstack``, with the topic
+``notifications``.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,14 @@ from typing import Any
 
 from watcher.sandbox.cloud import state as cloud_state
 from watcher.sandbox.cloud import volumes as cloud_volumes
+
+EXCHANGE = 'openstack'
+TOPIC = 'notifications'
+
+#: Members of a capacity message and what they are for the driver.
+FIGURES = {'total': 'total_capacity_gb', 'free': 'free_capacity_gb',
+           'allocated': 'allocated_capacity_gb',
+           'provisioned': 'provisioned_capacity_gb'}
 
 #: Publisher id, event type and payload.
 Message = tuple[str, str, dict[str, Any]]
@@ -29,21 +41,21 @@ def message(event: str, subject: Any) -> Message | None:
     :returns: None when Cinder publishes nothing about it.
     """
     if isinstance(subject, cloud_volumes.Pool):
-        return 'capacity.scheduler-1', event, _capacity(subject)
+        told = subject.capabilities()
+        if not all(isinstance(told.get(name), int | float)
+                   for name in FIGURES.values()):
+            return None
+        return 'capacity.scheduler-1', event, _capacity(subject.name, told)
     if not isinstance(subject, cloud_volumes.Volume):
         return None
     host = subject.pool.backend.host if subject.pool else 'api-1'
     return 'volume.' + host, event, _usage(subject)
 
 
-def _capacity(pool: cloud_volumes.Pool) -> dict[str, Any]:
-    told = pool.capabilities()
-    free = float(told['free_capacity_gb'])
-    return {'type': 'pool', 'name_to_id': pool.name,
-            'total': float(told['total_capacity_gb']), 'free': free,
-            'allocated': float(told['allocated_capacity_gb']),
-            'provisioned': float(told['provisioned_capacity_gb']),
-            'virtual_free': free,
+def _capacity(name: str, told: dict[str, Any]) -> dict[str, Any]:
+    figures = {key: float(told[figure]) for key, figure in FIGURES.items()}
+    return {'type': 'pool', 'name_to_id': name, **figures,
+            'virtual_free': figures['free'],
             'reported_at': cloud_state.utcnow().isoformat()}
 
 

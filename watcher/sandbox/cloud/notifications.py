@@ -22,6 +22,7 @@ import oslo_messaging as messaging
 from oslo_config import cfg
 from oslo_log import log
 
+from watcher.sandbox.cloud import cinder_notifications
 from watcher.sandbox.cloud import ironic_notifications
 from watcher.sandbox.cloud import nova_notifications
 from watcher.sandbox.cloud import state as cloud_state
@@ -43,7 +44,8 @@ class Publisher:
 
     SOURCES = tuple(
         (service.EXCHANGE, service.TOPIC, service.message)
-        for service in (nova_notifications, ironic_notifications))
+        for service in (nova_notifications, cinder_notifications,
+                        ironic_notifications))
 
     def __init__(self, state: cloud_state.CloudState, transport_url: str,
                  sources: tuple[tuple[str, str, Callable], ...] = SOURCES

@@ -13,11 +13,18 @@
 
 import datetime
 import random
+import uuid
+
+import oslo_messaging as messaging
+from oslo_config import cfg
 
 from watcher.common import utils
 from watcher.common.loader import loadable
 from watcher.decision_engine.model.collector import cinder
 from watcher.sandbox.cloud import cinder_notifications
+from watcher.sandbox.cloud import notifications
+from watcher.tests import base
+from watcher.tests.fixtures import services
 from watcher.tests.functional import cloud
 
 
@@ -117,6 +124,35 @@ class TestStories(StorageNotificationTestCase):
             sdk.retype_volume(volume, name)
             self.deliver(self.settle())
             self.check()
+
+
+class TestBus(StorageNotificationTestCase):
+
+    def test_messages_arrive(self):
+        conf = cfg.ConfigOpts()
+        conf([], default_config_files=[], default_config_dirs=[])
+        topic = 'cinder-' + uuid.uuid4().hex
+        listener = messaging.get_notification_listener(
+            messaging.get_notification_transport(conf, url='fake://'),
+            [messaging.Target(exchange=cinder_notifications.EXCHANGE,
+                              topic=topic)],
+            self.endpoints, executor='threading', pool='watcher')
+        listener.start()
+        self.addCleanup(listener.wait)
+        self.addCleanup(listener.stop)
+        publisher = notifications.Publisher(
+            self.cloud.state, 'fake://', ((
+                cinder_notifications.EXCHANGE, topic,
+                cinder_notifications.message),))
+        self.addCleanup(publisher.stop)
+        made = self.connect().create_volume(size=3, name='new')
+        model = self.collector.current_model
+        services.wait_until(
+            lambda: made.id in model.get_all_volumes()
+            and len(model.get_pool_volumes(
+                model.get_pool_by_volume(made.id))) > 3, base.PATIENCE,
+            'the model to show the new volume')
+        self.check()
 
 
 class TestHistories(StorageNotificationTestCase):
