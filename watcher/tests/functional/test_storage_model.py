@@ -92,6 +92,32 @@ class TestContents(StorageModelTestCase):
         self.assertEqual(['lvm-2'], node.volume_type)
 
 
+class TestReader(StorageModelTestCase):
+
+    def test_single_resources_equal_those_of_a_build(self):
+        model, reader = self.build(), self.collector.reader
+        for host, node in model.get_all_storage_nodes().items():
+            self.assertEqual(node.as_dict(), reader.node(host).as_dict())
+        for name, pool in model.get_all_pools().items():
+            self.assertEqual(pool.as_dict(), reader.pool(name).as_dict())
+            self.assertEqual(
+                {volume.uuid for volume in model.get_pool_volumes(name)},
+                {record['id'] for record in reader.volumes_of(name)})
+        for uuid, volume in model.get_all_volumes().items():
+            self.assertEqual(
+                volume.as_dict(),
+                reader.volume(reader.record(uuid)).as_dict())
+
+    def test_names_of_types_are_asked_for_once(self):
+        kind = self.cloud.storage.find_type('lvm-2')
+        self.cloud.forget_requests()
+        for _time in range(3):
+            self.assertEqual('lvm-2',
+                             self.collector.reader.type_name(kind.id))
+        self.assertEqual(1, self.paths('block-storage').count(
+            f'GET /v3/types/{kind.id}'))
+
+
 class TestTrouble(StorageModelTestCase):
 
     def test_drivers_that_know_nothing(self):
