@@ -31,13 +31,40 @@ from watcher.notifications import action as action_notifications
 from watcher.notifications import action_plan as plan_notifications
 from watcher.notifications import audit as audit_notifications
 from watcher.notifications import base as notifications
+from watcher.notifications import exception as exception_notifications
 from watcher.notifications import sender
 from watcher.notifications import service as service_notifications
 from watcher.tests import base
 
-SAMPLES = pathlib.Path(__file__).parents[4] / 'doc' / 'notification_samples'
+DOC = pathlib.Path(__file__).parents[4] / 'doc'
+SAMPLES = DOC / 'notification_samples'
+PAGE = DOC / 'source' / 'reference' / 'notifications.rst'
 
 CREATED = datetime.datetime(2016, 11, 4, 16, 25, 35, tzinfo=datetime.UTC)
+
+#: Functions that the faults of the samples come from.
+WHERE = {
+    'strategy': 'watcher.decision_engine.strategy.strategies.'
+                'dummy_strategy:do_execute',
+    'planner': 'watcher.decision_engine.planner.weight:schedule',
+    'execution': 'watcher.applier.workflow_engine.base:execute',
+}
+
+_PHASES = ('start', 'end', 'error')
+
+#: All there is to hear.
+EVENTS = {
+    *(f'{kind}.{what}' for kind in ('audit', 'action_plan', 'action',
+                                    'service')
+      for what in ('create', 'update', 'delete')),
+    *(f'audit.{what}.{phase}' for what in ('strategy', 'planner')
+      for phase in _PHASES),
+    *(f'{kind}.{what}.{phase}' for kind in ('action_plan', 'action')
+      for what in ('execution', 'cancel') for phase in _PHASES),
+}
+
+#: Defined since the first release; nothing has ever sent it.
+NEVER_SENT = 'infra-optim.exception'
 
 
 def at(minute, second):
@@ -108,10 +135,15 @@ class TestSamples(base.TestCase):
             id=1, name='watcher-applier', host='controller',
             last_seen_up=datetime.datetime(2016, 9, 22, 8, 32, 6))
 
-    def raised(self, cls=exception.WatcherException, **kwargs):
+    def raised(self, cls=exception.WatcherException,
+               where='watcher.applier.actions.nop:abort', **kwargs):
+        """An exception that comes from that function."""
+        module, _colon, function = where.partition(':')
+        names = {'__name__': module}
+        exec(f'def {function}(error):\n    raise error', names)
         try:
-            raise cls(**kwargs)
-        except exception.WatcherException as exc:
+            names[function](cls(**kwargs))
+        except cls as exc:
             return exc
 
     def check(self, name):
@@ -189,8 +221,8 @@ class TestSamples(base.TestCase):
 
     def test_audit_errors(self):
         for action in ('strategy', 'planner'):
-            got = self._audit_phase(
-                action, 'error', self.raised(message='TEST'))
+            got = self._audit_phase(action, 'error', self.raised(
+                message='TEST', where=WHERE[action]))
             self.assertEqual('ERROR', got['priority'])
             self.sent.clear()
 
@@ -218,7 +250,7 @@ class TestSamples(base.TestCase):
 
     def test_action_plan_execution(self):
         exc = self.raised(exception.ActionExecutionFailure,
-                          action_id=self.action.uuid)
+                          WHERE['execution'], action_id=self.action.uuid)
         for phase, state, fault in (('start', 'ONGOING', None),
                                     ('end', 'SUCCEEDED', None),
                                     ('error', 'FAILED', exc)):
@@ -259,12 +291,17 @@ class TestSamples(base.TestCase):
 
     def test_action_execution(self):
         exc = self.raised(exception.ActionExecutionFailure,
-                          action_id=self.action.uuid)
+                          WHERE['execution'], action_id=self.action.uuid)
         for phase, state, fault in (('start', 'PENDING', None),
                                     ('end', 'SUCCEEDED', None),
                                     ('error', 'FAILED', exc)):
             self._plan('ONGOING', hostname='node0', updated_at=at(31, 36))
-            self.action.state = state
+            self.set(self.action, state=state)
+            if state != 'PENDING':
+                self.action.updated_at = at(31, 37)
+            if fault is not None:
+                self.action.status_message = (
+                    f'Action failed in execute: {fault}')
             action_notifications.send_execution_notification(
                 self.context, self.action, phase, exc=fault)
             self.check(f'action-execution-{phase}')
@@ -276,7 +313,9 @@ class TestSamples(base.TestCase):
                 ('error', 'FAILED', self.raised(message='TEST'))):
             self._plan('CANCELLING', hostname='node0',
                        updated_at=at(31, 36))
-            self.action.state = state
+            self.set(self.action, state=state)
+            if state != 'PENDING':
+                self.action.updated_at = at(31, 37)
             action_notifications.send_cancel_notification(
                 self.context, self.action, phase, exc=fault)
             self.check(f'action-cancel-{phase}')
@@ -294,6 +333,17 @@ class TestSamples(base.TestCase):
         self.sent.clear()
         service_notifications.send_delete(self.context, self.service)
         self.check('service-delete')
+
+    def test_infra_optim_exception(self):
+        exc = self.raised(
+            exception.NoAvailableStrategyForGoal,
+            'watcher.decision_engine.strategy.selection.default:select',
+            goal='server_consolidation')
+        notifications.emit(
+            self.context, 'infra-optim', notifications.Action.EXCEPTION,
+            lambda: exception_notifications.ExceptionPayload
+            .from_exception(exc), priority='error')
+        self.check('infra-optim-exception')
 
     def test_secrets_are_masked(self):
         exc = self.raised(
@@ -345,3 +395,48 @@ class TestSamples(base.TestCase):
         event = notifications.EventType(object='audit', action='create',
                                         phase=None)
         self.assertEqual('audit.create', event.to_text())
+
+
+class TestCompleteness(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.samples = {path.stem: json.loads(path.read_text())
+                        for path in SAMPLES.glob('*.json')}
+
+    def test_every_event_has_its_sample(self):
+        self.assertEqual(
+            {*EVENTS, NEVER_SENT},
+            {sample['event_type'] for sample in self.samples.values()})
+        for name, sample in self.samples.items():
+            self.assertEqual(name, sample['event_type'].replace('.', '-'))
+
+    def test_every_event_is_explained(self):
+        page = PAGE.read_text()
+        for event in sorted({*EVENTS, NEVER_SENT}):
+            self.assertIn(f'``{event}``', page)
+
+    def test_every_sequence_is_shown(self):
+        page = PAGE.read_text()
+        for path in (SAMPLES / 'sequences').glob('*.txt'):
+            self.assertIn(f'sequences/{path.name}', page)
+            told = {line.split()[0] for line in
+                    path.read_text().splitlines()}
+            self.assertLessEqual(told, EVENTS)
+
+    def test_every_payload_class_is_in_a_sample(self):
+        seen = set()
+        for sample in self.samples.values():
+            self._collect(sample['payload'], seen)
+        known = {(cls.__name__, cls.VERSION) for cls in notifications.CLASSES
+                 if issubclass(cls, notifications.NotificationPayloadBase)}
+        self.assertEqual(known, seen)
+
+    def _collect(self, value, seen):
+        if not isinstance(value, dict):
+            return
+        if 'watcher_object.name' in value:
+            seen.add((value['watcher_object.name'],
+                      value['watcher_object.version']))
+        for one in value.values():
+            self._collect(one, seen)
