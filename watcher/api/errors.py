@@ -33,6 +33,7 @@ from oslo_serialization import jsonutils
 
 from watcher._i18n import _
 from watcher.common import exception
+from watcher.common import utils
 
 LOG = log.getLogger(__name__)
 
@@ -41,6 +42,9 @@ TRACEBACK = 'Traceback (most recent call last)'
 
 #: Headers of routing errors that the answer keeps.
 KEPT_HEADERS = ('Allow', 'Retry-After', 'WWW-Authenticate')
+
+#: Longest text for humans; what a client sent may be megabytes.
+LONGEST_TEXT = 2000
 
 GATEWAY_TIMEOUT = 504
 SERVICE_UNAVAILABLE = 503
@@ -51,11 +55,12 @@ def response(status: int, text: str, headers: dict[str, str] | None = None,
              **members) -> webob.Response:
     """Return the response of an error.
 
-    :param text: for humans
+    :param text: for humans, who read only so much of it
     :param members: more members of the inner document
     """
     fault = {'faultcode': 'Server' if status >= 500 else 'Client',
-             'faultstring': text, 'debuginfo': None, **members}
+             'faultstring': utils.truncate(text, LONGEST_TEXT),
+             'debuginfo': None, **members}
     answer = webob.Response(
         status=status, content_type='application/json', charset='UTF-8',
         json_body={'error_message': jsonutils.dumps(fault)})
@@ -81,7 +86,7 @@ def from_exception(exc: BaseException) -> webob.Response:
 def _from_http(exc):
     status = exc.status_int
     title = http.HTTPStatus(status).phrase
-    detail = exc.detail or ''
+    detail = utils.truncate(exc.detail or '', LONGEST_TEXT)
     kept = {name: exc.headers[name] for name in KEPT_HEADERS
             if name in exc.headers}
     return response(status, detail or title, headers=kept, code=status,

@@ -70,7 +70,8 @@ def _completed(strategy, schema, given, field):
         known = ', '.join(sorted(schema.get('properties', {})))
         raise exception.AuditParameterNotAllowed(
             _('%(error)s The strategy %(strategy)s takes: %(known)s.')
-            % {'error': exc, 'strategy': strategy.name, 'known': known}
+            % {'error': utils.truncate(str(exc), LONGEST_MESSAGE),
+               'strategy': strategy.name, 'known': known}
         ) from exc
     if errors:
         raise _refusal(strategy, errors, field)

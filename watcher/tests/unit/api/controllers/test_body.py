@@ -96,6 +96,22 @@ class TestValuesNobodyCanStore(base.ApiTestCase):
 class TestShownValues(base.ApiTestCase):
     """Errors repeat what was sent, not what Python makes of it."""
 
+    def test_megabytes_are_not_repeated(self):
+        long = 'x' * 100000
+        strategy = self.records.strategy(self.records.goal())
+        audit = {'audit_type': 'ONESHOT', 'goal': 'dummy'}
+        for body, word in (
+                ({**audit, 'goal': long}, 'Goal x'),
+                ({**audit, 'audit_type': long}, 'type x'),
+                ({**audit, long: 1}, 'field'),
+                ({**audit, 'strategy': strategy.name, 'parameters': {
+                    f'{number}{long[:1000]}': 1 for number in range(100)}},
+                 'takes: para1, para2')):
+            response = self.post('/v1/audits', body)
+            self.assertIn(response.status_int, (400, 404))
+            self.assertIn(word, self.fault(response)['faultstring'])
+            self.assertLess(len(response.body), 3000)
+
     def test_members(self):
         for value, shown in ((None, 'null'), (True, 'true'),
                              ({'a': None}, '{"a": null}'), ('é', 'é')):
