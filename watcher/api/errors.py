@@ -104,21 +104,16 @@ def _from_watcher(exc):
     return response(exc.code, text)
 
 
-def _first_line(exc):
-    lines = str(exc).strip().splitlines()
-    return lines[0] if lines else type(exc).__name__
-
-
 def _from_database(exc):
     if isinstance(exc, db_exc.DBConnectionError | db_exc.CantStartEngineError):
         LOG.error('The database cannot be reached: %s. Check the database '
-                  'server and [database] connection.', _first_line(exc))
+                  'server and [database] connection.', utils.first_line(exc))
         return response(
             SERVICE_UNAVAILABLE,
             _('The service cannot reach its database. Try again later.'))
     if isinstance(exc, db_exc.DBNonExistentTable):
         LOG.error('The database lacks tables: %s. Run "watcher-db-manage '
-                  'upgrade".', _first_line(exc))
+                  'upgrade".', utils.first_line(exc))
         return response(
             SERVICE_UNAVAILABLE,
             _('The database of the service is not set up. Tell the '
@@ -128,7 +123,7 @@ def _from_database(exc):
 
 def _from_bus(exc):
     LOG.error('The message bus failed: %s: %s', type(exc).__name__,
-              _first_line(exc))
+              utils.first_line(exc))
     if isinstance(exc, messaging.MessagingTimeout):
         return response(
             GATEWAY_TIMEOUT,
@@ -139,7 +134,7 @@ def _from_bus(exc):
 
 
 def _unexpected(exc):
-    LOG.error('The request failed unexpectedly: %s', _first_line(exc),
+    LOG.error('The request failed unexpectedly: %s', utils.first_line(exc),
               exc_info=exc)
     return response(
         SERVER_ERROR,
