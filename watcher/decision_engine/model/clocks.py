@@ -12,8 +12,8 @@
 """How fresh a model is: part by part, and message by message."""
 
 import datetime
-from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from watcher.decision_engine.model import persistent
@@ -100,19 +100,6 @@ class Clocks:
         made._old = self._old.fork()
         return made
 
-    def sorted_out(self, is_present: Callable[[str], bool]) -> 'Clocks':
-        """Return the same times for a model with other elements."""
-        made = self.fork()
-        for key, when in self._present.items():
-            if not is_present(key):
-                del made._present[key]
-                made.set(key, when, False)
-        for table in (self._old, self._young):
-            for key in table:
-                if is_present(key):
-                    made.arrived(key)
-        return made
-
     def get(self, key: str) -> datetime.datetime | None:
         """Return the time of the newest news, None when there was none."""
         return (self._present.get(key) or self._young.get(key)
@@ -128,6 +115,11 @@ class Clocks:
             self._old = self._young
             self._young = persistent.ForkableDict()
         self._young[key] = when
+
+    def items(self) -> Iterator[tuple[str, datetime.datetime]]:
+        """Yield everything that is known."""
+        for known in (self._old, self._young, self._present):
+            yield from known.items()
 
     @property
     def gone(self) -> bool:

@@ -201,12 +201,16 @@ class ClusterModel(graph.GraphView, base.Model):
     def inherit_clocks(self, other: 'ClusterModel') -> None:
         """Know what an older model of the same cluster has heard, and when.
 
-        Also about what has gone, so that late news are known as such.
+        Also about what has gone, so that late news are known as such. What
+        is older than this model says nothing: it was read after that.
         """
         with other.lock:
             inherited = other._clocks.fork()
         with self.lock:
-            self._clocks = inherited.sorted_out(self.__contains__)
+            self._clocks = clocks.Clocks()
+            for key, when in inherited.items():
+                if self.built_at is None or when > self.built_at:
+                    self._clocks.set(key, when, key in self)
 
     def heard_at(self, key: str) -> datetime.datetime | None:
         """Return the time of the newest news about an element.

@@ -109,6 +109,31 @@ class TestSeen(ClocksTestCase):
         self.assertTrue(self.model.seen('N1', at(4)))
 
 
+    def test_the_next_model_inherits_what_is_newer(self):
+        self.model.seen('N1', at(3))
+        for uuid in ('N2', 'N3', 'N4'):
+            self.model.add_node(element.IronicNode(uuid=uuid))
+            self.model.seen(uuid, at(7))
+        self.model.remove_node('N4')
+        following = model_root.BaremetalModelRoot()
+        following.built_at = at(5)
+        for uuid in ('N1', 'N2'):
+            following.add_node(element.IronicNode(uuid=uuid))
+        following.inherit_clocks(self.model)
+        self.assertEqual(
+            [at(5), at(7), at(7), at(7)],
+            [following.heard_at(f'N{number}') for number in range(1, 5)])
+        self.assertFalse(following.seen('N4', at(6)))
+        # What is not part of the model does not stay for ever.
+        self.assertEqual({'N2': at(7)}, dict(following._clocks._present))
+
+    def test_without_a_date_the_next_model_inherits_all(self):
+        self.model.seen('N1', at(3))
+        following = model_root.BaremetalModelRoot()
+        following.inherit_clocks(self.model)
+        self.assertFalse(following.seen('N1', at(2)))
+
+
 class TestFreshness(ClocksTestCase):
 
     def test_build_and_notifications(self):
