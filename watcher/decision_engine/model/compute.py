@@ -164,7 +164,7 @@ class ModelRoot(cluster.ClusterModel):
         :raises: ComputeNodeNotFound
         """
         with self.lock:
-            self._drop_node(self._node_uuid(node))
+            self._drop_nodes([self._node_uuid(node)])
 
     def remove_nodes(self, uuids: Iterable[str]) -> None:
         """Remove hosts together with the servers on them.
@@ -172,19 +172,19 @@ class ModelRoot(cluster.ClusterModel):
         :param uuids: unknown ones are ignored.
         """
         with self.lock:
-            gone: list[str] = []
-            for uuid in uuids:
-                if uuid in self._nodes:
-                    gone += self._drop_node(uuid)
+            gone = self._drop_nodes([
+                uuid for uuid in dict.fromkeys(uuids)
+                if uuid in self._nodes])
             self._instances.remove_many(gone)
             self._clocks.left(gone)
 
-    def _drop_node(self, uuid):
-        """Remove a host and return what was on it."""
-        instances = self._places.release(uuid)
-        self._forget_name(self._nodes.values_of(uuid)[_HOSTNAME], uuid)
-        self._used.pop(uuid, None)
-        self._remove_host(self._nodes, uuid)
+    def _drop_nodes(self, uuids):
+        """Remove hosts and return what was on them."""
+        instances = self._places.release(uuids)
+        for uuid in uuids:
+            self._forget_name(self._nodes.values_of(uuid)[_HOSTNAME], uuid)
+            self._used.pop(uuid, None)
+            self._remove_host(self._nodes, uuid)
         return instances
 
     def get_all_compute_nodes(self) -> dict[str, element.ComputeNode]:

@@ -40,6 +40,10 @@ _CHUNK = 64
 # How sparse these may become before they are packed again.
 _SPARSE = 2
 
+# When at least one entry of so many goes, all dictionaries are made anew:
+# looking at an entry costs far less than removing one.
+_MANY = 8
+
 
 class _Parts:
     """Numbered dictionaries, shared with forks until they are written to."""
@@ -72,6 +76,15 @@ class _Parts:
         owned = self.pages[page][number & _IN_PAGE].copy()
         self.pages[page][number & _IN_PAGE] = owned
         return owned
+
+    def drop(self, keys: Collection[Hashable]) -> None:
+        """Make all dictionaries anew, without these keys."""
+        gone = frozenset(keys)
+        self.pages = [[{key: value for key, value in part.items()
+                        if key not in gone} for part in page]
+                      for page in self.pages]
+        # They count as shared, which only costs a copy of each later.
+        self.mine = set()
 
     def append(self) -> None:
         """Add an empty dictionary."""
@@ -159,15 +172,15 @@ class ForkableDict(MutableMapping):
         del bucket[key]
         self._count -= 1
 
-    def remove_many(self, keys: Iterable[Hashable]) -> None:
+    def remove_many(self, keys: Collection[Hashable]) -> None:
         """Remove keys that are known to exist, faster than one by one."""
-        parts = self.parts
-        own = parts.own
-        count = 0
-        for key in keys:
-            del own(hash(key) & _IN_BUCKETS)[key]
-            count += 1
-        self._count -= count
+        if len(keys) * _MANY >= self._count + _BUCKETS:
+            self.parts.drop(keys)
+        else:
+            own = self.parts.own
+            for key in keys:
+                del own(hash(key) & _IN_BUCKETS)[key]
+        self._count -= len(keys)
 
     def __repr__(self):
         return f'{type(self).__name__}({dict(self)!r})'
@@ -245,9 +258,12 @@ class ForkableTable(MutableMapping):
 
     def remove_many(self, keys: Collection[Hashable]) -> None:
         """Remove keys that are known to exist, faster than one by one."""
-        place, own = self._places.get, self._parts.own
-        for key in keys:
-            del own(place(key))[key]
+        if len(keys) * _MANY >= len(self):
+            self._parts.drop(keys)
+        else:
+            place, own = self._places.get, self._parts.own
+            for key in keys:
+                del own(place(key))[key]
         self._places.remove_many(keys)
         self._pack_if_sparse()
 

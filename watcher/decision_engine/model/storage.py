@@ -92,7 +92,7 @@ class StorageModelRoot(cluster.ClusterModel):
         """
         with self.lock:
             host = self._node_host(node)
-            self._pool_places.release(host)
+            self._pool_places.release([host])
             self._remove_host(self._nodes, host)
 
     def get_all_storage_nodes(self) -> dict[str, element.StorageNode]:
@@ -146,7 +146,7 @@ class StorageModelRoot(cluster.ClusterModel):
         """
         with self.lock:
             name = self._pool_name(pool)
-            self._volume_places.release(name)
+            self._volume_places.release([name])
             self._pool_places.unlink(name)
             self._remove(self._pools, name)
 

@@ -193,10 +193,12 @@ class Relation:
             self._mine.discard(parent)
         return parent
 
-    def release(self, parent: str) -> list[str]:
-        """Take all children from a parent and return them."""
-        children = list(self._children.pop(parent, ()))
-        self._mine.discard(parent)
+    def release(self, parents: Iterable[str]) -> list[str]:
+        """Take all children from their parents and return them."""
+        children: list[str] = []
+        for parent in parents:
+            children += self._children.pop(parent, ())
+            self._mine.discard(parent)
         self._parents.remove_many(children)
         return children
 
