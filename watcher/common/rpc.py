@@ -204,6 +204,21 @@ def get_server(target: messaging.Target, endpoints: list):
         access_policy=DocumentedMethodsPolicy)
 
 
+def get_notification_listener(targets: list[messaging.Target],
+                              endpoints: list, pool: str):
+    """Return a listener to notifications, not yet started.
+
+    :param targets: exchanges and topics.
+    :param endpoints: objects with methods named as priorities.
+    :param pool: listeners of one pool share the messages; each pool gets
+        all of them.
+    """
+    return messaging.get_notification_listener(
+        get_notification_transport(), targets, endpoints,
+        executor='threading', serializer=RequestContextSerializer(),
+        allow_requeue=False, pool=pool)
+
+
 def get_client(target: messaging.Target, retry: int | None = None):
     """Return an RPC client.
 

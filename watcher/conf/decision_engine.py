@@ -33,6 +33,14 @@ OPTS = [
              'entry is exchange.topic, or just topic for the default '
              'exchange. Nova must send versioned notifications there: '
              '[notifications] notification_format is versioned or both.'),
+    cfg.IntOpt(
+        'notification_silence',
+        default=3600,
+        min=60,
+        mutable=True,
+        help='Seconds without any notification of Nova after which a warning '
+             'is logged, once until Nova is heard again. An idle cloud is '
+             'silent, too; raise it there.'),
     cfg.StrOpt(
         'publisher_id',
         default='watcher.decision.api',

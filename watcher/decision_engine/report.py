@@ -14,6 +14,7 @@
 from oslo_log import log
 
 from watcher.common import service
+from watcher.decision_engine.messaging import notification_listener
 from watcher.decision_engine.model.collector import manager
 
 LOG = log.getLogger(__name__)
@@ -32,15 +33,26 @@ def show_models() -> str:
         collectors = _collectors.get_collectors()
     except Exception as exc:
         return f'The collectors are not known: {exc}'
-    return '\n'.join(_show(name, collector)
-                     for name, collector in collectors.items())
+    told = notification_listener.STATISTICS.as_text()
+    return '\n'.join([f'Notifications: {told}', *(
+        _show(name, collector) for name, collector in collectors.items())])
 
 
 def _show(name, collector) -> str:
     frame = '~' * len(name)
     model = collector.current_model
     text = 'not built yet' if model is None else model.to_string()
-    return f'\n{frame}\n{name}\n{frame}\n\n{text}'
+    return f'\n{frame}\n{name}\n{frame}\n\n{_describe(model)}{text}'
+
+
+def _describe(model) -> str:
+    age = getattr(model, 'age', None)
+    if not isinstance(age, float):
+        return ''
+    missing = ''.join(f'  {key}: {reason}\n' for key, reason
+                      in model.incomplete_nodes.items())
+    return (f'read {age:.0f} seconds ago\n'
+            + (f'not complete:\n{missing}' if missing else '') + '\n')
 
 
 def register() -> None:

@@ -17,16 +17,25 @@ import uuid
 
 import hypothesis
 from hypothesis import strategies as st
+from oslo_log import log
+from oslo_messaging import conffixture
 
+from watcher.common import rpc
 from watcher.common import utils
 from watcher.common.loader import loadable
+from watcher.decision_engine.messaging import notification_listener as listener
+from watcher.decision_engine.model.collector import manager
 from watcher.decision_engine.model.collector import nova
 from watcher.sandbox.cloud import keystone
+from watcher.sandbox.cloud import notifications
 from watcher.sandbox.cloud import nova_notifications
 from watcher.sandbox.cloud import state as cloud_state
 from watcher.sandbox.cloud import web
 from watcher.tests import base
+from watcher.tests.fixtures import services
 from watcher.tests.functional import cloud
+
+LOG = log.getLogger(__name__)
 
 ADMIN = keystone.Identity('admin', 'admin', frozenset(['admin']))
 
@@ -106,7 +115,7 @@ class NotifiedTestCase(cloud.CloudTestCase):
                     HOST_ACTIONS[action](
                         self, hosts[number % len(hosts)], number)
             except web.HTTPError as refusal:
-                hypothesis.note(f'{action}: {refusal.message}')
+                LOG.debug('%s: %s', action, refusal.message)
 
     def flavor(self, number, but=None):
         small = [self.state.flavors[ident] for ident in ('1', '2', '3')]
@@ -301,3 +310,99 @@ class TestHosts(NotifiedTestCase):
         self.deliver(self.settle())
         self.check()
         self.assertEqual('nova', model.zones['compute-2'])
+
+
+class _OnABus:
+    """From a change of the cloud over a bus into the model."""
+
+    def transport_url(self):
+        raise NotImplementedError
+
+    def setUp(self):
+        super().setUp()
+        self.config(group='collector', collector_plugins=['compute'])
+        exchange = 'nova-' + uuid.uuid4().hex
+        self.config(group='watcher_decision_engine',
+                    notification_topics=[exchange + '.versioned', 'other'])
+        # The fixture hides overrides that come after it.
+        self.useFixture(conffixture.ConfFixture(
+            self.conf.conf, transport_url=self.transport_url()))
+        rpc.init(self.conf.conf)
+        self.addCleanup(rpc.cleanup)
+        self.publisher = notifications.Publisher(
+            self.state, self.transport_url(),
+            ((exchange, 'versioned', nova_notifications.message),))
+        self.addCleanup(self.publisher.stop)
+
+    def listen(self, host):
+        """Start to listen as the decision engine of a host does."""
+        self.config(host=host + '-' + uuid.uuid4().hex)
+        engine = manager.CollectorManager()
+        self.addCleanup(engine.stop, base.PATIENCE)
+        engine.start()
+        services.wait_until(lambda: (
+            listener.STATISTICS.listening and self.collector.current_model))
+        return engine
+
+    def test_the_model_follows_the_cloud(self):
+        self.listen('one')
+        self.collector.freshness = None
+        for action in ('stop', 'live', 'lock'):
+            for server in list(self.state.servers.values()):
+                self.act(action, server.number)
+        for number in range(3):
+            self.act('boot', number)
+        self.act('disable', 1)
+        self.act('delete', 1)
+        self.assertTrue(self.cloud.cloud.timeline.wait_idle())
+        # The last one is told last.
+        with self.state.lock:
+            last = next(iter(self.state.servers.values()))
+            self.rename(last, 4711)
+        model = self.collector.current_model
+        services.wait_until(lambda: model.get_instance_by_uuid(
+            last.uuid).name == 'renamed-4711')
+        self.assertIs(model, self.collector.current_model)
+        self.check()
+        text = listener.STATISTICS.as_text()
+        self.assertIn('failed 0', text)
+        self.assertNotIn('never', text)
+
+    def test_two_engines_get_every_message(self):
+        class Recorder:
+            def __init__(self):
+                self.seen = []
+
+            def info(self, ctxt, publisher_id, event_type, payload,
+                     metadata):
+                self.seen.append(event_type)
+
+        recorders = [Recorder(), Recorder()]
+        for number, recorder in enumerate(recorders):
+            self.config(host=f'engine-{number}-{uuid.uuid4().hex}')
+            engine = listener.NotificationListener([recorder])
+            self.addCleanup(engine.stop, base.PATIENCE)
+            engine.start()
+            services.wait_until(lambda: engine.listening)  # noqa: B023
+        with self.state.lock:
+            for number in range(20):
+                self.rename(next(iter(self.state.servers.values())), number)
+        for recorder in recorders:
+            services.wait_until(lambda: len(recorder.seen) == 20)  # noqa: B023
+        self.assertEqual(['instance.update'] * 20, recorders[0].seen)
+
+
+class TestInMemoryBus(_OnABus, NotifiedTestCase):
+
+    def transport_url(self):
+        return 'fake://'
+
+
+class TestRabbitMQ(_OnABus, NotifiedTestCase):
+
+    def setUp(self):
+        services.bus_url(services.RABBIT)
+        super().setUp()
+
+    def transport_url(self):
+        return services.bus_url(services.RABBIT)

@@ -19,8 +19,10 @@ from oslo_log import log
 
 from watcher.common import keystone_helper
 from watcher.common import periodic
+from watcher.common import rpc
 from watcher.common import utils
 from watcher.decision_engine.loading import default
+from watcher.decision_engine.messaging import notification_listener
 from watcher.decision_engine.model.collector import base
 
 LOG = log.getLogger(__name__)
@@ -47,6 +49,7 @@ class CollectorManager:
         self._lock = threading.Lock()
         self._collectors = None
         self._loops = []
+        self._listener = None
 
     def get_collectors(
             self) -> dict[str, base.BaseClusterDataModelCollector]:
@@ -98,7 +101,14 @@ class CollectorManager:
     # Synchronisation ------------------------------------------------------
 
     def start(self) -> None:
-        """Build all configured models now and then once in each period."""
+        """Build all configured models now and then once in each period.
+
+        Notifications are listened to before, so that none is missed.
+        """
+        if rpc.initialized():
+            self._listener = notification_listener.NotificationListener(
+                self.get_notification_endpoints())
+            self._listener.start()
         for name, collector in self.get_collectors().items():
             loop = periodic.Loop(
                 f'collector-{name}', collector.synchronize,
@@ -107,10 +117,13 @@ class CollectorManager:
             loop.start()
 
     def stop(self, timeout: float | None = None) -> None:
-        """Start no further synchronisation.
+        """Take no further message and start no further synchronisation.
 
         :param timeout: seconds to wait for each that is running.
         """
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.stop(timeout)
         loops, self._loops = self._loops, []
         for loop in loops:
             loop.stop(timeout)
