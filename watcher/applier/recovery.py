@@ -81,11 +81,12 @@ def stop_plan(context: Any, plan: objects.ActionPlan, host: str) -> bool:
             PlanState.CANCELLED, expected=RUNNING, where={'hostname': host},
             status_message=_PLAN_STOPPED % host + _what_goes_on(started))
         message = _ACTION_STOPPED % host
-        plan.transition_actions(State.CANCELLED, State.PENDING,
-                                status_message=message)
+        # In the order of their execution, which consumers see.
         for action in started:
             action.transition(State.CANCELLED,
                               status_message=message + _goes_on(action))
+        plan.transition_actions(State.CANCELLED, State.PENDING,
+                                status_message=message)
 
     if not _changed_together(plan, change):
         return False

@@ -80,7 +80,7 @@ class Table:
 
     def _name(self, data, kind):
         if kind == 'service':
-            return data['name']
+            return data['name'].removeprefix('watcher-')
         kind = kind.removeprefix('action_') if kind != 'action' else kind
         if data['uuid'] not in self._names:
             self._counts[kind] = self._counts.get(kind, 0) + 1
@@ -91,8 +91,9 @@ class Table:
         data = received['payload']['watcher_object.data']
         kind = received['event_type'].partition('.')[0]
         parts = [f'{received["event_type"]:<28}',
-                 f'{self._name(data, kind):<8}', f'{data["state"]:<12}']
-        update = data.get('state_update')
+                 f'{self._name(data, kind):<8}',
+                 f'{data.get("state", data.get("sevice_host")):<12}']
+        update = data.get('state_update', data.get('status_update'))
         if update is not None:
             update = update['watcher_object.data']
             parts.append('[-]' if update['state'] is None else
@@ -216,7 +217,10 @@ class TestSequences(base.TestCase):
                          routing_key)
         name = heard['event_type'].replace('.', '-')
         sample = json.loads((TABLES.parent / f'{name}.json').read_text())
-        self.assertEqual(sample['priority'], heard['priority'])
+        if heard['priority'] != sample['priority']:
+            # The sample is a failure; this is a return.
+            self.assertEqual(('service.update', 'INFO'), (
+                heard['event_type'], heard['priority']))
         self.assertSameShape(sample['payload'], heard['payload'])
 
     def assertSameShape(self, sample, payload):
@@ -403,6 +407,43 @@ class TestSequences(base.TestCase):
         self.config(group='watcher_decision_engine', action_plan_expiry=-1)
         objects.ActionPlan.supersede_expired(context.admin_context())
 
+    def scenario_applier_restarted(self):
+        """It finds a plan that it was executing when it was killed."""
+        _audit, plan = self.recommended(message('1'), message('2'))
+        admin = context.admin_context()
+        objects.ActionPlan.get_by_uuid(admin, plan, eager=True).transition(
+            'ONGOING', hostname='controller-1')
+        objects.Action.list(
+            admin, filters={'action_plan_uuid': plan}, eager=True,
+            sort_key='id', sort_dir='asc')[0].transition('ONGOING')
+        self.watcher.services.applier.manager.pre_start()
+
+    def scenario_engine_restarted(self):
+        """It finds two audits that it was running when it was killed."""
+        admin = context.admin_context()
+        goal = objects.Goal.get_by_name(admin, 'dummy')
+        for name in ('first', 'second'):
+            objects.Audit(
+                admin, name=name, audit_type='ONESHOT', state='ONGOING',
+                goal_id=goal.id, auto_trigger=False, parameters={},
+                hostname='controller-1').create()
+        self.dispatcher._loop.wake()
+        services.wait_until(
+            lambda: not objects.Audit.list(admin, filters={
+                'state': 'ONGOING'}), what='the end of both audits')
+
+    def scenario_service_failed(self):
+        """Another host dies and comes back."""
+        admin = context.admin_context()
+        monitor = self.watcher.services.applier.manager._monitor
+        other = objects.Service.heartbeat(
+            admin, 'watcher-applier', 'controller-2')
+        for seconds_ago in (0, 1000, 0):
+            other.last_seen_up = timeutils.utcnow() - datetime.timedelta(
+                seconds=seconds_ago)
+            other.save()
+            monitor.look()
+
     def scenario_continuous(self):
         """Two runs, suspended, resumed with a third run, cancelled."""
         # The test says when the engine looks, and what the time is then.
@@ -438,7 +479,11 @@ class TestSequences(base.TestCase):
         self.assertEqual(
             sorted(scenarios),
             sorted(path.stem for path in TABLES.glob('*.txt')))
-        self.hear()
+        self.assertEqual(
+            ['watcher-applier', 'watcher-decision-engine'],
+            sorted(one['payload']['watcher_object.data']['name']
+                   for one in self.hear()
+                   if one['event_type'] == 'service.create'))
         for name in scenarios:
             with self.subTest(scenario=name):
                 self._compare(name)

@@ -259,8 +259,8 @@ class TestStop(ManagerTestCase):
             waiting.status_message)
         self.assertEqual([
             'action_plan.update plan1 CANCELLED [ONGOING>CANCELLED]',
-            'action.update action2 CANCELLED [PENDING>CANCELLED]',
             'action.update action1 CANCELLED [ONGOING>CANCELLED]',
+            'action.update action2 CANCELLED [PENDING>CANCELLED]',
         ], self.events()[-3:])
         self.assertEqual([], self.events('cancel.'))
 
