@@ -35,6 +35,7 @@ from watcher.common import context
 from watcher.common import schedule
 from watcher.decision_engine.planner import weight
 from watcher.decision_engine.strategy.strategies import actuation
+from watcher.notifications import base as payloads
 from watcher.notifications import sender
 from watcher.notifications import service as service_notifications
 from watcher.tests import base
@@ -539,3 +540,17 @@ class TestSequences(base.TestCase):
         self.assertIn('the broker is on fire', self.logger.output)
         broken.clear()
         self.assertEqual([], self.hear())
+
+    def test_payloads_that_cannot_be_built(self):
+        """Requests, audits and plans don't notice."""
+        self.hear()
+        with fixtures.MockPatchObject(
+                payloads.NotificationPayloadBase, '__init__',
+                side_effect=RuntimeError('the goal is gone')):
+            self.scenario_oneshot()
+            self.wait_until_idle()
+        self.assertEqual([], self.hear())
+        for event in ('audit.create', 'audit.planner.end',
+                      'action_plan.execution.end', 'audit.delete'):
+            self.assertIn(f'Notification {event} could not be built',
+                          self.logger.output)
