@@ -51,6 +51,27 @@ OPTS = [
              'compute model is read. When nothing arrives for so long the '
              'reading is given up. Raise it if the log shows timeouts on a '
              'large or slow cloud.'),
+    cfg.IntOpt(
+        'stale_after',
+        default=7200,
+        min=0,
+        mutable=True,
+        help='Seconds since its last reading for which a model is kept when '
+             'its periodic reading fails; notifications go on changing it '
+             'meanwhile. After that it is dropped, and audits fail until it '
+             'can be read. With 0 the first failure drops it.'),
+    cfg.StrOpt(
+        'incomplete_hosts',
+        default='leave_out',
+        choices=[
+            ('leave_out', 'audits go on with what is known and say so in '
+                          'the log; compute hosts whose capacity is not '
+                          'known are left alone with their servers'),
+            ('refuse', 'audits fail and name the hosts')],
+        mutable=True,
+        help='What audits do when some hosts (backends, nodes) could not be '
+             'read completely: because Placement did not describe them, for '
+             'example.'),
 ]
 
 

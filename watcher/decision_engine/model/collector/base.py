@@ -152,6 +152,15 @@ Seconds between two full readings of the cluster into this model.
         with self.lock:
             return self._cluster_data_model
 
+    @property
+    def age_limit(self) -> float | None:
+        """Seconds that the model may be old when an audit asks for it now.
+
+        A collector may allow more than :attr:`freshness` while it is told of
+        changes. None is no limit.
+        """
+        return self.freshness
+
     def get_latest_cluster_data_model(
             self, max_age: float | None = None) -> base.Model:
         """Return a copy of the model that belongs to the caller.
@@ -159,12 +168,12 @@ Seconds between two full readings of the cluster into this model.
         A missing, stale or too old model is built first; readers that come
         meanwhile wait for that build and share it.
 
-        :param max_age: seconds; default is :attr:`freshness`.
+        :param max_age: seconds; default is :attr:`age_limit`.
         :raises: ClusterDataModelCollectionError with the reason when it
             cannot be built, ClusterStateNotDefined when the collector has
             nothing to build yet.
         """
-        limit = self.freshness if max_age is None else max_age
+        limit = self.age_limit if max_age is None else max_age
         needed = None if limit is None else time.monotonic() - limit
 
         def outdated():
@@ -318,11 +327,24 @@ Seconds between two full readings of the cluster into this model.
             cdm=self.name)
 
     def synchronize(self) -> None:
-        """Build the model anew; one that cannot be built becomes stale."""
+        """Build the model anew.
+
+        When that fails, the present one is kept for ``[collector]
+        stale_after`` seconds after it was read; then it becomes stale.
+        """
         with self._build_lock:
             try:
                 self._build()
             except Exception as exc:
+                age = self._age_of_good_model()
+                if age is not None and age < CONF.collector.stale_after:
+                    LOG.error(
+                        'The %(name)s model cannot be refreshed: %(reason)s. '
+                        'The one that was read %(age)d seconds ago is kept, '
+                        'for %(left)d seconds more.',
+                        {'name': self.name, 'reason': exc, 'age': age,
+                         'left': CONF.collector.stale_after - age})
+                    return
                 LOG.error(
                     'The %(name)s model cannot be refreshed and is stale '
                     'now; the next audit tries again: %(reason)s',
@@ -330,6 +352,13 @@ Seconds between two full readings of the cluster into this model.
                     exc_info=not isinstance(
                         exc, exception.WatcherException))
                 self.set_cluster_data_model_as_stale()
+
+    def _age_of_good_model(self):
+        """Return seconds since it was read; None when there is none."""
+        with self.lock:
+            if not self._cluster_data_model or self._built is None:
+                return None
+            return time.monotonic() - self._built
 
     def set_cluster_data_model_as_stale(self) -> None:
         """Replace the model by an empty one that counts as false."""

@@ -59,12 +59,15 @@ class NovaClusterDataModelCollector(base.BaseClusterDataModelCollector):
 
     SCHEMA = schemas.COMPUTE
 
-    # Nothing tells the model about changes yet.
+    # For clouds whose notifications do not arrive.
     freshness = 5.0
+    notified_freshness = 300.0
 
     def __init__(self, config: Any, osc: Any = None):
         super().__init__(config, osc)
         self.freshness = (config or {}).get('max_age', self.freshness)
+        self.notified_freshness = (config or {}).get(
+            'max_age_notified', self.notified_freshness)
         self._endpoint = notified.NovaNotifications(self)
 
     @classmethod
@@ -77,13 +80,33 @@ class NovaClusterDataModelCollector(base.BaseClusterDataModelCollector):
                 default=cls.freshness,
                 min=0,
                 help="""
-Seconds that the compute model may be old when an audit asks for it. An older
-one is read anew first; audits that start together share one reading. On a
-large cloud, where a reading takes longer than you want audits to wait, raise
+Seconds that the compute model may be old when an audit asks for it and no
+notifications of Nova arrive. An older one is read anew first; audits that
+start together share one reading. On a large cloud, where a reading takes
+longer than you want audits to wait, have Nova publish notifications, or raise
 it: audits then may plan with servers that have moved or gone meanwhile, and
 actions on these fail with an explanation.
 """),
+            cfg.FloatOpt(
+                'max_age_notified',
+                default=cls.notified_freshness,
+                min=0,
+                help="""
+The same while notifications of Nova arrive, that is, when the last came at
+most so many seconds ago. They keep the model up to date; what they do not
+tell (a compute service that died, a changed inventory or metadata) is seen
+after so many seconds. With 0 notifications never spare a reading.
+"""),
         ]
+
+    @property
+    def age_limit(self) -> float | None:
+        """Seconds that the model may be old when an audit asks for it."""
+        told = self.told_ago
+        if (self.freshness is None or told is None
+                or told > self.notified_freshness):
+            return self.freshness
+        return max(self.freshness, self.notified_freshness)
 
     @property
     def notification_endpoints(self) -> list:

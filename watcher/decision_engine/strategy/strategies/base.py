@@ -18,6 +18,8 @@ into actions, indicators and reasons in words. The documented methods
 """
 
 import abc
+import itertools
+from collections.abc import Mapping
 
 from oslo_config import cfg
 from oslo_log import log
@@ -37,6 +39,10 @@ from watcher.decision_engine.solution import default
 from watcher.decision_engine.strategy.common import level
 
 LOG = log.getLogger(__name__)
+CONF = cfg.CONF
+
+#: How many hosts a message names before it only counts.
+MAX_NAMED = 20
 
 
 class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
@@ -273,8 +279,28 @@ class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
             name, osc=self.osc)
         handler = collector.get_audit_scope_handler(
             audit_scope=self.audit_scope or [])
-        return handler.get_scoped_model(
-            collector.get_latest_cluster_data_model())
+        model = collector.get_latest_cluster_data_model()
+        self._check_complete(name, model)
+        return handler.get_scoped_model(model)
+
+    def _check_complete(self, name, model):
+        """Say which hosts are not known, or refuse to go on without them.
+
+        :raises: ClusterDataModelCollectionError
+        """
+        missing = getattr(model, 'incomplete_nodes', None)
+        if not missing or not isinstance(missing, Mapping):
+            return
+        facts = {'cdm': name, 'count': len(missing), 'named': '; '.join(
+            f'{key}: {reason}' for key, reason
+            in itertools.islice(missing.items(), MAX_NAMED))}
+        if CONF.collector.incomplete_hosts == 'refuse':
+            raise exception.ClusterDataModelCollectionError(
+                _("%(count)d hosts of the %(cdm)s model are not completely "
+                  'known, and [collector] incomplete_hosts is refuse. '
+                  '%(named)s') % facts, cdm=name)
+        LOG.warning('The audit uses a %(cdm)s model in which %(count)d '
+                    'hosts are not completely known. %(named)s', facts)
 
     @property
     def datasource_backend(self):

@@ -196,6 +196,7 @@ class TestFailures(CollectorTestCase):
                 self.collector.get_latest_cluster_data_model()))
 
     def test_failed_synchronisation_makes_it_stale(self):
+        self.config(group='collector', stale_after=0)
         self.collector.synchronize()
         self.collector.error = exception.NovaClientError(reason='away')
         self.collector.synchronize()

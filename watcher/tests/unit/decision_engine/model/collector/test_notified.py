@@ -130,6 +130,17 @@ class TestNotified(test_base.CollectorTestCase):
         self.send('old', -7200)
         self.assertIsNone(self.reason())
 
+    def test_a_failed_rebuild_keeps_the_told_model_for_a_while(self):
+        self.collector.synchronize()
+        self.collector.error = ValueError('broken')
+        self.during_a_build(lambda: self.send('one'))
+        self.collector.freshness = None
+        self.assertEqual('one', self.reason())
+        self.assertIn('is kept', self.logger.output)
+        self.config(group='collector', stale_after=0)
+        self.collector.synchronize()
+        self.assertFalse(self.collector.current_model)
+
     def test_nothing_is_kept_of_a_failed_build(self):
         self.collector.synchronize()
         self.collector.error = ValueError('broken')

@@ -249,5 +249,5 @@ class TestCollector(base.TestCase):
     def test_options(self):
         options = nova.NovaClusterDataModelCollector.get_config_opts()
         self.assertEqual(
-            {'period': 3600, 'max_age': 5.0},
+            {'period': 3600, 'max_age': 5.0, 'max_age_notified': 300.0},
             {option.name: option.default for option in options})

@@ -22,7 +22,6 @@ from watcher.decision_engine.model.collector import nova as nova_collector
 from watcher.decision_engine.model.notification import nova
 from watcher.tests import base
 
-NOW = datetime.datetime.now(datetime.UTC)
 COMPUTE = 'nova-compute:h1'
 
 
@@ -57,6 +56,7 @@ class NovaTestCase(base.TestCase):
 
     def setUp(self):
         super().setUp()
+        self.now = datetime.datetime.now(datetime.UTC)
         cls = nova_collector.NovaClusterDataModelCollector
         singletons = loadable.LoadableSingletonMeta._instances
         singletons.pop(cls, None)
@@ -66,7 +66,7 @@ class NovaTestCase(base.TestCase):
             side_effect=exception.ComputeNodeNotFound(name='?'))
         self.endpoint, = self.collector.notification_endpoints
         self.model = model_root.ModelRoot()
-        self.model.built_at = NOW
+        self.model.built_at = self.now
         self.model.aggregates, self.model.zones = (), {}
         for name in ('h1', 'h2'):
             self.model.add_node(element.ComputeNode(
@@ -77,7 +77,7 @@ class NovaTestCase(base.TestCase):
         self.collector.cluster_data_model = self.model
 
     def send(self, event, payload, seconds=1.0, publisher=COMPUTE):
-        when = NOW + datetime.timedelta(seconds=seconds)
+        when = self.now + datetime.timedelta(seconds=seconds)
         result = self.endpoint.info({}, publisher, event, payload, {
             'message_id': 'm',
             'timestamp': when.strftime('%Y-%m-%d %H:%M:%S.%f')})
@@ -271,7 +271,7 @@ class TestServices(NovaTestCase):
             last_seen_up='2020-01-01T00:00:00Z'))
         self.assertEqual('down', self.node.state)
         self.send('service.update', service(
-            last_seen_up=NOW.isoformat()), 2)
+            last_seen_up=self.now.isoformat()), 2)
         self.assertEqual('up', self.node.state)
 
     def test_other_binaries(self):
@@ -315,3 +315,20 @@ class TestAggregates(NovaTestCase):
         self.assertEqual(((), {'h1': 'nova', 'h2': 'nova'}),
                          (self.model.aggregates, self.model.zones))
         self.assertEqual((), view.aggregates)
+
+
+class TestFreshness(NovaTestCase):
+
+    def test_notifications_spare_readings(self):
+        self.assertEqual(5.0, self.collector.age_limit)
+        self.send('instance.update', server())
+        self.assertEqual(300.0, self.collector.age_limit)
+        self.collector.freshness = 3600
+        self.assertEqual(3600, self.collector.age_limit)
+        self.collector.freshness = None
+        self.assertIsNone(self.collector.age_limit)
+
+    def test_not_when_the_last_came_long_ago(self):
+        self.send('instance.update', server())
+        self.collector.notified_freshness = 0
+        self.assertEqual(5.0, self.collector.age_limit)

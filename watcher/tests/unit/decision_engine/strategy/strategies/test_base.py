@@ -161,6 +161,16 @@ class TestModels(base.TestCase):
         self.assertRaises(exception.ClusterStateNotDefined,
                           lambda: Recorded().compute_model)
 
+    def test_incomplete_hosts(self):
+        self.model.incomplete_nodes['uuid-9'] = 'host9: no inventory'
+        self.assertIs(self.model, Recorded().compute_model)
+        self.assertIn('uuid-9: host9: no inventory', self.logger.output)
+        self.config(group='collector', incomplete_hosts='refuse')
+        error = self.assertRaises(
+            exception.ClusterDataModelCollectionError,
+            lambda: Recorded().compute_model)
+        self.assertIn('host9: no inventory', str(error))
+
     def test_stale_model(self):
         self.model = model_root.ModelRoot(stale=True)
         self.assertRaises(exception.ClusterStateStale,
