@@ -191,7 +191,10 @@ class TestContract(base.TestCase):
             ('cinder', 'http_retries'),
             ('cinder', 'http_retry_interval'),
             ('cinder', 'migration_timeout'),
+            ('collector', 'incomplete_hosts'),
+            ('collector', 'stale_after'),
             ('watcher_applier', 'reconcile_interval'),
+            ('watcher_decision_engine', 'notification_silence'),
             ('watcher_decision_engine', 'reconcile_interval'),
             # once of oslo.service, which is about to drop them
             ('DEFAULT', 'wsgi_default_pool_size'),
