@@ -37,6 +37,7 @@ from watcher.common import wsgi_server
 from watcher.db import migration
 from watcher.decision_engine import manager as decision_engine_manager
 from watcher.sandbox import settings as sandbox_settings
+from watcher.sandbox.cloud import notifications as cloud_notifications
 from watcher.sandbox.cloud import server as cloud_server
 
 CONF = watcher_conf.CONF
@@ -160,6 +161,9 @@ class Sandbox:
         stack.callback(self.cloud.stop)
         self._configure()
         stack.callback(rpc.cleanup)
+        publisher = cloud_notifications.Publisher(
+            self.cloud.state, CONF.transport_url)
+        stack.callback(publisher.stop)
         stack.callback(notifications.stop)
         migration.upgrade()
         watcher = Watcher(CONF, *self._address)
