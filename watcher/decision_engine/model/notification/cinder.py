@@ -192,9 +192,9 @@ class CapacityNotification(CinderNotification):
 
     def __init__(self, collector: Any):
         super().__init__(collector)
-        # What was allocated in each pool when its volumes were looked at
-        # last. Image caches and hidden copies are never explained.
-        self._explained: dict[str, int] = {}
+        # How much of each pool its volumes did not explain when they were
+        # looked at last: image caches and hidden copies.
+        self._unexplained: dict[str, int] = {}
 
     @property
     def filter_rule(self) -> filtering.NotificationFilter:
@@ -215,26 +215,33 @@ class CapacityNotification(CinderNotification):
             if cinder_helper.capacity(payload.get(told)) is not None
             or (told == 'virtual_free' and payload.get(told) is not None)}
         model = self.model
-        if model is not None:
-            heard = model.heard_at(name)
-            if news.when and heard and news.when < heard:
-                return None
-            self.ask_node(news, name.partition('#')[0])
-            if name in model.get_all_pools():
-                self._explain(news, model.get_pool_by_pool_name(name))
+        if model is None:
+            return functools.partial(self._apply, news)
+        heard = model.heard_at(name)
+        late = bool(news.when and heard and news.when < heard)
+        if late:
+            # The model has newer figures, which are as good to tell whether
+            # a volume has moved.
+            news.fields = {}
+        self.ask_node(news, name.partition('#')[0])
+        if name in model.get_all_pools():
+            self._explain(news, model.get_pool_by_pool_name(name))
+        if late and not news.records:
+            return None
         return functools.partial(self._apply, news)
 
     def _explain(self, news, pool):
         """List the volumes of a pool unless they explain its figure."""
-        allocated = news.fields.get('allocated_capacity_gb')
+        allocated = news.fields.get('allocated_capacity_gb',
+                                    pool.get('allocated_capacity_gb', None))
         if allocated is None:
             return
         inside = self.model.get_pool_volumes(pool.name)
-        if sum(volume.get('size', 0) for volume in inside) == allocated:
-            if pool.get('total_volumes', 0):
+        unexplained = self._unexplained.get(pool.name, 0)
+        if allocated - unexplained == sum(
+                volume.get('size', 0) for volume in inside):
+            if pool.get('total_volumes', 0) and not unexplained:
                 news.fields['total_volumes'] = len(inside)
-            return
-        if self._explained.get(pool.name) == allocated:
             return
         try:
             listed = self.reader.volumes_of(pool.name)
@@ -247,7 +254,12 @@ class CapacityNotification(CinderNotification):
                     record.get('os-vol-host-attr:host')
                     for record in news.records.values() if record)}:
                 self.ask_pool(news, name, again=True)
-            self._explained[pool.name] = allocated
+            now = next((asked.get('allocated_capacity_gb', allocated)
+                        for asked in news.pools if asked.name == pool.name),
+                       allocated)
+            self._unexplained[pool.name] = now - sum(
+                record.get('size') or 0 for record in listed
+                if not self.reader.is_copy(record))
         except (exception.CinderClientError,
                 exception.AuthorizationFailure) as exc:
             LOG.info('The volumes of pool %(pool)s cannot be read: '

@@ -386,6 +386,24 @@ class TestCapacity(NotificationTestCase):
             self.capacity(P, second=second, allocated=allocated)
         self.assertEqual(1, self.reader.asked.count(('volumes', P)))
 
+    def test_migration_beside_what_cannot_be_explained(self):
+        self.reader.records = {
+            UUID(number): test_cinder.volume(number, P) for number in (1, 2)}
+        self.capacity(P, allocated=9.0)
+        self.reader.records[UUID(1)] = test_cinder.volume(1, Q)
+        # As much as the model's volumes have, but 3 GB were not theirs.
+        self.capacity(P, second=2, allocated=6.0)
+        self.assertEqual([UUID(1)], self.within(Q))
+
+    def test_late_message_still_shows_a_migration(self):
+        self.reader.error = away()
+        self.capacity(Q, second=9, allocated=3.0)
+        self.reader.error = None
+        self.reader.records = {UUID(1): test_cinder.volume(1, Q)}
+        self.capacity(Q, second=8, allocated=1.0)
+        self.assertEqual([UUID(1)], self.within(Q))
+        self.assertEqual(3, self.pool(Q)[2])
+
     def test_deletions_that_nobody_told(self):
         self.reader.records = {UUID(2): test_cinder.volume(2, P)}
         self.capacity(P, allocated=3.0)
