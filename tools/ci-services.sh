@@ -368,7 +368,7 @@ start_rabbitmq() {
         return
     fi
     stop_rabbitmq
-    save_port rabbitmq "$(free_port 25672)"
+    save_port rabbitmq "$(free_port 26672)"
     save_port rabbitmq-dist "$(free_port 27672)"
     save_port rabbitmq-ctl "$(free_port 28672)"
     save_port epmd "$(free_port 24369)"
