@@ -227,6 +227,7 @@ Seconds between two full readings of the cluster into this model.
         begun_at = datetime.datetime.now(datetime.UTC)
         with self.sync_lock:
             self._journal = []
+            heard = self._view_of_clocks()
         try:
             model = self.execute()
         except Exception as exc:
@@ -238,7 +239,7 @@ Seconds between two full readings of the cluster into this model.
                 return None
             if getattr(model, 'built_at', begun_at) is None:
                 model.built_at = begun_at
-            caught_up = self._publish(model, started)
+            caught_up = self._publish(model, started, heard)
         finally:
             with self.sync_lock:
                 self._journal = None
@@ -248,18 +249,28 @@ Seconds between two full readings of the cluster into this model.
                   'seconds': time.monotonic() - started})
         return model
 
-    def _publish(self, model, started):
+    def _view_of_clocks(self):
+        """Return what tells how new everything heard until now is."""
+        model = self.current_model
+        if model and hasattr(model, 'inherit_clocks'):
+            return self._copy(model)
+        return None
+
+    def _publish(self, model, started, heard):
         """Tell a model what happened meanwhile and make it current.
 
+        :param heard: view of the model before it, taken when the journal
+            was opened.
         :returns: how many messages it was told.
         """
         with self.sync_lock:
             journal, self._journal = self._journal, None
-            before = self.current_model
-            if before and hasattr(model, 'inherit_clocks'):
+            if heard is not None and hasattr(model, 'inherit_clocks'):
                 # Otherwise a message that comes late would undo one that
-                # is older than this build.
-                model.inherit_clocks(before)
+                # is older than this build. What was heard since then is in
+                # the journal; inherited as well, it would make the first of
+                # two messages about one element look late.
+                model.inherit_clocks(heard)
             self._catching_up = model
             try:
                 for change in journal:

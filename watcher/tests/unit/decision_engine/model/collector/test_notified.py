@@ -35,6 +35,16 @@ class Endpoint(endpoint_base.NotificationEndpoint):
             model.get_node_by_uuid('N').disabled_reason = payload
 
 
+class PartialEndpoint(Endpoint):
+    """Sets the fields that a message names."""
+
+    def process_info(self, ctxt, publisher_id, event_type, payload,
+                     metadata):
+        model = self.cluster_data_model
+        if model.seen('N', endpoint_base.sent_at(metadata)):
+            model.get_node_by_uuid('N').update(payload)
+
+
 class OldEndpoint(Endpoint):
     """As plug-ins were written for older releases."""
 
@@ -114,6 +124,16 @@ class TestNotified(test_base.CollectorTestCase):
         self.during_a_build(
             lambda: self.send('two', 2), lambda: self.send('one', 1))
         self.assertEqual('two', self.reason())
+
+    def test_messages_during_a_rebuild_that_tell_a_part_each(self):
+        self.collector.synchronize()
+        partial = PartialEndpoint(self.collector)
+        self.during_a_build(
+            lambda: self.send({'disabled_reason': 'one'}, 1, partial),
+            lambda: self.send({'status': 'disabled'}, 2, partial))
+        self.assertEqual('one', self.reason())
+        self.assertEqual('disabled', self.collector.current_model
+                         .get_node_by_uuid('N').status)
 
     def test_an_old_message_after_a_rebuild(self):
         self.collector.synchronize()
