@@ -22,8 +22,8 @@ from watcher.tests.fixtures import services
 
 load_tests = testscenarios.load_tests_apply_scenarios
 
-#: A process has to be gone this many seconds after SIGTERM.
-#: Seconds a process may take to end, on a busy machine.
+#: A process has to be gone this many seconds after SIGTERM, on a busy
+#: machine; its work would take much longer.
 PATIENCE = 30
 
 MAINTENANCE = ('cluster_maintaining', 'host_maintenance')
