@@ -54,6 +54,7 @@ SKIP_ACTION = Version(1, 5)
 STATUS_MESSAGE = SKIP_ACTION
 EXTENDED_DATA_MODEL = Version(1, 6)
 TEMPLATE_DEFAULT_PARAMETERS = Version(1, 7)
+DATA_MODEL_TYPES = Version(1, 8)
 
 #: Every microversion with what it changed, oldest first.
 HISTORY = {
@@ -80,6 +81,10 @@ HISTORY = {
     TEMPLATE_DEFAULT_PARAMETERS:
         'Audit templates have default_parameters for the strategy of the '
         'audits made from them.',
+    DATA_MODEL_TYPES:
+        'GET /v1/data_model also shows storage and baremetal, how old and '
+        'how complete each part of a model is, and which decision engine '
+        'answered.',
 }
 
 MIN = min(HISTORY)

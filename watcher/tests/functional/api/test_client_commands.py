@@ -377,7 +377,7 @@ class TestCommands(base.ShellTestCase):
 
     def test_version_that_does_not_exist(self):
         error = self._error('goal', 'list', version='1.99')
-        for word in ('1.99', '1.0 to 1.7'):
+        for word in ('1.99', '1.0 to 1.8'):
             self.assertIn(word, error)
 
     # In a process ---------------------------------------------------------

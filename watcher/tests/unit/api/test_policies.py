@@ -235,7 +235,7 @@ class TestOrder(PolicyTestCase):
         self.request(method, path, status=status, **kwargs)
 
     def test_version_then_route_then_policy(self):
-        self.check(406, 'GET', '/v1/nope', version='1.8')
+        self.check(406, 'GET', '/v1/nope', version='1.9')
         self.check(404, 'GET', '/v1/nope')
         self.check(405, 'PUT', '/v1/goals')
         self.check(403, 'GET', '/v1/goals')

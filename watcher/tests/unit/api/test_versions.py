@@ -29,8 +29,9 @@ class TestNegotiation(base.TestCase):
         'infra-optim 1.0': '1.0',
         'infra-optim 1.5': '1.5',
         'infra-optim 1.7': '1.7',
-        'infra-optim latest': '1.7',
-        'infra-optim LATEST': '1.7',
+        'infra-optim 1.8': '1.8',
+        'infra-optim latest': '1.8',
+        'infra-optim LATEST': '1.8',
         'infra-optim 1': '1.0',
         'infra-optim 1.03': '1.3',
         'infra-optim abc': '1.0',
@@ -44,7 +45,7 @@ class TestNegotiation(base.TestCase):
         'INFRA-OPTIM 1.4': '1.4',
     }
 
-    REFUSED = ('infra-optim 1.8', 'infra-optim 1.-1', 'infra-optim 0.9',
+    REFUSED = ('infra-optim 1.9', 'infra-optim 1.-1', 'infra-optim 0.9',
                'infra-optim 2.0', 'infra-optim 2', 'infra-optim 10',
                'infra-optim 1.2.3')
 
@@ -56,7 +57,7 @@ class TestNegotiation(base.TestCase):
         for header in self.REFUSED:
             exc = self.assertRaises(versions.VersionNotAcceptable,
                                     versions.negotiate, header)
-            self.assertIn('1.0 to 1.7', str(exc))
+            self.assertIn('1.0 to 1.8', str(exc))
 
     def test_compares_by_number(self):
         self.assertLess(versions.Version(1, 9), versions.Version(1, 10))
