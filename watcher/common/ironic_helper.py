@@ -30,6 +30,7 @@ from oslo_utils import uuidutils
 from watcher._i18n import _
 from watcher.common import clients
 from watcher.common import exception
+from watcher.common import rest
 from watcher.common import waiting
 
 LOG = log.getLogger(__name__)
@@ -364,7 +365,7 @@ class IronicHelper:
     def _guarded(function, *args, missing=None, **kwargs):
         try:
             return function(*args, **kwargs)
-        except clients.RequestFailed as exc:
+        except rest.RequestFailed as exc:
             if exc.status == 404 and missing is not None:
                 raise missing from exc
             raise exception.IronicClientError(

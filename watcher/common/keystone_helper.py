@@ -17,6 +17,7 @@ from oslo_log import log
 
 from watcher.common import clients
 from watcher.common import exception
+from watcher.common import rest
 
 LOG = log.getLogger(__name__)
 
@@ -64,6 +65,6 @@ class KeystoneHelper:
         try:
             return self._rest.get('/services',
                                   params={'type': svc_type})['services']
-        except clients.RequestFailed as exc:
+        except rest.RequestFailed as exc:
             raise exception.AuthorizationFailure(
                 client='Keystone', reason=exc.reason) from exc

@@ -34,6 +34,7 @@ from oslo_utils import uuidutils
 from watcher._i18n import _
 from watcher.common import clients
 from watcher.common import exception
+from watcher.common import rest
 from watcher.common import waiting
 
 LOG = log.getLogger(__name__)
@@ -1009,7 +1010,7 @@ class NovaHelper:
                 return self._rest.get(
                     path, params=params,
                     microversion=self._version(version))
-            except clients.RequestFailed as exc:
+            except rest.RequestFailed as exc:
                 if (not exc.connection_error
                         or attempt == self._http_retries):
                     raise self._mapped(exc, missing) from exc
@@ -1026,7 +1027,7 @@ class NovaHelper:
             return self._rest.request(
                 method, path, json=body,
                 microversion=self._version(version))
-        except clients.RequestFailed as exc:
+        except rest.RequestFailed as exc:
             raise self._mapped(exc, missing) from exc
 
     def _act(self, before, body, version, accepted):

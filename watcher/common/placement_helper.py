@@ -25,6 +25,7 @@ from oslo_log import log
 from watcher._i18n import _
 from watcher.common import clients
 from watcher.common import exception
+from watcher.common import rest
 
 LOG = log.getLogger(__name__)
 
@@ -85,7 +86,7 @@ class PlacementHelper:
         path = f'/resource_providers/{rp_uuid}/inventories'
         try:
             body = self._rest.get(path)
-        except clients.RequestFailed as exc:
+        except rest.RequestFailed as exc:
             if exc.status == 404:
                 LOG.warning('Placement knows no resource provider %s',
                             rp_uuid)

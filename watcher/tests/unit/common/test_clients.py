@@ -19,6 +19,7 @@ from requests_mock.contrib import fixture as requests_mock
 
 from watcher.common import clients
 from watcher.common import exception
+from watcher.common import rest
 from watcher.tests import base
 
 KEYSTONE = 'http://keystone.example:5000'
@@ -209,7 +210,7 @@ class TestFailures(ClientsTestCase):
 
     def failure(self, method='GET', path='/flavors'):
         return self.assertRaises(
-            clients.RequestFailed, self.rest().request, method, path)
+            rest.RequestFailed, self.rest().request, method, path)
 
     def test_wrong_password(self):
         self.http.post(
@@ -347,7 +348,7 @@ class TestErrorText(base.TestCase):
         response = requests.Response()
         response.reason = 'Bad Gateway'
         response._content = kwargs.get('body', b'')
-        return clients.error_text(response)
+        return rest.error_text(response)
 
     def test_nova(self):
         self.assertEqual('gone', self._text(

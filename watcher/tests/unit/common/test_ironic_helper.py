@@ -14,9 +14,9 @@
 import json
 from unittest import mock
 
-from watcher.common import clients
 from watcher.common import exception
 from watcher.common import ironic_helper
+from watcher.common import rest
 from watcher.common import waiting
 from watcher.tests import base
 from watcher.tests.unit.common import test_nova_helper
@@ -38,11 +38,11 @@ def node(power=OFF, target=None, error=None, number=1, **fields):
 
 
 def away():
-    return clients.RequestFailed('away', connection_error=True)
+    return rest.RequestFailed('away', connection_error=True)
 
 
 def refused(status):
-    return clients.RequestFailed(f'HTTP {status}', status=status)
+    return rest.RequestFailed(f'HTTP {status}', status=status)
 
 
 class FakeIronic(test_nova_helper.FakeNova):
@@ -275,4 +275,4 @@ class TestErrorText(base.TestCase):
                 ({'error_message': 'plain words'}, 'plain words')):
             response = mock.Mock()
             response.json.return_value = body
-            self.assertEqual(wanted, clients.error_text(response))
+            self.assertEqual(wanted, rest.error_text(response))

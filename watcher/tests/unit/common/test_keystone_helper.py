@@ -10,13 +10,13 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-from watcher.common import clients
 from watcher.common import exception
 from watcher.common import keystone_helper
+from watcher.common import rest
 from watcher.tests import base
 
 
-class FakeKeystone(clients.RestClient):
+class FakeKeystone(rest.RestClient):
 
     def __init__(self, services):
         self.services = services
@@ -58,5 +58,5 @@ class TestKeystoneHelper(base.TestCase):
     def test_failure(self):
         error = self.assertRaises(
             exception.AuthorizationFailure, self.enabled,
-            clients.RequestFailed('away'))
+            rest.RequestFailed('away'))
         self.assertIn('away', str(error))

@@ -13,9 +13,9 @@
 import itertools
 from unittest import mock
 
-from watcher.common import clients
 from watcher.common import exception
 from watcher.common import nova_helper
+from watcher.common import rest
 from watcher.common import waiting
 from watcher.tests import base
 
@@ -52,11 +52,11 @@ def moving(**fields):
 
 
 def refused(status, text='no'):
-    return clients.RequestFailed(text, status=status)
+    return rest.RequestFailed(text, status=status)
 
 
 def broken():
-    return clients.RequestFailed('connection lost', connection_error=True)
+    return rest.RequestFailed('connection lost', connection_error=True)
 
 
 class Clock:
@@ -72,7 +72,7 @@ class Clock:
         self.now += seconds
 
 
-class FakeNova(clients.RestClient):
+class FakeNova(rest.RestClient):
     """Answers with what a test prepared.
 
     A list is used up from its front, its last element stays; exceptions are

@@ -14,10 +14,10 @@ import threading
 
 from oslo_context import context as oslo_context
 
-from watcher.common import clients
 from watcher.common import context
 from watcher.common import exception
 from watcher.common import placement_helper
+from watcher.common import rest
 from watcher.tests import base
 
 INVENTORIES = {'inventories': {
@@ -26,7 +26,7 @@ INVENTORIES = {'inventories': {
     'MEMORY_MB': {'total': 65536, 'reserved': 512}}}
 
 
-class FakePlacement(clients.RestClient):
+class FakePlacement(rest.RestClient):
     """Answers by uuid; exceptions are raised."""
 
     def __init__(self, answers):
@@ -48,7 +48,7 @@ class FakePlacement(clients.RestClient):
 
 
 def refused(status):
-    return clients.RequestFailed(f'HTTP {status}', status=status)
+    return rest.RequestFailed(f'HTTP {status}', status=status)
 
 
 class TestPlacementHelper(base.TestCase):
@@ -120,7 +120,7 @@ class TestPlacementHelper(base.TestCase):
         self.assertEqual(3, max(most))
 
     def test_an_unreachable_service_ends_it_at_once(self):
-        away = clients.RequestFailed('away', connection_error=True)
+        away = rest.RequestFailed('away', connection_error=True)
         uuids = [f'u{number}' for number in range(1000)]
         self.assertRaises(
             exception.PlacementClientError,
