@@ -12,8 +12,15 @@
 """What a strategy hands to the planner."""
 
 import abc
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+from oslo_log import log
 
 from watcher.decision_engine.solution import efficacy
+from watcher.decision_engine.solution import explanation
+
+LOG = log.getLogger(__name__)
 
 
 class BaseSolution(metaclass=abc.ABCMeta):
@@ -21,6 +28,9 @@ class BaseSolution(metaclass=abc.ABCMeta):
 
     :param goal: the goal object.
     :param strategy: the strategy object.
+    :ivar explanation: why the plan is what it is; None if nobody said it.
+    :ivar remarks: sentences about what was not done, for whoever wonders
+        why something is missing from the plan.
     """
 
     def __init__(self, goal, strategy):
@@ -29,6 +39,8 @@ class BaseSolution(metaclass=abc.ABCMeta):
         self.origin = None
         self.model = None
         self.efficacy = efficacy.Efficacy(goal, strategy)
+        self.explanation: explanation.Explanation | None = None
+        self.remarks: list[str] = []
 
     @property
     def strategy(self):
@@ -52,6 +64,31 @@ class BaseSolution(metaclass=abc.ABCMeta):
     def set_efficacy_indicators(self, **indicators_map) -> None:
         """Add or replace indicator values by name."""
         self.efficacy.set_efficacy_indicators(**indicators_map)
+
+    def explain(self, summary: str, code: str | None = None,
+                measures: Sequence[explanation.Measure] = (),
+                ruled_out: Mapping[str, str] | None = None) -> None:
+        """Say why the plan is what it is, above all an empty one.
+
+        A second call replaces what the first one said.
+
+        :param summary: a sentence for people: what the plan does and why,
+            or which constraint kept the strategy from doing anything.
+        :param code: a stable word for programs, e.g. ``balanced``.
+        :param measures: what the plan improves.
+        :param ruled_out: what could have been done, e.g. the name of a
+            server, -> why it is not.
+        """
+        self.explanation = explanation.Explanation(
+            summary, code, tuple(measures), dict(ruled_out or {}))
+        LOG.info('%(strategy)s: %(explanation)s',
+                 {'strategy': self.strategy.name,
+                  'explanation': self.explanation})
+
+    def add_remark(self, text: str) -> None:
+        """Note and log something that the plan does not show."""
+        self.remarks.append(text)
+        LOG.info('%s', text)
 
     @abc.abstractmethod
     def add_action(self, action_type, resource_id, input_parameters=None):

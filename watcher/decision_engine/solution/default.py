@@ -18,6 +18,7 @@ from oslo_log import log
 
 from watcher.common import exception
 from watcher.decision_engine.solution import base
+from watcher.decision_engine.solution import explanation
 
 LOG = log.getLogger(__name__)
 
@@ -28,39 +29,42 @@ class PlannedAction(dict):
     """An action of a solution: type and input parameters.
 
     It is a plain dictionary with the keys ``action_type`` and
-    ``input_parameters``. The attribute ``reason`` says in words why the
-    strategy wants it; it takes no part in comparisons.
+    ``input_parameters``. The attribute ``explanation`` says why the strategy
+    wants it; it takes no part in comparisons.
     """
 
     def __init__(self, action_type: str, input_parameters: dict,
-                 reason: str | None = None):
+                 why: explanation.Explanation | None = None):
         super().__init__(action_type=action_type,
                          input_parameters=input_parameters)
-        self.reason = reason
+        self.explanation = why
+
+    @property
+    def reason(self) -> str | None:
+        """Why, in words."""
+        return self.explanation.reason if self.explanation else None
 
 
 class DefaultSolution(base.BaseSolution):
-    """Keeps the actions in the order in which they were added.
-
-    ``remarks`` are sentences about what the strategy decided not to do, for
-    whoever wonders why something is missing from the plan.
-    """
+    """Keeps the actions in the order in which they were added."""
 
     def __init__(self, goal, strategy):
         super().__init__(goal, strategy)
         self._actions: list[dict] = []
         self._keys: set[tuple[str, str]] = set()
-        self.remarks: list[str] = []
 
     def add_action(self, action_type: str,
                    input_parameters: dict | None = None,
                    resource_id: str | None = None,
-                   reason: str | None = None) -> None:
+                   reason: str | explanation.Explanation | None = None
+                   ) -> None:
         """Append an action unless an equal one is there already.
 
         :param input_parameters: parameters of the action; they are copied.
         :param resource_id: added to the parameters under this name.
-        :param reason: why, in words, for the log and for explanations.
+        :param reason: why: a sentence, or an explanation with the figures
+            that counted and the alternatives that were ruled out. It is
+            logged, stored with the action and shown by the API.
         :raises: ReservedWord if the parameters hold a resource_id.
         """
         parameters = copy.deepcopy(dict(input_parameters or {}))
@@ -68,6 +72,8 @@ class DefaultSolution(base.BaseSolution):
             raise exception.ReservedWord(name=RESOURCE_ID)
         if resource_id is not None:
             parameters[RESOURCE_ID] = resource_id
+        if isinstance(reason, str):
+            reason = explanation.Explanation(reason)
         action = PlannedAction(action_type, parameters, reason)
         if self._is_duplicate(action):
             LOG.warning('The action %(action)s is already part of the '
@@ -89,11 +95,6 @@ class DefaultSolution(base.BaseSolution):
             return True
         self._keys.add(key)
         return False
-
-    def add_remark(self, text: str) -> None:
-        """Note and log what was left out and why."""
-        self.remarks.append(text)
-        LOG.warning('%s', text)
 
     @property
     def actions(self) -> list[dict]:

@@ -36,6 +36,7 @@ from watcher.decision_engine.datasources import manager as datasources
 from watcher.decision_engine.loading import default as loading
 from watcher.decision_engine.model.collector import manager
 from watcher.decision_engine.solution import default
+from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import level
 
 LOG = log.getLogger(__name__)
@@ -339,14 +340,15 @@ class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
 
     def add_action_migrate(self, instance, migration_type: str,
                            source_node, destination_node=None,
-                           reason: str | None = None) -> None:
+                           reason: str | explanation.Explanation | None = None
+                           ) -> None:
         """Add the migration of one instance to the solution.
 
         :param migration_type: ``live`` or ``cold``.
         :param source_node: compute node on which the instance is.
         :param destination_node: compute node it shall go to; without one
             the scheduler of Nova chooses.
-        :param reason: why, in words.
+        :param reason: why, as a sentence or with all that counted.
         """
         parameters = {'migration_type': migration_type,
                       'source_node': source_node.hostname,
