@@ -45,7 +45,7 @@ class InfeasiblePlan(exception.WatcherException):
     msg_fmt = _('%(node)s cannot be emptied: %(reason)s.')
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Resources:
     """Amounts of what hosts offer and instances take.
 
@@ -93,7 +93,7 @@ def _both(left: float | None, right: float | None,
     return left + sign * right
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Server:
     """What the rules need to know of an instance."""
 
@@ -103,6 +103,7 @@ class Server:
     resources: Resources
     excluded: bool = False
     locked: bool = False
+    project: str = ''
 
     @property
     def label(self) -> str:
@@ -132,17 +133,18 @@ class Host:
         return self.status == element.ServiceState.ENABLED.value
 
 
+_SERVER = element.Instance.picker(
+    'uuid', 'name', 'state', 'vcpus', 'memory', 'disk', 'watcher_exclude',
+    'locked', 'project_id')
+
+
 def server_from(instance: element.Instance) -> Server:
     """Read what the rules need from a model element."""
-    return Server(
-        uuid=instance.uuid,
-        name=_get(instance, 'name') or '',
-        state=_get(instance, 'state'),
-        resources=Resources(vcpus=_get(instance, 'vcpus') or 0,
-                            memory=_get(instance, 'memory') or 0,
-                            disk=_get(instance, 'disk') or 0),
-        excluded=bool(_get(instance, 'watcher_exclude')),
-        locked=bool(_get(instance, 'locked')))
+    (uuid, name, state, vcpus, memory, disk, excluded, locked,
+     project) = _SERVER(instance)
+    return Server(uuid, name or '', state,
+                  Resources(vcpus or 0, memory or 0, disk or 0),
+                  bool(excluded), bool(locked), project or '')
 
 
 def host_from(node: element.ComputeNode, model) -> Host:

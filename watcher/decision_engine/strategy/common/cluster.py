@@ -1,0 +1,296 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The cluster as numbers: hosts, servers, and who is where.
+
+A :class:`ClusterState` is built once for a run of a strategy and then follows
+the moves that the strategy plans. Hosts and servers are numbered in the order
+of the model; arrays hold what a search over all of them needs. A move changes
+two running sums, whatever the size of the cloud, and can be taken back.
+
+The model that it was built from is never changed.
+
+Measured loads are no part of it. Keep them beside it, in arrays of the same
+numbering, with NaN where nothing was measured (never 0, which is a value).
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+from typing import Any
+from typing import NamedTuple
+
+import numpy
+
+from watcher.decision_engine.model import element
+from watcher.decision_engine.strategy.common import feasibility
+
+#: Columns of the arrays of resources.
+VCPU, MEMORY, DISK = range(3)
+
+#: Stands for a host where there is none.
+NOWHERE = -1
+
+Watcher = Callable[[int, int, int], None]
+
+
+class Move(NamedTuple):
+    """A server's way from one host to another, as numbers."""
+
+    server: int
+    source: int
+    destination: int
+
+
+class _Step(NamedTuple):
+    """A change that can be taken back."""
+
+    server: int
+    source: int
+    destination: int
+    arrival: int
+
+
+@dataclasses.dataclass(eq=False)
+class ClusterState:
+    """Where all servers are and what is used and free on all hosts.
+
+    Use :meth:`from_model`. Everything is to be read only; what servers do is
+    changed with :meth:`move` and :meth:`undo`.
+
+    :ivar hosts: the hosts as they were in the model.
+    :ivar servers: the servers, also those on no host.
+    :ivar host_index: numbers of the hosts by uuid.
+    :ivar server_index: numbers of the servers by uuid.
+    :ivar capacity: what each host may give to servers: float64 array of
+        hosts by vCPU, memory (MB), disk (GB), after reserved amounts and
+        allocation ratios. Infinite where it is not accounted for.
+    :ivar largest: the most that one server may take on each host: what the
+        host has in total, since Placement refuses more. Same shape.
+    :ivar used: what the servers on each host take, in any state.
+    :ivar free: capacity minus used; may be negative.
+    :ivar demand: what each server takes: servers by the same columns.
+    :ivar host_of: the host of each server, NOWHERE (-1) for none.
+    :ivar initial_host_of: the same before all moves.
+    :ivar model: the view of the model that this was built from, or None.
+    """
+
+    hosts: list[feasibility.Host]
+    servers: list[feasibility.Server]
+    capacity: numpy.ndarray
+    largest: numpy.ndarray
+    demand: numpy.ndarray
+    host_of: numpy.ndarray
+    on_host: list[list[int]]
+    model: Any = None
+
+    def __post_init__(self):
+        self.host_index = {host.uuid: number
+                           for number, host in enumerate(self.hosts)}
+        self.server_index = {server.uuid: number
+                             for number, server in enumerate(self.servers)}
+        self._names: dict[str, int] = {}
+        for number, host in enumerate(self.hosts):
+            self._names.setdefault(host.hostname, number)
+        self.initial_host_of = self.host_of.copy()
+        self.used = numpy.zeros_like(self.capacity)
+        placed = self.host_of != NOWHERE
+        for column in range(3):
+            self.used[:, column] = numpy.bincount(
+                self.host_of[placed], self.demand[placed, column],
+                minlength=len(self.hosts))
+        self.free = self.capacity - self.used
+        self._members = [set(servers) for servers in self.on_host]
+        # Servers of a host, in order, until one comes or goes.
+        self._ordered: list[list[int] | None] = list(self.on_host)
+        self._arrival = numpy.zeros(len(self.servers), dtype=numpy.int64)
+        self._clock = 0
+        for servers in self.on_host:
+            for server in servers:
+                self._clock += 1
+                self._arrival[server] = self._clock
+        self._steps: list[_Step] = []
+        self._watchers: list[Watcher] = []
+
+    @classmethod
+    def from_model(cls, model: Any) -> 'ClusterState':
+        """Build the state of a compute model in one pass."""
+        nodes = model.get_all_compute_nodes()
+        instances = model.get_all_instances()
+        index = dict(zip(instances, itertools.count(), strict=False))
+        hosts, rows, largest, on_host = [], [], [], []
+        host_of = numpy.full(len(instances), NOWHERE, dtype=numpy.int64)
+        for number, node in enumerate(nodes.values()):
+            hosts.append(feasibility.host_from(node, model))
+            rows.append(_capacity(node))
+            largest.append(_largest(node))
+            servers = [index[instance.uuid] for instance
+                       in model.get_node_instances(node)]
+            host_of[servers] = number
+            on_host.append(servers)
+        servers = [feasibility.server_from(instance)
+                   for instance in instances.values()]
+        demand = _table([(server.resources.vcpus, server.resources.memory,
+                          server.resources.disk) for server in servers])
+        return cls(hosts, servers, _table(rows), _table(largest), demand,
+                   host_of, on_host, model)
+
+    def copy(self) -> 'ClusterState':
+        """Return an independent state in which nothing has moved yet."""
+        return ClusterState(
+            self.hosts, self.servers, self.capacity, self.largest,
+            self.demand, self.host_of.copy(),
+            [self.servers_on(host) for host in range(len(self.hosts))],
+            self.model)
+
+    # Looking --------------------------------------------------------------
+
+    def host_named(self, hostname: str) -> int | None:
+        """Return the number of the host of a compute service."""
+        return self._names.get(hostname)
+
+    def node(self, host: int) -> element.ComputeNode:
+        """Return the element of the model that a host is."""
+        return self.model.get_node_by_uuid(self.hosts[host].uuid)
+
+    def instance(self, server: int) -> element.Instance:
+        """Return the element of the model that a server is."""
+        return self.model.get_instance_by_uuid(self.servers[server].uuid)
+
+    def servers_on(self, host: int) -> list[int]:
+        """Return the servers on a host in the order in which they came.
+
+        That is the order of the model; those that moved here are last.
+        """
+        ordered = self._ordered[host]
+        if ordered is None:
+            ordered = self._ordered[host] = sorted(
+                self._members[host], key=self._arrival.__getitem__)
+        return list(ordered)
+
+    def count_on(self, host: int) -> int:
+        """Return how many servers are on a host."""
+        return len(self._members[host])
+
+    def fits(self, server: int, host: int) -> bool:
+        """Tell whether a host has room for a server."""
+        free, largest = self.free[host], self.largest[host]
+        for need, room, most in zip(self.demand[server], free, largest,
+                                    strict=True):
+            # Nothing is taken of what is not needed, even if overcommitted.
+            if need > 0 and (need > room or need > most):
+                return False
+        return True
+
+    def fit_mask(self, server: int) -> numpy.ndarray:
+        """Return for each host whether it has room for a server."""
+        mask = numpy.ones(len(self.hosts), dtype=bool)
+        for column, need in enumerate(self.demand[server]):
+            if need > 0:
+                mask &= self.free[:, column] >= need
+                mask &= self.largest[:, column] >= need
+        return mask
+
+    def why_not_fit(self, server: int, host: int) -> str | None:
+        """Return what a host lacks for a server in words, None if nothing.
+        """
+        if self.fits(server, host):
+            return None
+        name = self.hosts[host].hostname
+        room = feasibility.Resources(*self.free[host])
+        wanted = self.servers[server].resources
+        shortage = room.shortage(wanted)
+        if shortage:
+            return f'{name} has too little {shortage}'
+        most = feasibility.Resources(*self.largest[host])
+        return (f'{name} is smaller than the server: '
+                f'{most.shortage(wanted)}')
+
+    @property
+    def moves(self) -> list[Move]:
+        """What has really changed: at most one move of each server.
+
+        From where the server was at first to where it is now, in the order
+        of the last moves.
+        """
+        last = {step.server: None for step in reversed(self._steps)}
+        return [
+            Move(server, int(self.initial_host_of[server]),
+                 int(self.host_of[server]))
+            for server in reversed(last)
+            if self.initial_host_of[server] != self.host_of[server]]
+
+    # Moving ---------------------------------------------------------------
+
+    def move(self, server: int, host: int) -> bool:
+        """Put a server on a host; whether it fits is not asked.
+
+        :returns: False when it is there already, else True.
+        """
+        source = int(self.host_of[server])
+        if source == host:
+            return False
+        self._steps.append(
+            _Step(server, source, host, int(self._arrival[server])))
+        self._clock += 1
+        self._put(server, source, host, self._clock)
+        return True
+
+    def mark(self) -> int:
+        """Return a point to which :meth:`undo` can go back."""
+        return len(self._steps)
+
+    def undo(self, mark: int = 0) -> None:
+        """Take back all moves since a mark, without any trace."""
+        while len(self._steps) > mark:
+            step = self._steps.pop()
+            self._put(step.server, step.destination, step.source,
+                      step.arrival)
+
+    def watch(self, watcher: Watcher) -> None:
+        """Have a function called after each move, also those taken back.
+
+        :param watcher: called with the numbers of the server, of the host
+            that it left, and of the host that it is on.
+        """
+        self._watchers.append(watcher)
+
+    def _put(self, server, source, host, arrival):
+        demand = self.demand[server]
+        if source != NOWHERE:
+            self._members[source].discard(server)
+            self._ordered[source] = None
+            self.used[source] -= demand
+            self.free[source] = self.capacity[source] - self.used[source]
+        if host != NOWHERE:
+            self._members[host].add(server)
+            self._ordered[host] = None
+            self.used[host] += demand
+            self.free[host] = self.capacity[host] - self.used[host]
+        self.host_of[server] = host
+        self._arrival[server] = arrival
+        for watcher in self._watchers:
+            watcher(server, source, host)
+
+
+def _table(rows):
+    """Return rows of three numbers with contiguous columns."""
+    return numpy.asfortranarray(
+        numpy.array(rows, dtype=numpy.float64).reshape(-1, 3))
+
+
+def _capacity(node):
+    return (node.vcpu_capacity, node.memory_mb_capacity,
+            node.disk_gb_capacity if node.disk else numpy.inf)
+
+
+def _largest(node):
+    return node.vcpus, node.memory, node.disk or numpy.inf
