@@ -51,6 +51,16 @@ is_uuid_like = uuidutils.is_uuid_like
 is_int_like = strutils.is_int_like
 
 
+def check_uuid(value: Any) -> str:
+    """Return the UUID unchanged.
+
+    :raises: InvalidUUID
+    """
+    if not is_uuid_like(value):
+        raise exception.InvalidUUID(uuid=value)
+    return value
+
+
 def check_cron(value: str) -> str:
     """Return the cron expression unchanged.
 

@@ -15,11 +15,14 @@ import dataclasses
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
+from typing import Any
+from typing import TypeVar
 
 #: Seconds before the second look; doubled up to the interval.
 FIRST_PAUSE = 0.5
 
 StopCheck = Callable[[], bool]
+Seen = TypeVar('Seen')
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,7 +44,25 @@ class Outcome:
 
 
 class Interrupted(Exception):
-    """The caller does not want to wait any longer."""
+    """The caller does not want to wait any longer.
+
+    :param last: what was seen last of something that was followed.
+    """
+
+    def __init__(self, last: Any = None):
+        super().__init__()
+        self.last = last
+
+
+class TooLong(Exception):
+    """What was followed has not ended in time.
+
+    :param last: what was seen of it last.
+    """
+
+    def __init__(self, last: Any):
+        super().__init__()
+        self.last = last
 
 
 def pause(seconds: float, should_stop: StopCheck | None) -> None:
@@ -73,3 +94,28 @@ def rounds(limit: float, interval: float,
             return
         pause(min(step, left), should_stop)
         step = min(step * 2, interval)
+
+
+def follow(before: Seen, look: Callable[[], Seen | None],
+           check: Callable[[Seen], Outcome | None], limit: float,
+           interval: float, should_stop: StopCheck | None) -> Outcome:
+    """Look at something until ``check`` knows how it ended.
+
+    :param before: how it looked at first.
+    :param look: returns how it looks now, None while nobody can tell.
+    :param check: judges each look; None means to go on.
+    :raises: Interrupted, TooLong
+    """
+    last = before
+    try:
+        for _passed in rounds(limit, interval, should_stop):
+            seen = look()
+            if seen is None:
+                continue
+            last = seen
+            outcome = check(seen)
+            if outcome is not None:
+                return outcome
+    except Interrupted:
+        raise Interrupted(last) from None
+    raise TooLong(last)

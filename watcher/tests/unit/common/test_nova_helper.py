@@ -127,10 +127,9 @@ class NovaHelperTestCase(base.TestCase):
         self.helper = nova_helper.NovaHelper(self.nova)
 
     def _stop_time(self):
-        for module in (nova_helper, waiting):
-            patcher = mock.patch.object(module, 'time', self.clock)
-            patcher.start()
-            self.addCleanup(patcher.stop)
+        patcher = mock.patch.object(waiting, 'time', self.clock)
+        patcher.start()
+        self.addCleanup(patcher.stop)
 
 
 class TestVersions(NovaHelperTestCase):

@@ -1,0 +1,179 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Following what Nova does with a server, to its end."""
+
+from collections.abc import Callable
+
+from oslo_config import cfg
+from oslo_log import log
+
+from watcher._i18n import _
+from watcher.common import exception
+from watcher.common import waiting
+from watcher.common.nova import reading
+from watcher.common.nova import records
+from watcher.common.nova import versions
+
+LOG = log.getLogger(__name__)
+CONF = cfg.CONF
+
+#: How often a server must be seen idle where it was before a move counts as
+#: given up by Nova, when no migration record tells more.
+IDLE_LOOKS = 3
+
+MIGRATION_LIVE = 'live-migration'
+
+Outcome = waiting.Outcome
+StopCheck = waiting.StopCheck
+
+
+def condition(server: records.Server) -> str:
+    """Describe a server's state for a message."""
+    text = _('status %(status)s on host %(host)s') % {
+        'status': server.status, 'host': server.host}
+    if server.task_state:
+        text += _(', task state %s') % server.task_state
+    return text
+
+
+class Looks:
+    """Remembers how a followed server looked."""
+
+    def __init__(self):
+        self._idle = 0
+
+    def add(self, server: records.Server) -> None:
+        self._idle = 0 if server.task_state else self._idle + 1
+
+    def idle(self) -> int:
+        """How many looks in a row have found the server doing nothing."""
+        return self._idle
+
+
+class ServerFollower(reading.NovaReader):
+    """Asks for changes of servers and looks how they end."""
+
+    @staticmethod
+    def _limits(retry, interval):
+        """Return the longest time to wait and the interval, in seconds."""
+        if retry is None:
+            retry = CONF.nova.migration_max_retries
+        if interval is None:
+            interval = CONF.nova.migration_interval
+        return retry * interval, interval
+
+    def _ask(self, before: records.Server, body: dict,
+             version: tuple[int, int],
+             accepted: Callable[[records.Server], object]) -> None:
+        """POST an action of a server, not repeating it blindly.
+
+        :param accepted: tells from the server whether Nova has received the
+            request although the answer was lost.
+        """
+        self._act(f'/servers/{before.uuid}/action', body,
+                  f'server {before.uuid}',
+                  lambda: self.find_instance(before.uuid), accepted,
+                  version)
+
+    def _follow(self, before: records.Server, what: str, limit: float,
+                interval: float, should_stop: StopCheck | None,
+                check: Callable[[records.Server, Looks], Outcome | None],
+                gone_is_fine: bool = False) -> Outcome:
+        """Look at a server until ``check`` returns an outcome.
+
+        :param check: called with the server and the :class:`Looks` taken
+            so far; None means to go on.
+        """
+        looks = Looks()
+
+        def judge(server):
+            looks.add(server)
+            if server.status == 'ERROR' and not server.task_state:
+                return Outcome(False, _(
+                    'server %(server)s went into ERROR on host %(host)s '
+                    'during the %(what)s%(why)s') % {
+                        'server': before.uuid, 'host': server.host,
+                        'what': what, 'why': self._why(server)})
+            return check(server, looks)
+        try:
+            return waiting.follow(
+                before, lambda: self._glance(before.uuid), judge, limit,
+                interval, should_stop)
+        except exception.InstanceNotFound:
+            return Outcome(gone_is_fine, _(
+                'server %(server)s was deleted during the %(what)s') % {
+                    'server': before.uuid, 'what': what})
+        except waiting.Interrupted as exc:
+            return Outcome(False, _(
+                'Watcher stopped waiting for the %(what)s of server '
+                '%(server)s, which goes on in Nova (%(condition)s)') % {
+                    'what': what, 'server': before.uuid,
+                    'condition': condition(exc.last)}, interrupted=True)
+        except waiting.TooLong as exc:
+            return Outcome(False, _(
+                'the %(what)s of server %(server)s has not ended after '
+                '%(limit)d seconds and goes on in Nova (%(condition)s); see '
+                '[nova] migration_max_retries') % {
+                    'what': what, 'server': before.uuid, 'limit': limit,
+                    'condition': condition(exc.last)})
+
+    def _glance(self, instance_id: str) -> records.Server | None:
+        """Return the server, or None while Nova does not answer."""
+        return self._peek(f'server {instance_id}',
+                          lambda: self.find_instance(instance_id))
+
+    def _try_migrations(self, instance_id):
+        """Return the server's migrations, none when Nova won't tell."""
+        try:
+            return self.get_migrations(instance_id)
+        except exception.NovaClientError as exc:
+            LOG.debug('No migration records of server %(server)s: '
+                      '%(reason)s',
+                      {'server': instance_id, 'reason': exc})
+            return []
+
+    def _new_migration(self, instance_id, older):
+        for migration in self._try_migrations(instance_id):
+            if (migration.id not in older
+                    and migration.migration_type == MIGRATION_LIVE):
+                return migration
+        return None
+
+    def _why(self, server):
+        """Return what Nova says about a failure, with a leading colon."""
+        text = server.fault or self._action_error(server.uuid)
+        return f': {text}' if text else ''
+
+    def _action_error(self, instance_id):
+        """Return the error of the server's last action, if it is known."""
+        path = f'/servers/{instance_id}/os-instance-actions'
+        try:
+            actions = self._read(
+                path, versions.INSTANCE_ACTIONS)['instanceActions']
+            if not actions:
+                return None
+            newest = max(actions, key=lambda item: item['start_time'])
+            action = self._read(
+                f"{path}/{newest['request_id']}",
+                versions.INSTANCE_ACTIONS)['instanceAction']
+        except (exception.WatcherException, KeyError) as exc:
+            LOG.debug('No action records of server %(server)s: %(reason)s',
+                      {'server': instance_id, 'reason': exc})
+            return None
+        events = action.get('events') or []
+        for event in sorted(events, key=lambda item: item['start_time'],
+                            reverse=True):
+            if event.get('result') == 'Error':
+                text = event.get('details') or event.get('traceback') or ''
+                lines = text.strip().splitlines()
+                return lines[-1].strip() if lines else event.get('event')
+        return None
