@@ -11,6 +11,7 @@
 # under the License.
 """RPC over a real in-process bus."""
 
+import datetime
 import queue
 import socket
 import threading
@@ -20,6 +21,7 @@ import oslo_messaging as messaging
 from oslo_context import context as oslo_context
 from oslo_messaging import conffixture
 from oslo_messaging.notify import _impl_test as test_driver
+from oslo_serialization import jsonutils
 
 from watcher.common import context
 from watcher.common import exception
@@ -157,6 +159,18 @@ class TestSerializer(base.TestCase):
         struct = utils.Struct(a=utils.Struct(b=(1, {2})))
         self.assertEqual({'a': {'b': [1, [2]]}},
                          self.serializer.serialize_entity(None, struct))
+
+    def test_entities_are_what_the_library_makes_of_them(self):
+        when = datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
+        for entity in (
+                None, True, 1, 2.5, 'text', [], {}, (1, (2,)), {3}, when,
+                {1: 'a', None: {'b': when}}, {(1, 2): 3}, [when, {'a': [1]}],
+                {'a': {'b': {'c': {'d': [1, (2,), {'e': when}]}}}},
+                {'rows': [{'name': 'a', 'ratio': 1.5, 'created': when,
+                           'metadata': {'k': 'v'}}, utils.Struct(a=1)]}):
+            self.assertEqual(
+                jsonutils.to_primitive(entity, convert_instances=True),
+                self.serializer.serialize_entity(None, entity))
 
 
 class TestDecisionEngineAPI(RPCTestCase):
