@@ -460,6 +460,21 @@ class DataSourceNotAvailable(WatcherException):
     msg_fmt = _('The data source %(datasource)s is not available.')
 
 
+class DataSourceQueryFailed(DataSourceNotAvailable):
+    """A data source gave no answer; this is not the answer "no value".
+
+    Says what was asked, where, and what came back.
+    """
+
+    msg_fmt = _('%(datasource)s at %(where)s did not answer %(asked)s: '
+                '%(answer)s')
+
+
+class MetricCoverageTooLow(WatcherException):
+    msg_fmt = _('Too few values to decide on: %(facts)s. Required by '
+                '[watcher_datasources] min_coverage: %(limit)s %%.')
+
+
 class MetricNotAvailable(WatcherException):
     msg_fmt = _('The metric %(metric)s is not available.')
 

@@ -34,8 +34,9 @@ OPTS = [
         default=10,
         min=1,
         mutable=True,
-        help='How often a failing metric query is tried before the metric '
-             'counts as missing.'),
+        help='How often a failing metric query is tried before the audit is '
+             'told that the data source does not answer. What a repetition '
+             'cannot help, like a query the source refuses, is tried once.'),
     cfg.IntOpt(
         'query_interval',
         default=1,
@@ -43,7 +44,29 @@ OPTS = [
         mutable=True,
         deprecated_opts=[
             cfg.DeprecatedOpt('query_timeout', group='watcher_datasources')],
-        help='Seconds between those tries.'),
+        help='Seconds between the first two tries. The wait doubles with '
+             'each further try, up to eight times this value.'),
+    cfg.IntOpt(
+        'stale_after',
+        default=600,
+        min=0,
+        mutable=True,
+        help='Age in seconds of the newest sample from which on a metric '
+             'counts as outdated. An outdated value is treated like a '
+             'missing one: its server stays where it is, its host receives '
+             'nothing. Set it above the longest interval at which your '
+             'metrics are measured; too low a value stops strategies from '
+             'planning anything. 0 means that values are never outdated.'),
+    cfg.FloatOpt(
+        'min_coverage',
+        default=0.0,
+        min=0.0,
+        max=100.0,
+        mutable=True,
+        help='Percentage of the hosts or servers asked for that need a fresh '
+             'value. With fewer the audit fails and says which metric is '
+             'lacking. With 0 it goes on and leaves out what is not '
+             'measured.'),
 ]
 
 

@@ -52,6 +52,11 @@ class DecisionEngineThreadPool:
                 cls._instance = pool
             return cls._instance
 
+    @property
+    def size(self) -> int:
+        """How many tasks run at the same time."""
+        return self._size
+
     def submit(self, fn: Callable, *args: Any,
                **kwargs: Any) -> futurist.Future:
         """Run the function in the pool and return its future."""

@@ -57,6 +57,7 @@ CronFormatIsInvalid Invalid 400 cron reason
 DataModelTypeNotFound ResourceNotFound 404 data_model_type
 DataSourceConfigConflict UnsupportedError 500 datasource_one datasource_two
 DataSourceNotAvailable WatcherException 500 datasource
+DataSourceQueryFailed DataSourceNotAvailable 500 datasource where asked answer
 DeleteError Invalid 400 state
 EagerlyLoadedActionPlanRequired InvalidActionPlan 400 action_plan
 EagerlyLoadedActionRequired InvalidActionPlan 400 action
@@ -88,6 +89,7 @@ InvalidUuidOrName Invalid 400 name
 IronicNodeNotFound BaremetalResourceNotFound 500 uuid
 LiveMigrationFailed WatcherException 500 name
 LoadingError WatcherException 500 name
+MetricCoverageTooLow WatcherException 500 facts limit
 MetricNotAvailable WatcherException 500 metric
 MissingParameter Invalid 400 parameter
 NegativeLimitError WatcherException 500

@@ -194,6 +194,8 @@ class TestContract(base.TestCase):
             ('collector', 'incomplete_hosts'),
             ('collector', 'stale_after'),
             ('watcher_applier', 'reconcile_interval'),
+            ('watcher_datasources', 'min_coverage'),
+            ('watcher_datasources', 'stale_after'),
             ('watcher_decision_engine', 'notification_silence'),
             ('watcher_decision_engine', 'reconcile_interval'),
             # once of oslo.service, which is about to drop them

@@ -1,0 +1,129 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Asking again when a source of metrics does not answer."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from oslo_log import log
+
+from watcher.common import exception
+
+LOG = log.getLogger(__name__)
+
+#: A wait between two tries is at most this many intervals long.
+MAX_INTERVALS = 8
+
+#: Seconds for which a source that failed after all tries is not asked again.
+#: Otherwise each of thousands of questions would wait for its own tries.
+PAUSE_AFTER_OUTAGE = 60.0
+
+#: How much of an answer a message repeats.
+MAX_TEXT = 300
+
+
+def shorten(text: Any) -> str:
+    """Return a text in one line of bounded length."""
+    line = ' '.join(str(text).split())
+    return line if len(line) <= MAX_TEXT else line[:MAX_TEXT - 3] + '...'
+
+
+class Retries:
+    """Asks one source, again when needed, and remembers an outage.
+
+    The waits grow from try to try. A source that stays away raises the same
+    failure for a while without being asked, so that an audit of thousands of
+    servers ends with one clear message instead of waiting for days.
+
+    :param name: name of the source.
+    :param is_permanent: says whether an exception will not go away by asking
+        again.
+    """
+
+    def __init__(self, name: str,
+                 is_permanent: Callable[[Exception], bool],
+                 sleep: Callable[[float], None] = time.sleep,
+                 clock: Callable[[], float] = time.monotonic) -> None:
+        self.name = name
+        self._is_permanent = is_permanent
+        self._sleep = sleep
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._outage: exception.DataSourceQueryFailed | None = None
+        self._outage_until = 0.0
+
+    def call(self, function: Callable[[], Any], *, asked: str, where: str,
+             attempts: int, interval: float,
+             on_failure: Callable[[Exception], None]) -> Any:
+        """Return what the function returns.
+
+        :param asked: the question, for messages.
+        :param where: the address, for messages.
+        :param attempts: how often to try in all.
+        :param interval: seconds before the second try.
+        :raises: DataSourceQueryFailed
+        """
+        self._refuse_in_outage()
+        wait = interval
+        for attempt in range(1, attempts + 1):
+            try:
+                answer = function()
+            except Exception as exc:
+                failure = exc
+            else:
+                self.forget_outage()
+                return answer
+            on_failure(failure)
+            if self._is_permanent(failure):
+                raise self._failed(asked, where, failure) from failure
+            if attempt < attempts:
+                LOG.warning(
+                    'Try %(attempt)d of %(attempts)d to ask %(name)s at '
+                    '%(where)s failed, the next follows in %(wait)s s: '
+                    '%(error)s', {
+                        'attempt': attempt, 'attempts': attempts,
+                        'name': self.name, 'where': where, 'wait': wait,
+                        'error': shorten(failure)})
+                self._sleep(wait)
+                wait = min(wait * 2, interval * MAX_INTERVALS)
+        error = self._failed(asked, where, failure, attempts)
+        with self._lock:
+            self._outage = error
+            self._outage_until = self._clock() + PAUSE_AFTER_OUTAGE
+        raise error from failure
+
+    def forget_outage(self) -> None:
+        with self._lock:
+            self._outage = None
+
+    def _refuse_in_outage(self):
+        with self._lock:
+            outage = self._outage
+            if outage is None:
+                return
+            if self._clock() >= self._outage_until:
+                self._outage = None
+                return
+        # A new object: the same one would collect tracebacks of threads.
+        raise exception.DataSourceQueryFailed(str(outage), **{
+            key: value for key, value in outage.kwargs.items()
+            if key != 'code'})
+
+    def _failed(self, asked, where, failure, attempts=1):
+        answer = shorten(failure) or type(failure).__name__
+        if attempts > 1:
+            answer = f'{answer} (after {attempts} tries)'
+        return exception.DataSourceQueryFailed(
+            datasource=self.name, asked=shorten(asked), where=where,
+            answer=answer)
