@@ -18,25 +18,15 @@ same state does no harm.
 """
 
 import dataclasses
-import time
+import itertools
 from collections.abc import Callable
-from collections.abc import Iterator
 from typing import Any
 
-from oslo_config import cfg
-from oslo_log import log
-from oslo_utils import uuidutils
-
 from watcher._i18n import _
-from watcher.common import clients
 from watcher.common import exception
-from watcher.common import rest
+from watcher.common import rest_helper
+from watcher.common import utils
 from watcher.common import waiting
-
-LOG = log.getLogger(__name__)
-CONF = cfg.CONF
-
-PAGE_SIZE = 1000
 
 #: Newest microversion whose answers this module understands; the first one
 #: that tells why Ironic itself put a node into maintenance. Ironic's own
@@ -68,12 +58,6 @@ _BUSY = (409, 503)
 
 Outcome = waiting.Outcome
 StopCheck = waiting.StopCheck
-
-
-def _uuid(value):
-    if not uuidutils.is_uuid_like(value):
-        raise exception.InvalidUUID(uuid=value)
-    return value
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -112,7 +96,7 @@ class IronicNode:
 
         :raises: InvalidUUID
         """
-        uuid = _uuid(record['uuid'])
+        uuid = utils.check_uuid(record['uuid'])
         extra = record.get('extra')
         return cls(
             uuid=uuid, name=record.get('name'),
@@ -136,7 +120,7 @@ def _condition(node: IronicNode) -> str:
     return text
 
 
-class IronicHelper:
+class IronicHelper(rest_helper.RestHelper):
     """Reads nodes and switches their power.
 
     Cheap to make: all helpers of a process share connections.
@@ -151,13 +135,9 @@ class IronicHelper:
     :raises: AuthorizationFailure when the credentials are incomplete.
     """
 
-    def __init__(self, session: Any = None, context: Any = None, *,
-                 osc: Any = None, http_retries: int | None = None):
-        self.context = context
-        self._rest = clients.rest_client(
-            'ironic', session if session is not None else osc)
-        self._http_retries = (CONF.ironic.http_retries
-                              if http_retries is None else http_retries)
+    GROUP = 'ironic'
+    ERROR = exception.IronicClientError
+    MARKER = 'uuid'
 
     # Reading --------------------------------------------------------------
 
@@ -169,29 +149,19 @@ class IronicHelper:
         return [IronicNode.from_api(record) for page in self.node_pages()
                 for record in page]
 
-    def node_pages(
-            self, call: Callable | None = None,
-    ) -> Iterator[list[dict[str, Any]]]:
+    def node_pages(self, call: Callable | None = None) -> rest_helper.Pages:
         """Yield pages of nodes as Ironic sends them.
 
         :param call: makes each request instead of calling it directly, to
             repeat single pages.
         :raises: IronicClientError
         """
-        call = call or (lambda func, *args: func(*args))
-        marker = None
-        while True:
-            query = {'limit': PAGE_SIZE}
-            if marker is not None:
-                query['marker'] = marker
-            body = call(self._read, '/nodes/detail', query)
-            records = body['nodes']
-            if records:
-                yield records
-            # Ironic may give fewer than it was asked for.
-            if not records or not body.get('next'):
-                return
-            marker = records[-1]['uuid']
+        return self._pages('/nodes/detail', 'nodes', NODES, call=call)
+
+    @staticmethod
+    def _has_more(body, key):
+        # Ironic may give fewer than it was asked for.
+        return bool(body.get('next'))
 
     def get_ironic_node_by_uuid(self, node_uuid: str) -> IronicNode:
         """Return a node as it is now.
@@ -199,7 +169,7 @@ class IronicHelper:
         :raises: IronicNodeNotFound, IronicClientError
         """
         return IronicNode.from_api(self._read(
-            f'/nodes/{node_uuid}',
+            f'/nodes/{node_uuid}', NODES,
             missing=exception.IronicNodeNotFound(uuid=node_uuid)))
 
     # Power ----------------------------------------------------------------
@@ -260,115 +230,66 @@ class IronicHelper:
 
     def _switch(self, node_uuid, target, should_stop):
         """PUT a power state; Ironic answers at once and works on."""
-        for attempt in range(self._http_retries + 1):
+        for attempt in itertools.count():
             try:
-                self._guarded(
-                    self._rest.request, 'PUT',
-                    f'/nodes/{node_uuid}/states/power',
-                    json={'target': target}, microversion=self._version(),
-                    missing=exception.IronicNodeNotFound(uuid=node_uuid))
+                self._send(
+                    'PUT', f'/nodes/{node_uuid}/states/power', NODES,
+                    exception.IronicNodeNotFound(uuid=node_uuid),
+                    json={'target': target})
                 return
             except exception.IronicClientError as exc:
-                if (attempt == self._http_retries
+                if (attempt >= self._http_retries
                         or not (exc.kwargs.get('connection_error')
                                 or exc.kwargs.get('http_status') in _BUSY)):
                     raise
-                self._say_again(exc, attempt)
-            waiting.pause(CONF.ironic.http_retry_interval, should_stop)
+                self._pause(exc, attempt, should_stop)
 
     def _follow(self, before, wanted, limit, interval, should_stop):
         """Look at a node until its power state is the wanted one."""
-        now, idle, begun = before, 0, False
         try:
-            for _passed in waiting.rounds(limit, interval, should_stop):
-                seen = self._peek(before.uuid)
-                if seen is None:
-                    continue
-                now = seen
-                if now.target_power_state is not None:
-                    begun = True
-                    continue
-                if now.power_state == wanted:
-                    return Outcome(True)
-                idle += 1
-                if begun or idle >= IDLE_LOOKS:
-                    return self._failed(now, wanted)
+            return waiting.follow(
+                before, lambda: self._glance(before.uuid), _Judge(wanted),
+                limit, interval, should_stop)
         except exception.IronicNodeNotFound:
             return Outcome(False, _('node %s was deleted meanwhile')
                            % before.uuid)
-        except waiting.Interrupted:
+        except waiting.Interrupted as exc:
             return Outcome(False, _(
                 'Watcher stopped waiting for node %(node)s, which Ironic '
                 'goes on switching (%(condition)s)') % {
-                    'node': before.uuid, 'condition': _condition(now)},
+                    'node': before.uuid, 'condition': _condition(exc.last)},
                 interrupted=True)
-        return Outcome(False, _(
-            'node %(node)s is not in the state %(wanted)s after %(limit)d '
-            'seconds (%(condition)s)') % {
-                'node': before.uuid, 'wanted': wanted, 'limit': limit,
-                'condition': _condition(now)})
+        except waiting.TooLong as exc:
+            return Outcome(False, _(
+                'node %(node)s is not in the state %(wanted)s after '
+                '%(limit)d seconds (%(condition)s)') % {
+                    'node': before.uuid, 'wanted': wanted, 'limit': limit,
+                    'condition': _condition(exc.last)})
 
-    @staticmethod
-    def _failed(now, wanted):
+    def _glance(self, node_uuid):
+        """Return the node, or None while Ironic does not answer."""
+        return self._peek(f'node {node_uuid}',
+                          lambda: self.get_ironic_node_by_uuid(node_uuid))
+
+
+class _Judge:
+    """Decides whether the power of a node has been switched."""
+
+    def __init__(self, wanted):
+        self._wanted = wanted
+        self._begun = False
+        self._idle = 0
+
+    def __call__(self, node):
+        if node.target_power_state is not None:
+            self._begun = True
+            return None
+        if node.power_state == self._wanted:
+            return Outcome(True)
+        self._idle += 1
+        if not self._begun and self._idle < IDLE_LOOKS:
+            return None
         return Outcome(False, _(
             'Ironic could not bring node %(node)s into the state %(wanted)s '
-            '(%(condition)s)') % {'node': now.uuid, 'wanted': wanted,
-                                  'condition': _condition(now)})
-
-    def _peek(self, node_uuid):
-        """Return the node, or None while Ironic does not answer."""
-        try:
-            return self.get_ironic_node_by_uuid(node_uuid)
-        except exception.IronicClientError as exc:
-            status = exc.kwargs.get('http_status')
-            if status is not None and status < 500:
-                raise
-            LOG.warning('Node %(node)s cannot be looked at, trying again: '
-                        '%(reason)s', {'node': node_uuid, 'reason': exc})
-            return None
-
-    # Requests -------------------------------------------------------------
-
-    def _version(self):
-        """Return the microversion to send; None for an Ironic without."""
-        newest = self._guarded(self._rest.max_microversion)
-        if newest < (1, 1):
-            return None
-        return '%d.%d' % min(NODES, newest)
-
-    def _read(self, path, params=None, missing=None):
-        """GET, repeated after connection errors.
-
-        :param missing: exception to raise for HTTP 404.
-        """
-        for attempt in range(self._http_retries + 1):
-            try:
-                return self._guarded(
-                    lambda: self._rest.get(path, params=params,
-                                           microversion=self._version()),
-                    missing=missing)
-            except exception.IronicClientError as exc:
-                if (not exc.kwargs.get('connection_error')
-                        or attempt == self._http_retries):
-                    raise
-                self._say_again(exc, attempt)
-                time.sleep(CONF.ironic.http_retry_interval)
-        raise AssertionError('unreachable')
-
-    @staticmethod
-    def _say_again(exc, attempt):
-        report = LOG.warning if attempt == 0 else LOG.debug
-        report('%(reason)s; trying again in %(pause)s seconds',
-               {'reason': exc, 'pause': CONF.ironic.http_retry_interval})
-
-    @staticmethod
-    def _guarded(function, *args, missing=None, **kwargs):
-        try:
-            return function(*args, **kwargs)
-        except rest.RequestFailed as exc:
-            if exc.status == 404 and missing is not None:
-                raise missing from exc
-            raise exception.IronicClientError(
-                reason=exc.reason, http_status=exc.status,
-                connection_error=exc.connection_error,
-                no_endpoint=exc.no_endpoint) from exc
+            '(%(condition)s)') % {'node': node.uuid, 'wanted': self._wanted,
+                                  'condition': _condition(node)})

@@ -11,13 +11,11 @@
 # under the License.
 """What Watcher asks of Keystone: which services the cloud has."""
 
-from typing import Any
-
 from oslo_log import log
 
-from watcher.common import clients
 from watcher.common import exception
 from watcher.common import rest
+from watcher.common import rest_helper
 
 LOG = log.getLogger(__name__)
 
@@ -25,7 +23,7 @@ LOG = log.getLogger(__name__)
 OLD_TYPES = {'block-storage': ('volumev3',), 'volume': ('volumev3',)}
 
 
-class KeystoneHelper:
+class KeystoneHelper(rest_helper.RestHelper):
     """Reads the list of services; cheap to make.
 
     :param session: a keystoneauth session or an openstacksdk connection to
@@ -36,11 +34,8 @@ class KeystoneHelper:
     :raises: AuthorizationFailure when the credentials are incomplete.
     """
 
-    def __init__(self, session: Any = None, context: Any = None, *,
-                 osc: Any = None):
-        self.context = context
-        self._rest = clients.rest_client(
-            'keystone', session if session is not None else osc)
+    GROUP = 'keystone'
+    ERROR = exception.AuthorizationFailure
 
     def is_service_enabled_by_type(self, svc_type: str) -> bool:
         """Tell whether exactly one enabled service has this type.
@@ -62,9 +57,8 @@ class KeystoneHelper:
         return False
 
     def _services(self, svc_type):
-        try:
-            return self._rest.get('/services',
-                                  params={'type': svc_type})['services']
-        except rest.RequestFailed as exc:
-            raise exception.AuthorizationFailure(
-                client='Keystone', reason=exc.reason) from exc
+        return self._read('/services',
+                          params={'type': svc_type})['services']
+
+    def _error(self, failed: rest.RequestFailed) -> Exception:
+        return self.ERROR(client='Keystone', reason=failed.reason)

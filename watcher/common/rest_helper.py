@@ -58,7 +58,8 @@ class RestHelper:
     :param osc: the :class:`~watcher.common.clients.OpenStackClients` that
         plug-ins are given.
     :param http_retries: how often reading is repeated after a connection
-        error; the default is the option of that name in the service's group.
+        error; the default is the option of that name in the service's group,
+        where it has one.
     :raises: AuthorizationFailure when the credentials are incomplete.
     """
 
@@ -78,8 +79,10 @@ class RestHelper:
         self._rest = clients.rest_client(
             self.GROUP, session if session is not None else osc)
         self._options = CONF[self.GROUP]
-        self._http_retries = (self._options.get('http_retries', 0)
-                              if http_retries is None else http_retries)
+        if http_retries is None:
+            http_retries = (self._options.http_retries
+                            if 'http_retries' in self._options else 0)
+        self._http_retries = http_retries
 
     # Single requests ------------------------------------------------------
 

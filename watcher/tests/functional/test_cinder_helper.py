@@ -16,6 +16,7 @@ from unittest import mock
 
 from watcher.common import cinder_helper
 from watcher.common import exception
+from watcher.common.cinder import moving
 from watcher.tests.functional import cloud
 
 HERE, THERE = 'storage-1@lvm-1#pool-1', 'storage-1@lvm-1#pool-2'
@@ -29,7 +30,7 @@ class CinderHelperTestCase(cloud.CloudTestCase):
     def setUp(self):
         super().setUp()
         for name, value in (('INTERVAL', 0.05), ('DELETE_LIMIT', 10.0)):
-            patcher = mock.patch.object(cinder_helper, name, value)
+            patcher = mock.patch.object(moving, name, value)
             patcher.start()
             self.addCleanup(patcher.stop)
         self.config('cinder', migration_timeout=20)

@@ -60,10 +60,9 @@ class IronicHelperTestCase(base.TestCase):
     def setUp(self):
         super().setUp()
         self.clock = test_nova_helper.Clock()
-        for module in (ironic_helper, waiting):
-            patcher = mock.patch.object(module, 'time', self.clock)
-            patcher.start()
-            self.addCleanup(patcher.stop)
+        patcher = mock.patch.object(waiting, 'time', self.clock)
+        patcher.start()
+        self.addCleanup(patcher.stop)
         self.ironic = FakeIronic()
         self.helper = ironic_helper.IronicHelper(self.ironic)
 
