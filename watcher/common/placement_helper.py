@@ -14,6 +14,7 @@
 import dataclasses
 import queue
 import threading
+import time
 from collections.abc import Callable
 from collections.abc import Iterable
 from typing import Any
@@ -28,6 +29,13 @@ from watcher.common import exception
 from watcher.common import rest
 
 LOG = log.getLogger(__name__)
+
+#: Seconds that the last few answers may take at least, when all others have
+#: come: one slow provider holds up the reading no longer than that.
+STRAGGLERS = 30.0
+
+# Stands among the answers: no uuid is left to be asked for.
+_ALL_ASKED = object()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -108,12 +116,15 @@ class PlacementHelper:
         ``workers`` at the same time over the shared connection.
 
         :param timeout: seconds within which the next answer has to come.
+            The last ones have no more time than all others took together,
+            but :data:`STRAGGLERS` seconds at least.
         :param call: makes each request instead of calling it directly, to
             repeat it.
-        :returns: inventories by uuid, and for the other uuids the reason
-            why there are none.
+        :returns: inventories by uuid, empty for providers that Placement
+            does not know, and the reason for uuids that were not answered.
         :raises: PlacementClientError when Placement cannot be reached or
-            nothing comes within the time-out, AuthorizationFailure
+            nothing comes within the time-out, before any answer has come;
+            AuthorizationFailure
         """
         reading = _BulkRead(self, rp_uuids, call)
         return reading.run(workers, timeout)
@@ -138,24 +149,42 @@ class _BulkRead:
         self._context = oslo_context.get_current()
 
     def run(self, workers, timeout):
-        found, missing = {}, {}
+        self._found, self._missing = {}, {}
         workers = max(1, min(workers, len(self._uuids)))
         executor = futurist.ThreadPoolExecutor(max_workers=workers)
         try:
             for _worker in range(workers):
                 executor.submit(self._work)
-            for _uuid in self._uuids:
-                uuid, inventories, problem = self._answer(timeout)
-                if inventories is not None:
-                    found[uuid] = inventories
-                else:
-                    missing[uuid] = problem
+            self._collect(timeout)
+        except exception.PlacementClientError as exc:
+            if not self._found:
+                raise
+            # What has come is as good as ever.
+            for uuid in self._uuids:
+                if uuid not in self._found:
+                    self._missing.setdefault(uuid, str(exc))
         finally:
             self._stopped.set()
             # Workers end after their current request, whose HTTP time-out
             # bounds them; nobody has to wait for that.
             executor.shutdown(wait=False)
-        return found, missing
+        return self._found, self._missing
+
+    def _collect(self, timeout):
+        started = time.monotonic()
+        limit = timeout
+        while len(self._found) + len(self._missing) < len(self._uuids):
+            answer = self._answer(limit)
+            if answer is _ALL_ASKED:
+                if timeout is not None:
+                    limit = min(timeout, max(
+                        STRAGGLERS, time.monotonic() - started))
+                continue
+            uuid, inventories, problem = answer
+            if inventories is not None:
+                self._found[uuid] = inventories
+            else:
+                self._missing[uuid] = problem
 
     def _answer(self, timeout):
         try:
@@ -175,6 +204,7 @@ class _BulkRead:
             with self._lock:
                 uuid = next(self._next, None)
             if uuid is None:
+                self._answers.put(_ALL_ASKED)
                 return
             answer = self._one(uuid)
             if isinstance(answer, BaseException):
@@ -192,6 +222,4 @@ class _BulkRead:
             return uuid, None, str(exc)
         except Exception as exc:
             return exc
-        if inventories is None:
-            return uuid, None, _('Placement does not know it')
-        return uuid, inventories, None
+        return uuid, inventories or {}, None

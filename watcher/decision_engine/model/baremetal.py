@@ -11,6 +11,8 @@
 # under the License.
 """The bare metal model: the nodes that Ironic manages."""
 
+import datetime
+from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,6 +57,13 @@ class BaremetalModelRoot(cluster.ClusterModel):
         with self.lock:
             uuid = self._node_uuid(node)
             self._remove_host(self._nodes, uuid)
+
+    def leave_out(self, keys: Iterable[str]) -> None:
+        """Remove nodes; unknown ones are ignored."""
+        with self.lock:
+            for key in keys:
+                if key in self._nodes:
+                    self._remove_host(self._nodes, key)
 
     def get_all_ironic_nodes(self) -> dict[str, element.IronicNode]:
         """Return all nodes by uuid, in the order of addition."""

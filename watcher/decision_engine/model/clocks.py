@@ -46,13 +46,22 @@ class Freshness(NamedTuple):
         """Whether all of it is known."""
         return self.reason is None
 
+    def age(self, now: datetime.datetime) -> float | None:
+        """Return the seconds since all of it was read; None: never."""
+        if self.read_at is None:
+            return None
+        return max(0.0, (now - self.read_at).total_seconds())
+
     def learned(self, when: datetime.datetime | None, source: str,
-                reason: str | None) -> 'Freshness':
-        """Return this with something learned, perhaps late."""
+                reason: str | None,
+                read_at: datetime.datetime | None = None) -> 'Freshness':
+        """Return this with something learned, perhaps late.
+
+        :param read_at: when all of it was read, if not now.
+        """
         if source == BUILD and reason is None:
-            read_at = _latest(self.read_at, when)
-        else:
-            read_at = self.read_at
+            read_at = when
+        read_at = _latest(self.read_at, read_at)
         if _latest(self.when, when) == self.when != when:
             when, source = self.when, self.source
         return Freshness(when, source, reason, read_at)

@@ -13,6 +13,7 @@
 
 import datetime
 import threading
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import MutableMapping
@@ -44,6 +45,14 @@ class ClusterModel(graph.GraphView, base.Model):
     :ivar built_at: when reading the cluster began (UTC), None when the
         model was made by hand.
     """
+    :ivar version: how many models its collector has built with this one,
+        None when the model was made by hand.
+    :ivar changes: how many news have been believed since it was built.
+    :ivar changed_at: the time of the latest of these, None without any.
+    :ivar absent: names of hosts that exist but are not in the model,
+        because too little is known about them; by key. Never changed, only
+        replaced: views share it.
+    :ivar gaps: in words, what else was not told when the cluster was read.
 
     #: Classes of elements by the attribute that is their table.
     kinds: dict[str, type] = {}
@@ -56,6 +65,11 @@ class ClusterModel(graph.GraphView, base.Model):
         self.stale = stale
         self.built_at: datetime.datetime | None = None
         self.lock = threading.RLock()
+        self.version: int | None = None
+        self.changes = 0
+        self.changed_at: datetime.datetime | None = None
+        self.absent: Mapping[str, str] = {}
+        self.gaps: tuple[str, ...] = ()
         self._graph = None
         self._clocks = clocks.Clocks()
         self._freshness = persistent.ForkableDict()
@@ -144,7 +158,8 @@ class ClusterModel(graph.GraphView, base.Model):
 
     def touch(self, key: str, when: datetime.datetime | str | None,
               source: str = clocks.NOTIFICATION,
-              reason: str | None = _KEEP) -> None:
+              reason: str | None = _KEEP,
+              read_at: datetime.datetime | None = None) -> None:
         """Note that something was learned about a host.
 
         :param key: its key; it need not be part of the model.
@@ -155,6 +170,8 @@ class ClusterModel(graph.GraphView, base.Model):
         :param reason: why its picture is not complete. Unless given, a build
             makes it complete, and a notification leaves that as it is.
         """
+        :param read_at: when all of an incomplete host was read, if what was
+            known then stands in for what could not be read.
         if when is not None:
             when = clocks.utc(when)
         with self.lock:
@@ -162,7 +179,8 @@ class ClusterModel(graph.GraphView, base.Model):
                 None, source)
             if reason is _KEEP:
                 reason = None if source == clocks.BUILD else known.reason
-            self._freshness[key] = known.learned(when, source, reason)
+            self._freshness[key] = known.learned(
+                when, source, reason, read_at)
             if reason is None:
                 self._incomplete.pop(key, None)
             else:
@@ -175,6 +193,15 @@ class ClusterModel(graph.GraphView, base.Model):
             self._incomplete.pop(key, None)
 
     def seen(self, key: str, when: datetime.datetime | str | None) -> bool:
+    def leave_out(self, keys: Iterable[str]) -> None:
+        """Remove what is not well known about hosts, with all on it.
+
+        For audits, which neither use nor change it then.
+
+        :param keys: unknown ones are ignored.
+        """
+        raise NotImplementedError
+
         """Tell whether news about an element are to be believed; note them.
 
         They are unless the model holds something newer: from another

@@ -194,6 +194,8 @@ class ModelRoot(cluster.ClusterModel):
 
     def get_node_by_uuid(self, uuid: str) -> element.ComputeNode:
         """Return a host.
+    leave_out = remove_nodes
+
 
         :raises: ComputeNodeNotFound
         """

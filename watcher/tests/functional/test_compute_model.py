@@ -14,11 +14,13 @@
 import collections
 import dataclasses
 import threading
+from unittest import mock
 
 from watcher.common import exception
 from watcher.common import utils
 from watcher.common.loader import loadable
 from watcher.decision_engine.model import model_root
+from watcher.decision_engine.model.collector import base as collector_base
 from watcher.decision_engine.model.collector import nova
 from watcher.tests.functional import cloud
 
@@ -182,6 +184,36 @@ class TestFailures(ComputeModelTestCase):
             self.assertEqual([host.uuid], list(model.incomplete_nodes))
             self.assertIn(said, model.incomplete_nodes[host.uuid])
             self.assertIn(f'{host.uuid}: compute-3', self.logger.output)
+
+    def test_placement_down_keeps_the_last_inventories(self):
+        """Field report test 20: old values with their age, never none."""
+        self.collector.freshness = 0.0
+        before = self.collector.get_latest_cluster_data_model()
+        for fault in ({'status': 503}, {'drop': True}):
+            self.cloud.faults.clear()
+            self.cloud.faults.add(service='placement', **fault)
+            model = self.collector.get_latest_cluster_data_model()
+            self.assertEqual(before.to_xml(), model.to_xml())
+            self.assertEqual(12, len(model.incomplete_nodes))
+            self.assertEqual(
+                {before.built_at},
+                {known.read_at for known in model.freshness.values()})
+        self.cloud.faults.clear()
+        model = self.collector.get_latest_cluster_data_model()
+        self.assertEqual({}, model.incomplete_nodes)
+
+    def test_a_failing_compute_reply_never_makes_a_partial_model(self):
+        """Field report test 20: the model is refused."""
+        self.collector.freshness = 0.0
+        self.collector.get_latest_cluster_data_model()
+        for path in ('/servers/detail', '/os-hypervisors/detail'):
+            fault = self.cloud.faults.add(service='compute', path=path,
+                                          status=500)
+            with mock.patch.object(collector_base, 'FAILURE_PAUSE', 0):
+                self.assertRaises(
+                    exception.ClusterDataModelCollectionError,
+                    self.collector.get_latest_cluster_data_model)
+            self.cloud.faults.remove(fault.id)
 
     def test_error_of_the_collector(self):
         self.cloud.faults.service_down('compute')

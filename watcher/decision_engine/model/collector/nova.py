@@ -17,6 +17,7 @@ inventories have to be asked of Placement for each host; that happens in a
 few threads at the same time.
 """
 
+import collections
 import datetime
 import math
 import sys
@@ -33,6 +34,8 @@ from watcher.decision_engine.model import clocks
 from watcher.decision_engine.model import element
 from watcher.decision_engine.model import model_root
 from watcher.decision_engine.model.collector import base
+from watcher.decision_engine.model.collector import inventories
+from watcher.decision_engine.model.collector import last_known
 from watcher.decision_engine.model.notification import nova as notified
 from watcher.decision_engine.scope import compute as compute_scope
 from watcher.decision_engine.scope import schemas
@@ -119,7 +122,7 @@ after so many seconds. With 0 notifications never spare a reading.
         :raises: ComputeNodeNotFound, NovaClientError, PlacementClientError,
             AuthorizationFailure
         """
-        return NovaModelBuilder(self.osc).read_host(name)
+        return self._builder().read_host(name)
 
     def get_audit_scope_handler(
             self, audit_scope: list | None) -> compute_scope.ComputeScope:
@@ -131,29 +134,45 @@ after so many seconds. With 0 notifications never spare a reading.
 
         :raises: NovaClientError, PlacementClientError, AuthorizationFailure
         """
-        return NovaModelBuilder(self.osc).execute()
+        return self._builder().execute()
+
+    def _builder(self):
+        return NovaModelBuilder(self.osc, self.last_known,
+                                self.current_model)
 
 
 class NovaModelBuilder(base.BaseModelBuilder):
     """Reads Nova and Placement once.
 
     :param osc: the :class:`~watcher.common.clients.OpenStackClients` to use.
+    :param known: inventories that were read before, by uuid of the host; it
+        learns those that are read now.
+    :param before: the model that this one will replace.
     """
 
-    def __init__(self, osc: Any = None):
+    def __init__(self, osc: Any = None,
+                 known: last_known.LastKnown | None = None,
+                 before: model_root.ModelRoot | None = None):
         self.osc = osc
         # call_retry does what the helper would do, for all errors.
         self.set_up(nova_helper.NovaHelper(osc=osc, http_retries=0),
-                    placement_helper.PlacementHelper(osc=osc))
+                    placement_helper.PlacementHelper(osc=osc),
+                    known, before)
 
     def set_up(self, nova: nova_helper.NovaHelper,
-               placement: placement_helper.PlacementHelper) -> None:
+               placement: placement_helper.PlacementHelper,
+               known: last_known.LastKnown | None = None,
+               before: model_root.ModelRoot | None = None) -> None:
         """Begin an empty model that these two describe."""
         self.nova_helper = nova
         self.placement_helper = placement
         self.model = model_root.ModelRoot()
+        self._known = last_known.LastKnown() if known is None else known
+        self._before = before
         self._pinned_az = nova.is_pinned_az_available()
         self._nova_disks: list[str] = []
+        self._absent: dict[str, str] = {}
+        self._kept: set[tuple[str, str]] = set()
 
     def call_retry_reset(self, exc: Exception) -> None:
         """Do nothing: the shared connection repairs itself."""
@@ -162,8 +181,9 @@ class NovaModelBuilder(base.BaseModelBuilder):
                 model_scope: list | None = None) -> model_root.ModelRoot:
         """Build and return the model of the whole cloud.
 
-        Hosts that Placement cannot describe are left out with their
-        servers, are logged, and stand in ``incomplete_nodes``.
+        Hosts that Placement does not describe keep the capacity that was
+        read last. Those of which it was never read are left out with their
+        servers. Both are logged and stand in ``incomplete_nodes``.
 
         :param model_scope: not looked at; scopes are views of one model.
         :raises: NovaClientError, PlacementClientError, AuthorizationFailure
@@ -173,6 +193,7 @@ class NovaModelBuilder(base.BaseModelBuilder):
         hypervisors = self._read_hypervisors()
         known = self._add_nodes(hypervisors)
         self._add_instances(known)
+        self._known.keep({*hypervisors, *self._absent, *self._kept})
         LOG.info('Read %(nodes)d compute nodes and %(servers)d servers',
                  {'nodes': len(self.model.get_all_compute_nodes()),
                   'servers': (len(self.model)
@@ -223,39 +244,24 @@ class NovaModelBuilder(base.BaseModelBuilder):
 
         :returns: uuid by the names under which servers may name a host
         """
-        found, missing = self.placement_helper.get_all_inventories(
-            hypervisors,
-            workers=max(1, CONF.watcher_decision_engine.max_general_workers),
-            timeout=CONF.collector.compute_resources_collector_timeout,
-            call=self.call_retry)
-        for uuid, reason in missing.items():
-            self._leave_out(uuid, reason, hypervisors[uuid].service_host)
-        if hypervisors and not found:
-            raise exception.PlacementClientError(
-                reason=_('it has no inventory of any of the %(count)d '
-                         'compute nodes; the first: %(reason)s') % {
-                             'count': len(hypervisors),
-                             'reason': next(iter(missing.values()))})
+        readings = inventories.read(
+            self.placement_helper, hypervisors, self._known,
+            self.call_retry, self.model.built_at)
         names = _Names()
         for uuid, node in hypervisors.items():
-            inventories = found.get(uuid)
-            if inventories is not None:
-                self._add_node(node, inventories)
+            self._add_node(node, readings[uuid])
             names.add(node, uuid in self.model)
+        self.model.absent = self._absent
         self._report_left_out()
         return names
 
-    def _add_node(self, node, inventories):
-        lacking = [name for name in RESOURCE_CLASSES
-                   if name not in inventories and name != 'DISK_GB']
-        if lacking:
-            self._leave_out(
-                node.uuid, _('Placement has no inventory of %s') %
-                ', '.join(lacking), node.service_host)
+    def _add_node(self, node, reading):
+        if reading.inventories is None:
+            self._leave_out(node.uuid, reading.problem, node.service_host)
             return
         fields = {}
         for name, (total, reserved, ratio) in RESOURCE_CLASSES.items():
-            inventory = inventories.get(name)
+            inventory = reading.inventories.get(name)
             if inventory is None:
                 # Disks on a shared provider; what Nova sees is the best
                 # that is known about them.
@@ -268,9 +274,12 @@ class NovaModelBuilder(base.BaseModelBuilder):
             uuid=node.uuid, hostname=sys.intern(node.service_host),
             status=node.status, state=node.state,
             disabled_reason=node.service_disabled_reason, **fields))
-        self.model.touch(node.uuid, self.model.built_at, clocks.BUILD)
+        reason = reading.problem and f'{node.service_host}: {reading.problem}'
+        self.model.touch(node.uuid, self.model.built_at, clocks.BUILD,
+                         reason, reading.read_at)
 
     def _leave_out(self, uuid, reason, host=None):
+        self._absent[uuid] = host or uuid
         self.model.incomplete_nodes[uuid] = (
             f'{host}: {reason}' if host else reason)
 
@@ -281,15 +290,14 @@ class NovaModelBuilder(base.BaseModelBuilder):
                         'reports is used for them: %(named)s',
                         {'count': len(self._nova_disks),
                          'named': ', '.join(self._nova_disks[:MAX_NAMED])})
-        left_out = self.model.incomplete_nodes
-        if not left_out:
+        if not self._absent:
             return
-        named = '; '.join(f'{uuid}: {reason}' for uuid, reason
-                          in list(left_out.items())[:MAX_NAMED])
+        named = '; '.join(f'{uuid}: {self.model.incomplete_nodes[uuid]}'
+                          for uuid in list(self._absent)[:MAX_NAMED])
         LOG.error('%(count)d compute nodes are left out of the model with '
                   'their servers because their capacity is not known. '
                   'Audits neither use nor change them. %(named)s',
-                  {'count': len(left_out), 'named': named})
+                  {'count': len(self._absent), 'named': named})
 
     # Servers --------------------------------------------------------------
 
@@ -301,11 +309,67 @@ class NovaModelBuilder(base.BaseModelBuilder):
                 if not self._add_instance(record, names):
                     skipped.append(record.get('id'))
         if skipped:
-            LOG.warning('%(count)d servers are left out of the model because '
-                        'Nova does not describe them completely (is a cell '
-                        'down?): %(named)s',
-                        {'count': len(skipped),
-                         'named': ', '.join(map(str, skipped[:MAX_NAMED]))})
+            self._take_from_before(skipped)
+
+    def _take_from_before(self, skipped):
+        """Have servers that Nova names, but does not describe, as before.
+
+        Their hosts have to be judged by the age of that. A host whose cell
+        is down is not listed any more.
+        """
+        LOG.warning('Nova does not describe %(count)d servers completely (is '
+                    'a cell down?). They are in the model as they were '
+                    'before, if at all: %(named)s',
+                    {'count': len(skipped),
+                     'named': ', '.join(map(str, skipped[:MAX_NAMED]))})
+        hosts = collections.defaultdict(list)
+        for uuid in skipped:
+            hosts[self._host_before(uuid)].append(uuid)
+        unknown = hosts.pop(None, ())
+        for (host, name), uuids in hosts.items():
+            self._keep_servers(host, name, uuids)
+        self.model.absent = self._absent
+        if unknown:
+            self.model.gaps += (
+                _('Nova does not describe %d servers (is a cell down?), and '
+                  'on which hosts they are is not known') % len(unknown),)
+
+    def _host_before(self, server):
+        """Return the key and name of the host on which a server was."""
+        key = ('host of', server)
+        if self._before and server in self._before:
+            try:
+                node = self._before.get_node_by_instance_uuid(server)
+            except exception.InstanceNotMapped:
+                return None
+            # For later, when the host is no part of the model any more.
+            self._known.note(key, (node.uuid, node.hostname),
+                             self.model.built_at)
+        known = self._known.get(key)
+        if known is None:
+            return None
+        self._kept.add(key)
+        return known[0]
+
+    def _keep_servers(self, host, name, servers):
+        reason = _('Nova does not describe %d of its servers (is a cell '
+                   'down?)') % len(servers)
+        if host not in self.model:
+            self._leave_out(host, reason, name)
+            return
+        read_at = []
+        for model in (self._before, self.model):
+            known = model.freshness.get(host)
+            read_at.append(known and known.read_at)
+        for uuid in servers:
+            if uuid in self._before:
+                self.model.add_instance(
+                    self._before.get_instance_by_uuid(uuid))
+                self.model.map_instance(uuid, host)
+        self.model.forget(host)
+        self.model.touch(
+            host, self.model.built_at, clocks.BUILD, f'{name}: {reason}',
+            None if None in read_at else min(read_at))
 
     def _add_instance(self, record, names):
         """Add a server from Nova's record.

@@ -11,6 +11,7 @@
 # under the License.
 
 import threading
+from unittest import mock
 
 from oslo_context import context as oslo_context
 
@@ -97,8 +98,9 @@ class TestPlacementHelper(base.TestCase):
         found, missing = self.helper(
             b=refused(404), c=refused(500)).get_all_inventories(
                 ['a', 'b', 'c'], workers=2)
-        self.assertEqual({'a'}, set(found))
-        self.assertEqual({'b', 'c'}, set(missing))
+        self.assertEqual({'a', 'b'}, set(found))
+        self.assertEqual({}, found['b'])
+        self.assertEqual({'c'}, set(missing))
         self.assertIn('HTTP 500', missing['c'])
 
     def test_workers_are_bounded(self):
@@ -147,6 +149,29 @@ class TestPlacementHelper(base.TestCase):
             self.helper(a=hang).get_all_inventories, ['a'], workers=1,
             timeout=0.05)
         self.assertIn('no answer', str(error))
+
+    def test_one_slow_provider_does_not_lose_the_others(self):
+        release = threading.Event()
+        self.addCleanup(release.set)
+
+        def hang():
+            release.wait(base.PATIENCE)
+            return INVENTORIES
+        uuids = [f'u{number}' for number in range(50)]
+        with mock.patch.object(placement_helper, 'STRAGGLERS', 0.05):
+            found, missing = self.helper(u3=hang).get_all_inventories(
+                uuids, workers=2, timeout=base.PATIENCE)
+        self.assertEqual(set(uuids) - {'u3'}, set(found))
+        self.assertEqual({'u3'}, set(missing))
+        self.assertIn('no answer', missing['u3'])
+
+    def test_what_came_before_the_connection_broke_is_kept(self):
+        away = rest.RequestFailed('away', connection_error=True)
+        found, missing = self.helper(b=away).get_all_inventories(
+            ['a', 'b', 'c'], workers=1)
+        self.assertEqual({'a'}, set(found))
+        self.assertEqual({'b', 'c'}, set(missing))
+        self.assertIn('away', missing['c'])
 
     def test_requests_go_through_the_given_call(self):
         called = []

@@ -15,6 +15,8 @@ from watcher.common import nova_helper
 from watcher.common import placement_helper
 from watcher.common import utils
 from watcher.common.loader import loadable
+from watcher.decision_engine.model.collector import inventories
+from watcher.decision_engine.model.collector import last_known
 from watcher.decision_engine.model.collector import nova
 from watcher.tests import base
 
@@ -78,6 +80,8 @@ class FakePlacement:
         self.inventories = inventories
 
     def get_all_inventories(self, uuids, workers, timeout, call):
+        if isinstance(self.inventories, Exception):
+            raise self.inventories
         found, missing = {}, {}
         for uuid in uuids:
             known = self.inventories.get(uuid, {
@@ -90,19 +94,31 @@ class FakePlacement:
         return found, missing
 
 
-class TestNovaModelBuilder(base.TestCase):
+class BuilderTestCase(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.known = last_known.LastKnown()
+        self.before = None
 
     def build(self, hypervisors, servers=(), inventories=(),
               pinned_az=False):
+        """Build a model that replaces the one built before."""
+        if not isinstance(inventories, Exception):
+            inventories = dict(inventories)
         builder = nova.NovaModelBuilder.__new__(nova.NovaModelBuilder)
         builder.set_up(FakeNova(hypervisors, list(servers), pinned_az),
-                       FakePlacement(dict(inventories)))
-        return builder.execute()
+                       FakePlacement(inventories), self.known, self.before)
+        self.before = builder.execute()
+        return self.before
 
     def hosts(self, model):
         return {node.hostname: [found.uuid for found
                                 in model.get_node_instances(node)]
                 for node in model.get_all_compute_nodes().values()}
+
+
+class TestNovaModelBuilder(BuilderTestCase):
 
     def test_names_that_contain_each_other(self):
         model = self.build(
@@ -229,6 +245,161 @@ class TestNovaModelBuilder(base.TestCase):
             [hypervisor(1, 'c1')], [server(101, 'c1', image='')],
         ).get_instance_by_uuid(UUID(101))
         self.assertEqual(0, found.disk)
+
+
+class TestLastKnown(BuilderTestCase):
+    """Field report 2.3 row 18: what cannot be read keeps its last values."""
+
+    HOSTS = [hypervisor(1, 'c1'), hypervisor(2, 'c2')]
+    SERVERS = [server(101, 'c1'), server(102, 'c2')]
+
+    def capacity(self, model, number):
+        node = model.get_node_by_uuid(UUID(number))
+        return (node.vcpu_capacity, node.memory_mb_capacity,
+                node.disk_gb_capacity)
+
+    def test_one_host_fails(self):
+        before = self.build(self.HOSTS, self.SERVERS)
+        model = self.build(self.HOSTS, self.SERVERS, {UUID(2): 'HTTP 500'})
+        self.assertEqual({'c1': [UUID(101)], 'c2': [UUID(102)]},
+                         self.hosts(model))
+        self.assertEqual((18.0, 1998.0, 98.0), self.capacity(model, 2))
+        self.assertEqual({UUID(2): 'c2: HTTP 500'}, model.incomplete_nodes)
+        self.assertEqual(before.built_at, model.freshness[UUID(2)].read_at)
+        self.assertEqual(model.built_at, model.freshness[UUID(1)].read_at)
+        self.assertEqual({}, model.absent)
+
+    def test_the_age_is_that_of_the_reading_not_of_the_model(self):
+        first = self.build(self.HOSTS)
+        for _run in range(3):
+            model = self.build(self.HOSTS, (), {UUID(2): 'HTTP 500'})
+        self.assertEqual(first.built_at, model.freshness[UUID(2)].read_at)
+
+    def test_placement_as_a_whole_fails(self):
+        before = self.build(self.HOSTS, self.SERVERS)
+        model = self.build(
+            self.HOSTS, self.SERVERS,
+            exception.PlacementClientError(reason='connection refused'))
+        for number in (1, 2):
+            self.assertEqual((18.0, 1998.0, 98.0),
+                             self.capacity(model, number))
+            self.assertEqual(before.built_at,
+                             model.freshness[UUID(number)].read_at)
+            self.assertIn('connection refused',
+                          model.incomplete_nodes[UUID(number)])
+        self.assertIn('inventories of 2 compute nodes', self.logger.output)
+
+    def test_placement_fails_and_nothing_was_ever_read(self):
+        self.assertRaises(
+            exception.PlacementClientError, self.build, self.HOSTS, (),
+            exception.PlacementClientError(reason='connection refused'))
+
+    def test_a_host_that_is_new_meanwhile_is_left_out(self):
+        self.build(self.HOSTS[:1])
+        model = self.build(
+            self.HOSTS, self.SERVERS,
+            exception.PlacementClientError(reason='connection refused'))
+        self.assertEqual({'c1': [UUID(101)]}, self.hosts(model))
+        self.assertEqual({UUID(2): 'c2'}, model.absent)
+
+    def test_it_outlives_a_model_without_the_host(self):
+        first = self.build(self.HOSTS)
+        self.before = None
+        model = self.build(self.HOSTS, (), {UUID(2): 'HTTP 500'})
+        self.assertEqual(first.built_at, model.freshness[UUID(2)].read_at)
+
+    def test_hosts_that_are_gone_are_forgotten(self):
+        self.build(self.HOSTS)
+        self.build(self.HOSTS[:1])
+        model = self.build(self.HOSTS, (), {UUID(2): 'HTTP 500'})
+        self.assertNotIn(UUID(2), model)
+
+    def test_what_placement_says_is_true(self):
+        self.build(self.HOSTS)
+        for told, reason in (
+                ({}, 'c2: Placement does not know it'),
+                ({'VCPU': inventory()},
+                 'c2: Placement has no inventory of MEMORY_MB'),
+                ('HTTP 500', 'c2: HTTP 500')):
+            model = self.build(self.HOSTS, (), {UUID(2): told})
+            self.assertNotIn(UUID(2), model)
+            self.assertEqual({UUID(2): reason}, model.incomplete_nodes)
+
+    def test_it_becomes_complete_again(self):
+        self.build(self.HOSTS)
+        self.build(self.HOSTS, (), {UUID(2): 'HTTP 500'})
+        model = self.build(self.HOSTS)
+        self.assertEqual({}, model.incomplete_nodes)
+        self.assertEqual(model.built_at, model.freshness[UUID(2)].read_at)
+
+
+class TestCellDown(BuilderTestCase):
+
+    HOSTS = TestLastKnown.HOSTS
+    SERVERS = [*TestLastKnown.SERVERS, server(103, 'c2')]
+    UNDESCRIBED = [server(101, 'c1')] + [
+        {'id': UUID(number), 'status': 'UNKNOWN', 'tenant_id': 'p'}
+        for number in (102, 103)]
+
+    def test_its_hosts_are_named_however_long_it_lasts(self):
+        self.build(self.HOSTS, self.SERVERS)
+        for _run in range(3):
+            model = self.build(self.HOSTS[:1], self.UNDESCRIBED)
+            self.assertEqual({'c1': [UUID(101)]}, self.hosts(model))
+            self.assertEqual({UUID(2): 'c2'}, model.absent)
+            self.assertIn('does not describe 2 of its servers',
+                          model.incomplete_nodes[UUID(2)])
+            self.assertEqual((), model.gaps)
+        model = self.build(self.HOSTS, self.SERVERS)
+        self.assertEqual({}, model.absent)
+
+    def test_servers_on_a_host_that_is_known_stay_as_they_were(self):
+        first = self.build(self.HOSTS, self.SERVERS)
+        self.build(self.HOSTS, self.UNDESCRIBED)
+        model = self.build(self.HOSTS, self.UNDESCRIBED)
+        self.assertEqual({'c1': [UUID(101)], 'c2': [UUID(102), UUID(103)]},
+                         self.hosts(model))
+        self.assertEqual(4, model.get_node_used_resources(UUID(2))['vcpu'])
+        self.assertEqual(first.built_at, model.freshness[UUID(2)].read_at)
+        self.assertIn(UUID(2), model.incomplete_nodes)
+
+    def test_nothing_is_known_about_the_servers(self):
+        model = self.build(self.HOSTS, self.UNDESCRIBED)
+        self.assertIn('does not describe 2 servers', model.gaps[0])
+        self.assertEqual(model.gaps, model.copy().gaps)
+
+
+class TestPatience(base.TestCase):
+
+    def test_a_service_in_trouble_is_not_asked_again_and_again(self):
+        tries = []
+        error = exception.PlacementClientError(reason='503')
+        down = True
+
+        def ask(uuid):
+            tries.append(uuid)
+            if down:
+                raise error
+            return {}
+
+        def thrice(function, uuid):
+            for _try in range(2):
+                try:
+                    return function(uuid)
+                except exception.PlacementClientError:
+                    continue
+            return function(uuid)
+        call = inventories._Patience(thrice)
+        for number in range(inventories.GIVE_UP_AFTER + 5):
+            self.assertRaises(exception.PlacementClientError, call, ask,
+                              number)
+        self.assertEqual(3 * inventories.GIVE_UP_AFTER + 5, len(tries))
+        down = False
+        self.assertEqual({}, call(ask, 'x'))
+        down = True
+        tries.clear()
+        self.assertRaises(exception.PlacementClientError, call, ask, 'y')
+        self.assertEqual(3, len(tries))
 
 
 class TestCollector(base.TestCase):
