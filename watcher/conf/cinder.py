@@ -13,17 +13,7 @@
 
 from oslo_config import cfg
 
-from watcher.conf import keystoneauth
-
-GROUP = cfg.OptGroup('cinder', title='Calling the block storage service')
-LEGACY_GROUP = cfg.OptGroup(
-    'cinder_client', title='Old place of options of [cinder]')
-
-#: keystoneauth's option to the place from which it is still read.
-ALIASES = {
-    'region-name': [
-        cfg.DeprecatedOpt('region_name', group='cinder_client')],
-}
+from watcher.conf import calling
 
 OPTS = [
     cfg.IntOpt(
@@ -34,58 +24,19 @@ OPTS = [
              'type may take. Raise it for large volumes on slow storage: an '
              'action that runs out of time is reported as failed although '
              'Cinder may still be working on it.'),
-    cfg.IntOpt(
-        'http_retries',
-        default=3,
-        min=1,
-        help='How often a request to Cinder is repeated after a connection '
-             'error, before the action or the reading of the model fails.'),
-    cfg.FloatOpt(
-        'http_retry_interval',
-        default=2.0,
-        min=0.1,
-        help='Seconds between two such attempts.'),
+    *calling.retries('Cinder'),
 ]
 
 LEGACY_OPTS = [
-    cfg.StrOpt(
-        'api_version',
-        default='3',
-        deprecated_for_removal=True,
-        deprecated_since='2026.2',
-        deprecated_reason='The version is negotiated with the service.',
-        help='Has no effect. It is accepted so that old configuration files '
-             'keep working.'),
-    cfg.StrOpt(
-        'endpoint_type',
-        default='publicURL',
-        choices=keystoneauth.INTERFACES,
-        deprecated_for_removal=True,
-        deprecated_since='2026.2',
-        deprecated_reason='Use [cinder] valid_interfaces.',
-        help='Endpoint interface to use when [cinder] sets neither '
-             'valid_interfaces nor interface.'),
-    cfg.StrOpt(
-        'region_name',
-        deprecated_for_removal=True,
-        deprecated_since='2026.2',
-        deprecated_reason='Use [cinder] region_name.',
-        help='Old place of [cinder] region_name, read when that one is not '
-             'set.'),
+    calling.legacy_api_version('3'),
+    calling.legacy_endpoint_type(
+        'cinder', **calling.replaced('cinder', 'valid_interfaces',
+                                     '2026.2')),
+    calling.legacy_region(
+        'cinder', **calling.replaced('cinder', 'region_name', '2026.2')),
 ]
 
+SERVICE = calling.Called('cinder', 'block storage', OPTS, LEGACY_OPTS)
 
-def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Register the options of this module on ``conf``."""
-    conf.register_group(GROUP)
-    conf.register_opts(OPTS, group=GROUP)
-    keystoneauth.register(conf, GROUP.name, ALIASES)
-    conf.register_group(LEGACY_GROUP)
-    conf.register_opts(LEGACY_OPTS, group=LEGACY_GROUP)
-
-
-def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
-    """Return the options of this module by group name."""
-    return [
-        (GROUP.name, [*OPTS, *keystoneauth.list_opts(ALIASES)]),
-        (LEGACY_GROUP.name, LEGACY_OPTS)]
+register_opts = SERVICE.register_opts
+list_opts = SERVICE.list_opts

@@ -13,32 +13,10 @@
 
 from oslo_config import cfg
 
-from watcher.conf import keystoneauth
+from watcher.conf import calling
 
-GROUP = cfg.OptGroup('ironic', title='Calling the bare metal service')
-LEGACY_GROUP = cfg.OptGroup(
-    'ironic_client', title='Old place of options of [ironic]')
-
-#: keystoneauth's option to the place from which it is still read.
-ALIASES = {
-    'region-name': [
-        cfg.DeprecatedOpt('region_name', group='ironic_client')],
-}
-
-OPTS = [
-    cfg.IntOpt(
-        'http_retries',
-        default=3,
-        min=1,
-        help='How often a request to Ironic is repeated after a connection '
-             'error, or when the node is locked by other work of Ironic, '
-             'before the action or the reading of the model fails.'),
-    cfg.FloatOpt(
-        'http_retry_interval',
-        default=2.0,
-        min=0.1,
-        help='Seconds between two such attempts.'),
-]
+OPTS = calling.retries(
+    'Ironic', ', or when the node is locked by other work of Ironic')
 
 LEGACY_OPTS = [
     cfg.StrOpt(
@@ -46,31 +24,12 @@ LEGACY_OPTS = [
         default='1',
         help='Has no effect: the version is negotiated with the service. It '
              'is accepted so that old configuration files keep working.'),
-    cfg.StrOpt(
-        'endpoint_type',
-        default='publicURL',
-        choices=keystoneauth.INTERFACES,
-        help='Endpoint interface to use when [ironic] sets neither '
-             'valid_interfaces nor interface. The spellings with and without '
-             'URL mean the same.'),
-    cfg.StrOpt(
-        'region_name',
-        help='Old place of [ironic] region_name, read when that one is not '
-             'set.'),
+    calling.legacy_endpoint_type(
+        'ironic', ' The spellings with and without URL mean the same.'),
+    calling.legacy_region('ironic'),
 ]
 
+SERVICE = calling.Called('ironic', 'bare metal', OPTS, LEGACY_OPTS)
 
-def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Register the options of this module on ``conf``."""
-    conf.register_group(GROUP)
-    conf.register_opts(OPTS, group=GROUP)
-    keystoneauth.register(conf, GROUP.name, ALIASES)
-    conf.register_group(LEGACY_GROUP)
-    conf.register_opts(LEGACY_OPTS, group=LEGACY_GROUP)
-
-
-def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
-    """Return the options of this module by group name."""
-    return [
-        (GROUP.name, [*OPTS, *keystoneauth.list_opts(ALIASES)]),
-        (LEGACY_GROUP.name, LEGACY_OPTS)]
+register_opts = SERVICE.register_opts
+list_opts = SERVICE.list_opts

@@ -11,52 +11,18 @@
 # under the License.
 """Calling Keystone."""
 
-from oslo_config import cfg
-
-from watcher.conf import keystoneauth
-
-GROUP = cfg.OptGroup('keystone', title='Calling the identity service')
-LEGACY_GROUP = cfg.OptGroup(
-    'keystone_client', title='Old place of options of [keystone]')
-
-#: keystoneauth's option to the place from which it is still read.
-ALIASES = {
-    'valid-interfaces': [
-        cfg.DeprecatedOpt('interface', group='keystone_client')],
-    'region-name': [
-        cfg.DeprecatedOpt('region_name', group='keystone_client')],
-}
+from watcher.conf import calling
 
 LEGACY_OPTS = [
-    cfg.StrOpt(
-        'interface',
-        default='public',
-        choices=['internal', 'public', 'admin'],
-        deprecated_for_removal=True,
-        deprecated_since='2026.2',
-        deprecated_reason='Use [keystone] valid_interfaces.',
-        help='Old place of [keystone] valid_interfaces, read when that one '
-             'is not set.'),
-    cfg.StrOpt(
-        'region_name',
-        deprecated_for_removal=True,
-        deprecated_since='2026.2',
-        deprecated_reason='Use [keystone] region_name.',
-        help='Old place of [keystone] region_name, read when that one is not '
-             'set.'),
+    calling.legacy_interface('keystone'),
+    calling.legacy_region(
+        'keystone', **calling.replaced('keystone', 'region_name',
+                                       '2026.2')),
 ]
 
+SERVICE = calling.Called(
+    'keystone', 'identity', legacy_opts=LEGACY_OPTS,
+    moved={'valid-interfaces': 'interface', 'region-name': 'region_name'})
 
-def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Register the options of this module on ``conf``."""
-    conf.register_group(GROUP)
-    keystoneauth.register(conf, GROUP.name, ALIASES)
-    conf.register_group(LEGACY_GROUP)
-    conf.register_opts(LEGACY_OPTS, group=LEGACY_GROUP)
-
-
-def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
-    """Return the options of this module by group name."""
-    return [
-        (GROUP.name, keystoneauth.list_opts(ALIASES)),
-        (LEGACY_GROUP.name, LEGACY_OPTS)]
+register_opts = SERVICE.register_opts
+list_opts = SERVICE.list_opts

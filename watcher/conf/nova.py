@@ -13,17 +13,7 @@
 
 from oslo_config import cfg
 
-from watcher.conf import keystoneauth
-
-GROUP = cfg.OptGroup('nova', title='Calling the compute service')
-LEGACY_GROUP = cfg.OptGroup(
-    'nova_client', title='Old place of options of [nova]')
-
-#: keystoneauth's option to the place from which it is still read.
-ALIASES = {
-    'region-name': [
-        cfg.DeprecatedOpt('region_name', group='nova_client')],
-}
+from watcher.conf import calling
 
 OPTS = [
     cfg.IntOpt(
@@ -41,17 +31,7 @@ OPTS = [
         default=5.0,
         min=0.1,
         help='Seconds between two such readings.'),
-    cfg.IntOpt(
-        'http_retries',
-        default=3,
-        min=1,
-        help='How often a request to Nova is repeated after a connection '
-             'error, before the action or the reading of the model fails.'),
-    cfg.FloatOpt(
-        'http_retry_interval',
-        default=2.0,
-        min=0.1,
-        help='Seconds between two such attempts.'),
+    *calling.retries('Nova'),
     cfg.StrOpt(
         'api_version',
         default='2.56',
@@ -68,41 +48,16 @@ LEGACY_OPTS = [
     cfg.StrOpt(
         'api_version',
         default='2.56',
-        deprecated_for_removal=True,
-        deprecated_since='2026.1',
-        deprecated_reason='Use [nova] api_version.',
+        **calling.replaced('nova', 'api_version', '2026.1'),
         help='Old place of [nova] api_version, read when that one is not '
              'set.'),
-    cfg.StrOpt(
-        'endpoint_type',
-        default='publicURL',
-        choices=keystoneauth.INTERFACES,
-        deprecated_for_removal=True,
-        deprecated_since='2026.1',
-        deprecated_reason='Use [nova] valid_interfaces.',
-        help='Endpoint interface to use when [nova] sets neither '
-             'valid_interfaces nor interface.'),
-    cfg.StrOpt(
-        'region_name',
-        deprecated_for_removal=True,
-        deprecated_since='2026.1',
-        deprecated_reason='Use [nova] region_name.',
-        help='Old place of [nova] region_name, read when that one is not '
-             'set.'),
+    calling.legacy_endpoint_type(
+        'nova', **calling.replaced('nova', 'valid_interfaces', '2026.1')),
+    calling.legacy_region(
+        'nova', **calling.replaced('nova', 'region_name', '2026.1')),
 ]
 
+SERVICE = calling.Called('nova', 'compute', OPTS, LEGACY_OPTS)
 
-def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Register the options of this module on ``conf``."""
-    conf.register_group(GROUP)
-    conf.register_opts(OPTS, group=GROUP)
-    keystoneauth.register(conf, GROUP.name, ALIASES)
-    conf.register_group(LEGACY_GROUP)
-    conf.register_opts(LEGACY_OPTS, group=LEGACY_GROUP)
-
-
-def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
-    """Return the options of this module by group name."""
-    return [
-        (GROUP.name, [*OPTS, *keystoneauth.list_opts(ALIASES)]),
-        (LEGACY_GROUP.name, LEGACY_OPTS)]
+register_opts = SERVICE.register_opts
+list_opts = SERVICE.list_opts

@@ -11,60 +11,19 @@
 # under the License.
 """Calling Placement."""
 
-from oslo_config import cfg
-
-from watcher.conf import keystoneauth
-
-GROUP = cfg.OptGroup('placement', title='Calling the placement service')
-LEGACY_GROUP = cfg.OptGroup(
-    'placement_client', title='Old place of options of [placement]')
-
-#: keystoneauth's option to the place from which it is still read.
-ALIASES = {
-    'valid-interfaces': [
-        cfg.DeprecatedOpt('interface', group='placement_client')],
-    'region-name': [
-        cfg.DeprecatedOpt('region_name', group='placement_client')],
-}
+from watcher.conf import calling
 
 LEGACY_OPTS = [
-    cfg.StrOpt(
-        'api_version',
-        default='1.29',
-        deprecated_for_removal=True,
-        deprecated_since='2026.2',
-        deprecated_reason='The version is negotiated with the service.',
-        help='Has no effect. It is accepted so that old configuration files '
-             'keep working.'),
-    cfg.StrOpt(
-        'interface',
-        default='public',
-        choices=['internal', 'public', 'admin'],
-        deprecated_for_removal=True,
-        deprecated_since='2026.2',
-        deprecated_reason='Use [placement] valid_interfaces.',
-        help='Old place of [placement] valid_interfaces, read when that one '
-             'is not set.'),
-    cfg.StrOpt(
-        'region_name',
-        deprecated_for_removal=True,
-        deprecated_since='2026.2',
-        deprecated_reason='Use [placement] region_name.',
-        help='Old place of [placement] region_name, read when that one is '
-             'not set.'),
+    calling.legacy_api_version('1.29'),
+    calling.legacy_interface('placement'),
+    calling.legacy_region(
+        'placement', **calling.replaced('placement', 'region_name',
+                                        '2026.2')),
 ]
 
+SERVICE = calling.Called(
+    'placement', 'placement', legacy_opts=LEGACY_OPTS,
+    moved={'valid-interfaces': 'interface', 'region-name': 'region_name'})
 
-def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Register the options of this module on ``conf``."""
-    conf.register_group(GROUP)
-    keystoneauth.register(conf, GROUP.name, ALIASES)
-    conf.register_group(LEGACY_GROUP)
-    conf.register_opts(LEGACY_OPTS, group=LEGACY_GROUP)
-
-
-def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
-    """Return the options of this module by group name."""
-    return [
-        (GROUP.name, keystoneauth.list_opts(ALIASES)),
-        (LEGACY_GROUP.name, LEGACY_OPTS)]
+register_opts = SERVICE.register_opts
+list_opts = SERVICE.list_opts
