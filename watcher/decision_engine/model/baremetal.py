@@ -82,8 +82,9 @@ class BaremetalModelRoot(cluster.ClusterModel):
         for uuid in sorted(self._nodes):
             serialisation.add(root, self._nodes, uuid)
 
-    def _rows(self) -> Iterator[dict[str, Any]]:
-        nodes = serialisation.Rows(self._nodes, 'node')
+    def _rows(self, now: datetime.datetime | None
+              ) -> Iterator[dict[str, Any]]:
+        nodes = self._host_rows(self._nodes, now)
         for uuid in sorted(self._nodes):
             yield nodes.items(uuid)
 

@@ -25,6 +25,7 @@ from watcher.decision_engine.model import base
 from watcher.decision_engine.model import clocks
 from watcher.decision_engine.model import graph
 from watcher.decision_engine.model import persistent
+from watcher.decision_engine.model import rows
 from watcher.decision_engine.model import serialisation
 from watcher.decision_engine.model import tables
 
@@ -44,7 +45,6 @@ class ClusterModel(graph.GraphView, base.Model):
         model counts as false.
     :ivar built_at: when reading the cluster began (UTC), None when the
         model was made by hand.
-    """
     :ivar version: how many models its collector has built with this one,
         None when the model was made by hand.
     :ivar changes: how many news have been believed since it was built.
@@ -53,6 +53,7 @@ class ClusterModel(graph.GraphView, base.Model):
         because too little is known about them; by key. Never changed, only
         replaced: views share it.
     :ivar gaps: in words, what else was not told when the cluster was read.
+    """
 
     #: Classes of elements by the attribute that is their table.
     kinds: dict[str, type] = {}
@@ -64,12 +65,12 @@ class ClusterModel(graph.GraphView, base.Model):
     def __init__(self, stale: bool = False):
         self.stale = stale
         self.built_at: datetime.datetime | None = None
-        self.lock = threading.RLock()
         self.version: int | None = None
         self.changes = 0
         self.changed_at: datetime.datetime | None = None
         self.absent: Mapping[str, str] = {}
         self.gaps: tuple[str, ...] = ()
+        self.lock = threading.RLock()
         self._graph = None
         self._clocks = clocks.Clocks()
         self._freshness = persistent.ForkableDict()
@@ -169,9 +170,9 @@ class ClusterModel(graph.GraphView, base.Model):
             when something about it was told.
         :param reason: why its picture is not complete. Unless given, a build
             makes it complete, and a notification leaves that as it is.
-        """
         :param read_at: when all of an incomplete host was read, if what was
             known then stands in for what could not be read.
+        """
         if when is not None:
             when = clocks.utc(when)
         with self.lock:
@@ -192,7 +193,6 @@ class ClusterModel(graph.GraphView, base.Model):
             self._freshness.pop(key, None)
             self._incomplete.pop(key, None)
 
-    def seen(self, key: str, when: datetime.datetime | str | None) -> bool:
     def leave_out(self, keys: Iterable[str]) -> None:
         """Remove what is not well known about hosts, with all on it.
 
@@ -202,6 +202,7 @@ class ClusterModel(graph.GraphView, base.Model):
         """
         raise NotImplementedError
 
+    def seen(self, key: str, when: datetime.datetime | str | None) -> bool:
         """Tell whether news about an element are to be believed; note them.
 
         They are unless the model holds something newer: from another
@@ -214,15 +215,22 @@ class ClusterModel(graph.GraphView, base.Model):
         :param when: when that was so: the time of the message, or when
             reading it began. None is always believed.
         """
-        if when is None:
-            return True
-        when = clocks.utc(when)
+        if when is not None:
+            when = clocks.utc(when)
         with self.lock:
-            for known in (self._clocks.get(key), self.built_at):
-                if known is not None and when < known:
-                    return False
-            if when != self.built_at:
-                self._clocks.set(key, when, key in self)
+            if when is not None and not self._newest(key, when):
+                return False
+            self.changes += 1
+        return True
+
+    def _newest(self, key, when):
+        for known in (self._clocks.get(key), self.built_at):
+            if known is not None and when < known:
+                return False
+        if when != self.built_at:
+            self._clocks.set(key, when, key in self)
+        if self.changed_at is None or when > self.changed_at:
+            self.changed_at = when
         return True
 
     def inherit_clocks(self, other: 'ClusterModel') -> None:
@@ -303,29 +311,28 @@ class ClusterModel(graph.GraphView, base.Model):
         Each has the set fields of its elements, with the kind of element in
         front of the names.
 
-        :param with_freshness: whether each row also says how fresh its host
-            is: ``node_freshness_when``, ``_source``, ``_reason`` and
-            ``_read_at``.
+        :param with_freshness: whether each row also says how fresh the
+            picture of its host is, if that is known: ``node_updated_at``,
+            ``node_source``, ``node_read_at`` (times as text in ISO 8601),
+            ``node_age`` (seconds since all of it was read) and
+            ``node_incomplete_reason``.
         """
+        now = datetime.datetime.now(datetime.UTC) if with_freshness else None
         with self.lock:
-            rows = list(self._rows())
-            if with_freshness:
-                for row in rows:
-                    row.update(self._freshness_row(row))
-        return rows
+            return list(self._rows(now))
 
-    def _rows(self) -> Iterator[dict[str, Any]]:
+    def _rows(self, now: datetime.datetime | None
+              ) -> Iterator[dict[str, Any]]:
+        """Yield the rows.
+
+        :param now: with freshness as it is at this time; None: without.
+        """
         raise NotImplementedError
 
-    #: Which item of a row is the key of its host.
-    row_key = 'node_uuid'
-
-    def _freshness_row(self, row):
-        known = self._freshness.get(row.get(self.row_key))
-        if known is None:
-            return {}
-        return {f'node_freshness_{name}': value
-                for name, value in known._asdict().items()}
+    def _host_rows(self, table, now) -> serialisation.Rows:
+        """Return what makes the items of hosts."""
+        return serialisation.Rows(table, 'node', None if now is None
+                                  else rows.of_hosts(self._freshness, now))
 
 
 class _Incomplete(MutableMapping):

@@ -15,6 +15,7 @@ Lookups by uuid and host name, moves, and the sums of used resources cost the
 same in a cloud of any size.
 """
 
+import datetime
 import operator
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -178,6 +179,8 @@ class ModelRoot(cluster.ClusterModel):
             self._instances.remove_many(gone)
             self._clocks.left(gone)
 
+    leave_out = remove_nodes
+
     def _drop_nodes(self, uuids):
         """Remove hosts and return what was on them."""
         instances = self._places.release(uuids)
@@ -194,8 +197,6 @@ class ModelRoot(cluster.ClusterModel):
 
     def get_node_by_uuid(self, uuid: str) -> element.ComputeNode:
         """Return a host.
-    leave_out = remove_nodes
-
 
         :raises: ComputeNodeNotFound
         """
@@ -431,9 +432,10 @@ class ModelRoot(cluster.ClusterModel):
             if self._places.parent(uuid) is None:
                 serialisation.add(root, self._instances, uuid)
 
-    def _rows(self) -> Iterator[dict[str, Any]]:
+    def _rows(self, now: datetime.datetime | None
+              ) -> Iterator[dict[str, Any]]:
         # Servers on no host have no row: so the API has always shown it.
-        nodes = serialisation.Rows(self._nodes, 'node')
+        nodes = self._host_rows(self._nodes, now)
         servers = serialisation.Rows(self._instances, 'server')
         for uuid in sorted(self._nodes):
             yield from serialisation.below(

@@ -11,6 +11,7 @@
 # under the License.
 """Writing models as XML and as rows, and reading the XML."""
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
@@ -68,20 +69,28 @@ def read(root: etree._Element, cls: type[base.Element], above: str = ''
 
 
 class Rows:
-    """Makes the items of a row from the elements of one kind."""
+    """Makes the items of a row from the elements of one kind.
 
-    def __init__(self, table: tables.ElementTable, prefix: str):
+    :param more: returns further items for the key of an element.
+    """
+
+    def __init__(self, table: tables.ElementTable, prefix: str,
+                 more: Callable[[str], dict[str, Any]] | None = None):
         self._table = table
+        self._more = more
         self._names = [f'{prefix}_{name}' for name in table.cls.fields]
 
     def items(self, key: str) -> dict[str, Any]:
         """Return the set fields of an element by prefix and name."""
         # Structures are copied: a row must not be a way into the model.
-        return {name: watched.plain(value)
-                if isinstance(value, (dict, list)) else value
-                for name, value in zip(
-                    self._names, self._table.values_of(key), strict=True)
-                if value is not base.UNSET}
+        items = {name: watched.plain(value)
+                 if isinstance(value, (dict, list)) else value
+                 for name, value in zip(
+                     self._names, self._table.values_of(key), strict=True)
+                 if value is not base.UNSET}
+        if self._more is not None:
+            items.update(self._more(key))
+        return items
 
 
 def below(above: dict[str, Any],

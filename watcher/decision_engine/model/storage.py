@@ -11,6 +11,7 @@
 # under the License.
 """The storage model: backends, their pools, and the volumes in these."""
 
+import datetime
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,7 @@ from watcher._i18n import _
 from watcher.common import exception
 from watcher.decision_engine.model import cluster
 from watcher.decision_engine.model import element
+from watcher.decision_engine.model import rows
 from watcher.decision_engine.model import serialisation
 
 
@@ -34,7 +36,6 @@ class StorageModelRoot(cluster.ClusterModel):
     kinds = {'_nodes': element.StorageNode, '_pools': element.Pool,
              '_volumes': element.Volume}
     relations = ('_pool_places', '_volume_places')
-    row_key = 'node_host'
 
     # Checks ---------------------------------------------------------------
 
@@ -311,11 +312,14 @@ class StorageModelRoot(cluster.ClusterModel):
         for uuid in sorted(self._volume_places.children(name)):
             serialisation.add(pool, self._volumes, uuid)
 
-    def _rows(self) -> Iterator[dict[str, Any]]:
+    def _rows(self, now: datetime.datetime | None
+              ) -> Iterator[dict[str, Any]]:
         # One row for each volume, with what is known about its pool and
         # backend; one for each pool or backend that is empty.
-        nodes = serialisation.Rows(self._nodes, 'node')
-        pools = serialisation.Rows(self._pools, 'pool')
+        nodes = self._host_rows(self._nodes, now)
+        pools = serialisation.Rows(
+            self._pools, 'pool', None if now is None else rows.of_elements(
+                'pool', self.heard_at, self.built_at))
         volumes = serialisation.Rows(self._volumes, 'volume')
 
         def of_pools(names):

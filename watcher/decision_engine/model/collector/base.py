@@ -31,9 +31,10 @@ from watcher._i18n import _
 from watcher.common import exception
 from watcher.common.loader import loadable
 from watcher.decision_engine.model import base
+from watcher.decision_engine.model import cluster
 from watcher.decision_engine.model import model_root
-
 from watcher.decision_engine.model.collector import last_known
+
 LOG = log.getLogger(__name__)
 CONF = cfg.CONF
 
@@ -89,11 +90,11 @@ class BaseClusterDataModelCollector(loadable.LoadableSingleton,
         # Of the last build: monotonic start, and its error if it failed.
         self._built = None
         self._failure: tuple[float, Exception] | None = None
-        # One build at a time; others wait for it and share its result.
         # How many models have been built; each knows its number.
         self._builds = 0
         #: For builders: what is used when a part cannot be read.
         self.last_known = last_known.LastKnown()
+        # One build at a time; others wait for it and share its result.
         self._build_lock = threading.RLock()
         # While a model is built: what was told meanwhile, in that order.
         self._journal: list[Callable[[], Any]] | None = None
@@ -158,12 +159,12 @@ Seconds between two full readings of the cluster into this model.
             return self._cluster_data_model
 
     @property
-    @property
     def last_failure(self) -> str | None:
         """Why the last build failed; None when it did not."""
         failure = self._failure
         return None if failure is None else str(failure[1])
 
+    @property
     def age_limit(self) -> float | None:
         """Seconds that the model may be old when an audit asks for it now.
 
@@ -250,6 +251,9 @@ Seconds between two full readings of the cluster into this model.
                 return None
             if getattr(model, 'built_at', begun_at) is None:
                 model.built_at = begun_at
+            self._builds += 1
+            if isinstance(model, cluster.ClusterModel):
+                model.version = self._builds
             caught_up = self._publish(model, started, heard)
         finally:
             with self.sync_lock:

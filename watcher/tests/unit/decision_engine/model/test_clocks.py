@@ -203,12 +203,45 @@ class TestFreshness(ClocksTestCase):
     def test_rows(self):
         self.model.touch('N1', at(1), 'build', 'HTTP 500')
         self.model.add_node(element.IronicNode(uuid='N2'))
+        self.model.touch('N2', at(1), 'build')
+        self.model.touch('N2', at(2))
+        self.model.add_node(element.IronicNode(uuid='N3'))
         rows = self.model.to_list(with_freshness=True)
+        age = rows[1].pop('node_age')
+        self.assertGreater(age, 0)
+        self.assertEqual(age, round(age, 1))
+        self.assertEqual([
+            {'node_updated_at': at(1).isoformat(), 'node_source': 'build',
+             'node_read_at': None, 'node_age': None,
+             'node_incomplete_reason': 'HTTP 500'},
+            {'node_updated_at': at(2).isoformat(),
+             'node_source': 'notification',
+             'node_read_at': at(1).isoformat(),
+             'node_incomplete_reason': None},
+            {}],
+            [{name: value for name, value in row.items()
+              if name not in ('node_uuid', 'node_human_id')}
+             for row in rows])
+        for row in self.model.to_list():
+            self.assertEqual({'node_uuid', 'node_human_id'}, set(row))
+
+    def test_age_is_never_negative(self):
+        ahead = datetime.datetime.now(datetime.UTC) + datetime.timedelta(
+            days=1)
+        self.model.touch('N1', ahead, 'build')
         self.assertEqual(
-            {'node_freshness_when': at(1),
-             'node_freshness_source': 'build',
-             'node_freshness_reason': 'HTTP 500',
-             'node_freshness_read_at': None},
-            {key: value for key, value in rows[0].items()
-             if 'freshness' in key})
-        self.assertFalse([key for key in rows[1] if 'freshness' in key])
+            0, self.model.to_list(with_freshness=True)[0]['node_age'])
+
+    def test_changes_are_counted(self):
+        self.assertEqual((0, None),
+                         (self.model.changes, self.model.changed_at))
+        for when in (at(2), at(1), None):
+            self.model.seen('N1', when)
+        self.assertEqual((2, at(2)),
+                         (self.model.changes, self.model.changed_at))
+        self.model.seen('N2', at(1))
+        made = self.model.copy()
+        self.model.seen('N1', at(3))
+        self.assertEqual((3, at(2)), (made.changes, made.changed_at))
+        self.assertEqual((4, at(3)),
+                         (self.model.changes, self.model.changed_at))

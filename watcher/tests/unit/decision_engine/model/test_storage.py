@@ -11,6 +11,7 @@
 # under the License.
 
 import copy
+import datetime
 
 import networkx
 from hypothesis import settings
@@ -337,6 +338,38 @@ class TestOutput(StorageTestCase):
         self.assertEqual(
             's', self.model.get_volume_by_uuid('V1')
             .attachments[0]['server_id'])
+
+    def test_list_with_freshness(self):
+        read, told = (datetime.datetime(2026, 1, 9, hour,
+                                        tzinfo=datetime.UTC)
+                      for hour in (12, 13))
+        self.model.built_at = read
+        self.model.touch('h@a', read, 'build', 'too little is known')
+        self.model.touch('h@a', told)
+        self.model.seen('h@a#1', told)
+        rows = {(row.get('pool_name'), row.get('volume_uuid')): row
+                for row in self.model.to_list(with_freshness=True)}
+        for key, pool_at, source in (
+                (('h@a#1', 'V1'), told, 'notification'),
+                (('h@a#1', 'V2'), told, 'notification'),
+                (('h@a#2', None), read, 'build')):
+            row = rows[key]
+            self.assertEqual(
+                (pool_at.isoformat(), source, told.isoformat(),
+                 'notification', None, None, 'too little is known'),
+                (row['pool_updated_at'], row['pool_source'],
+                 row['node_updated_at'], row['node_source'],
+                 row['node_read_at'], row['node_age'],
+                 row['node_incomplete_reason']), key)
+        # Nothing is known about how fresh this backend is.
+        self.assertNotIn('node_updated_at', rows['h@b#1', 'V3'])
+        self.assertEqual('build', rows['h@b#1', 'V3']['pool_source'])
+        self.assertFalse([name for name in rows[None, 'V0']
+                          if name.startswith(('node', 'pool'))])
+        self.model.built_at = None
+        self.assertNotIn('pool_source', {
+            name for row in self.model.to_list(with_freshness=True)
+            if row.get('pool_name') == 'h@b#1' for name in row})
 
     def test_same_structure(self):
         check = model_root.StorageModelRoot.is_isomorphic

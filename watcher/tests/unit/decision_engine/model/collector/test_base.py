@@ -92,6 +92,19 @@ class TestCollector(CollectorTestCase):
         model = self.collector.get_latest_cluster_data_model()
         self.assertLess(model.age, base.PATIENCE)
 
+    def test_the_model_knows_its_number(self):
+        seen = []
+        for _ in range(2):
+            self.collector.synchronize()
+            seen.append(
+                self.collector.get_latest_cluster_data_model().version)
+        self.collector.error = ValueError('no answer')
+        self.collector.synchronize()
+        self.collector.error = None
+        self.collector.synchronize()
+        seen.append(self.collector.get_latest_cluster_data_model().version)
+        self.assertEqual([1, 2, 3], seen)
+
     def test_readers_at_the_same_time_share_a_build(self):
         self.collector.hold = threading.Event()
         seen = []
