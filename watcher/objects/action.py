@@ -11,6 +11,9 @@
 # under the License.
 """One step of an action plan."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from watcher.objects import action_plan
 from watcher.objects import base
 from watcher.objects import fields as wfields
@@ -44,3 +47,11 @@ class Action(base.UuidMixin, base.StoredObject):
         'status_message': wfields.StringField(nullable=True),
         'action_plan': wfields.ObjectField('ActionPlan', nullable=True),
     }
+
+    @classmethod
+    def explanations(cls, idents: Iterable[int]) -> dict[int, dict[str, Any]]:
+        """Read the explanations of several actions.
+
+        :returns: by the ids of the actions, without those that have none
+        """
+        return cls.dbapi.get_explanations(cls.entity, idents)

@@ -76,9 +76,10 @@ class ActionPlan(base.UuidMixin, base.StoredObject):
         another state.
 
         :param plan: fields of the plan; ``audit_id`` and ``strategy_id`` are
-            needed, the state is ``RECOMMENDED`` if not given
+            needed, the state is ``RECOMMENDED`` if not given; also its
+            ``explanation``
         :param actions: fields of each action without its plan; ``parents``
-            are UUIDs of actions of this plan
+            are UUIDs of actions of this plan; also its ``explanation``
         :param efficacy_indicators: fields of each indicator without its plan
         :returns: the plan, with its relations
         :raises watcher.common.exception.ResourceNotFound: if the audit or
@@ -92,8 +93,12 @@ class ActionPlan(base.UuidMixin, base.StoredObject):
                      actions: Sequence[Mapping[str, Any]],
                      indicators: Sequence[Mapping[str, Any]]
                      ) -> 'ActionPlan':
-        plan = cls(context, **{'state': State.RECOMMENDED, **fields})
+        values = {'state': State.RECOMMENDED, **fields}
+        explanation = values.pop('explanation', None)
+        plan = cls(context, **values)
         plan.create()
+        if explanation:
+            plan.explain(explanation)
         cls.dbapi.bulk_create_efficacy_indicators(
             [{**indicator, 'action_plan_id': plan.id}
              for indicator in indicators])
@@ -102,17 +107,44 @@ class ActionPlan(base.UuidMixin, base.StoredObject):
             plan.transition(State.SUCCEEDED)
         return plan
 
+    def explain(self, explanation: Mapping[str, Any]) -> None:
+        """Store why this new plan is what it is.
+
+        :param explanation: see
+            :mod:`watcher.decision_engine.solution.explanation`
+        """
+        self.dbapi.create_explanations('action_plan', {self.id: explanation})
+
+    @classmethod
+    def explanations(cls, idents: Iterable[int]) -> dict[int, dict[str, Any]]:
+        """Read the explanations of several plans.
+
+        :returns: by the ids of the plans, without those that have none
+        """
+        return cls.dbapi.get_explanations(cls.entity, idents)
+
     def create_actions(self, actions: Sequence[Mapping[str, Any]]
                        ) -> list[Any]:
         """Store new actions of this plan with few statements.
 
         :param actions: fields of each action without its plan; ``parents``
-            are UUIDs of actions of this plan
+            are UUIDs of actions of this plan; also its ``explanation``
         :returns: the actions
         """
-        rows = self.dbapi.bulk_create_actions(
-            [{**action, 'action_plan_id': self.id} for action in actions])
+        rows = self.dbapi.run_in_transaction(self._insert_actions, actions)
         return self._announce_actions((row, None) for row in rows)
+
+    def _insert_actions(self, actions: Sequence[Mapping[str, Any]]
+                        ) -> Sequence[Any]:
+        rows = self.dbapi.bulk_create_actions(
+            [{**{name: value for name, value in action.items()
+                 if name != 'explanation'}, 'action_plan_id': self.id}
+             for action in actions])
+        self.dbapi.create_explanations('action', {
+            row.id: action['explanation']
+            for row, action in zip(rows, actions, strict=True)
+            if action.get('explanation')})
+        return rows
 
     def _announce_actions(self, rows: Iterable[tuple[Any, str | None]],
                           update: bool = False,

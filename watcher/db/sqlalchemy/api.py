@@ -51,6 +51,7 @@ from watcher._i18n import _
 from watcher.common import exception
 from watcher.common import utils
 from watcher.db.sqlalchemy import entities
+from watcher.db.sqlalchemy import explanations
 from watcher.db.sqlalchemy import models
 from watcher.db.sqlalchemy import query
 from watcher.db.sqlalchemy import session as db_session
@@ -209,7 +210,7 @@ def _readable(entity: Entity, row: models.Base | None) -> Any:
     return row
 
 
-class Connection:
+class Connection(explanations.Operations):
     """All operations; see the module for those every entity has."""
 
     # Transactions ----------------------------------------------------------

@@ -25,7 +25,8 @@ which these models define and every migrated database has, is:
   index, and so have the names of audits and templates in lower case.
 
 The baseline migration creates that shape except for the indexes, the next one
-brings both old shapes to it, the others add the indexes. A test holds models
+brings both old shapes to it, the others add the indexes and the table of
+explanations. A test holds models
 and migrations against each other on every database. (A migration that makes a
 table of SQLite anew has to make its index in lower case anew, too: reflection
 does not see it.)
@@ -87,6 +88,13 @@ def _lower_case(table: str, column: str) -> sa.Index:
 def _key(target: str, null: bool = False) -> orm.Mapped[Any]:
     return orm.mapped_column(sa.Integer, sa.ForeignKey(f'{target}.id'),
                              nullable=null)
+
+
+def _owner(target: str) -> orm.Mapped[Any]:
+    """The key of what a row belongs to and goes with."""
+    return orm.mapped_column(
+        sa.Integer, sa.ForeignKey(f'{target}.id', ondelete='CASCADE'),
+        nullable=True)
 
 
 def _related(target: str, key: str) -> orm.Mapped[Any]:
@@ -266,6 +274,28 @@ class EfficacyIndicator(RecordMixin, Base):
 
     action_plan: orm.Mapped[ActionPlan | None] = _related(
         'ActionPlan', 'EfficacyIndicator.action_plan_id')
+
+
+class Explanation(Base):
+    """Why an action plan or an action is what it is; ours.
+
+    A table of its own, that an existing database may lack until it is
+    upgraded: services run without it. The rows go with what they explain,
+    also when the previous release removes that.
+    """
+
+    __tablename__ = 'explanations'
+    __table_args__ = (
+        sa.UniqueConstraint('action_plan_id',
+                            name='uniq_explanations0action_plan_id'),
+        sa.UniqueConstraint('action_id', name='uniq_explanations0action_id'),
+    )
+
+    id: orm.Mapped[int] = _id()
+    action_plan_id: orm.Mapped[int | None] = _owner('action_plans')
+    action_id: orm.Mapped[int | None] = _owner('actions')
+    content: orm.Mapped[dict] = orm.mapped_column(
+        types.JsonDict, nullable=False)
 
 
 class ScoringEngine(RecordMixin, Base):

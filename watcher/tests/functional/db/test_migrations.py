@@ -33,7 +33,7 @@ from watcher.tests import base
 from watcher.tests.fixtures import database
 from watcher.tests.functional.db import field_shapes
 
-HEAD = 'c41f7d5a9b20'
+HEAD = '7d25c8e1a604'
 
 
 def type_in_words(column: Mapping[str, Any]) -> str:
@@ -341,6 +341,26 @@ class TestField(MigrationTest):
                            expected_state='ONGOING')
         row, is_new = dbapi.touch_service('watcher-decision-engine', 'h')
         self.assertEqual((1, False), (row.id, is_new))
+        self._make_plan(ctxt)
+
+    def _make_plan(self, ctxt):
+        plan = objects.ActionPlan.create_with(
+            ctxt, {'audit_id': 1, 'strategy_id': 1,
+                   'explanation': {'summary': 'é'}},
+            actions=[{'action_type': 'nop', 'explanation': {'reason': 'r'}}])
+        action, = objects.Action.list(
+            ctxt, filters={'action_plan_id': plan.id})
+        found = (objects.ActionPlan.explanations([plan.id]),
+                 objects.Action.explanations([action.id]))
+        action.destroy()
+        plan.destroy()
+        if migration.version() == backend.BASELINE:
+            self.assertEqual(({}, {}), found)
+            return
+        self.assertEqual(({plan.id: {'summary': 'é'}},
+                          {action.id: {'reason': 'r'}}), found)
+        self.assertEqual([(0,)], self.execute(
+            'SELECT count(*) FROM explanations'))
 
     def test_reading_changes_nothing(self):
         dbapi = db_api.get_instance()
