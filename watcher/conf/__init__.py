@@ -43,13 +43,15 @@ from watcher.conf import placement
 from watcher.conf import planner
 from watcher.conf import prometheus_client
 from watcher.conf import service
+from watcher.conf import strategies
 from watcher.conf import wsgi
 
 CONF = cfg.CONF
 
 MODULES = (
     service, paths, exception, notifications, api, wsgi, db,
-    decision_engine, applier, planner, collector, compute_model, datasources,
+    decision_engine, applier, planner, strategies, collector,
+    compute_model, datasources,
     clients_auth, nova, cinder, keystone, placement,
     gnocchi_client, ironic, maas_client, aetos_client,
     prometheus_client, grafana_client, grafana_translators,

@@ -31,6 +31,7 @@ PLUGIN_NAMESPACES = (
     'watcher_scoring_engines',
     'watcher_scoring_engine_containers',
     'watcher_strategies',
+    'watcher_destination_filters',
     'watcher_cluster_data_model_collectors',
     'watcher_workflow_engines',
 )

@@ -24,6 +24,11 @@ class DefaultStrategyLoader(default.DefaultLoader):
         super().__init__(namespace='watcher_strategies')
 
 
+class DestinationFilterLoader(default.DefaultLoader):
+    def __init__(self):
+        super().__init__(namespace='watcher_destination_filters')
+
+
 class ClusterDataModelCollectorLoader(default.DefaultLoader):
     def __init__(self):
         super().__init__(namespace='watcher_cluster_data_model_collectors')

@@ -28,6 +28,7 @@ from watcher._i18n import _
 from watcher.common import exception
 from watcher.decision_engine.model import cluster
 from watcher.decision_engine.model import element
+from watcher.decision_engine.model import scheduling
 from watcher.decision_engine.model import serialisation
 from watcher.decision_engine.model.element import base as element_base
 
@@ -50,17 +51,29 @@ class ModelRoot(cluster.ClusterModel):
         not known.
     :ivar zones: availability zone by compute service host, None when not
         known.
+    :ivar server_groups: the server groups of all projects, None when not
+        known.
+    :ivar traits: uuids of the hosts that have a trait, by each trait that
+        flavors of the cloud's servers speak of; None when not known.
+    :ivar inventories: what hosts offer of further resource classes, by
+        class and uuid of the host; None when not known.
+    :ivar pinned_zones_known: whether Nova told which servers are pinned to
+        their availability zones.
     """
 
     kinds = {'_nodes': element.ComputeNode, '_instances': element.Instance}
     relations = ('_places',)
-    # Sums of servers by host, uuids of hosts by name.
-    indexes = ('_used', '_names')
+    # Sums of servers by host, uuids of hosts by name, wishes by server.
+    indexes = ('_used', '_names', '_wishes')
 
     def __init__(self, stale: bool = False):
         super().__init__(stale)
         self.aggregates: tuple | None = None
         self.zones: dict[str, str] | None = None
+        self.server_groups: tuple[scheduling.ServerGroup, ...] | None = None
+        self.traits: dict[str, frozenset[str]] | None = None
+        self.inventories: dict[str, dict[str, float]] | None = None
+        self.pinned_zones_known = False
         self._extended = None
 
     @property
@@ -177,6 +190,8 @@ class ModelRoot(cluster.ClusterModel):
                 uuid for uuid in dict.fromkeys(uuids)
                 if uuid in self._nodes])
             self._instances.remove_many(gone)
+            self._wishes.remove_many([uuid for uuid in gone
+                                      if uuid in self._wishes])
             self._clocks.left(gone)
 
     leave_out = remove_nodes
@@ -266,6 +281,7 @@ class ModelRoot(cluster.ClusterModel):
             uuid = self._instance_uuid(instance)
             self._unmap(uuid)
             self._remove(self._instances, uuid)
+            self._wishes.pop(uuid, None)
 
     def delete_instance(self, instance: element.Instance | str,
                         node: Any = None) -> None:
@@ -287,6 +303,31 @@ class ModelRoot(cluster.ClusterModel):
         if found is None:
             raise exception.InstanceNotFound(name=uuid)
         return found
+
+    def set_wishes(self, uuid: str, wishes: scheduling.Wishes) -> None:
+        """Note what a server asks of its host.
+
+        It is known whether or not ``[compute_model]
+        enable_extended_attributes`` shows it in the elements.
+
+        :raises: InstanceNotFound
+        """
+        with self.lock:
+            self._instance_uuid(uuid)
+            if wishes:
+                self._wishes[uuid] = wishes
+            else:
+                self._wishes.pop(uuid, None)
+
+    def get_wishes(self, uuid: str) -> scheduling.Wishes:
+        """Return what a server asks of its host."""
+        with self.lock:
+            return self._wishes.get(uuid, scheduling.NO_WISHES)
+
+    def all_wishes(self) -> dict[str, scheduling.Wishes]:
+        """Return the wishes of the servers that have some, by uuid."""
+        with self.lock:
+            return dict(self._wishes)
 
     # Which server is on which host ----------------------------------------
 

@@ -25,12 +25,14 @@ numbering, with NaN where nothing was measured (never 0, which is a value).
 import dataclasses
 import itertools
 from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
 
 import numpy
 
 from watcher.decision_engine.model import element
+from watcher.decision_engine.model import scheduling
 from watcher.decision_engine.strategy.common import feasibility
 
 #: Columns of the arrays of resources.
@@ -59,6 +61,37 @@ class _Step(NamedTuple):
     arrival: int
 
 
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What the scheduler looks at beside room; see the compute model.
+
+    What is None or empty is not known and forbids nothing.
+
+    :param wishes: what servers ask of their hosts, by number of the server.
+    """
+
+    aggregates: tuple | None = None
+    zones: Mapping[str, str] | None = None
+    server_groups: tuple[scheduling.ServerGroup, ...] | None = None
+    traits: Mapping[str, frozenset[str]] | None = None
+    inventories: Mapping[str, Mapping[str, float]] | None = None
+    pinned_zones_known: bool = False
+    wishes: Mapping[int, scheduling.Wishes] = dataclasses.field(
+        default_factory=dict)
+
+    @classmethod
+    def from_model(cls, model: Any, numbers: Mapping[str, int]) -> 'Facts':
+        """Take them from a model; one of a plug-in may know none of them.
+        """
+        found = {field.name: getattr(model, field.name, field.default)
+                 for field in dataclasses.fields(cls)
+                 if field.name != 'wishes'}
+        ask = getattr(model, 'all_wishes', dict)
+        wishes = {numbers[uuid]: wishes for uuid, wishes in ask().items()
+                  if uuid in numbers}
+        return cls(wishes=wishes, **found)
+
+
 @dataclasses.dataclass(eq=False)
 class ClusterState:
     """Where all servers are and what is used and free on all hosts.
@@ -81,6 +114,7 @@ class ClusterState:
     :ivar host_of: the host of each server, NOWHERE (-1) for none.
     :ivar initial_host_of: the same before all moves.
     :ivar model: the view of the model that this was built from, or None.
+    :ivar facts: what the scheduler looks at beside room.
     """
 
     hosts: list[feasibility.Host]
@@ -91,6 +125,7 @@ class ClusterState:
     host_of: numpy.ndarray
     on_host: list[list[int]]
     model: Any = None
+    facts: Facts = Facts()
 
     def __post_init__(self):
         self.host_index = {host.uuid: number
@@ -141,7 +176,7 @@ class ClusterState:
         demand = _table([(server.resources.vcpus, server.resources.memory,
                           server.resources.disk) for server in servers])
         return cls(hosts, servers, _table(rows), _table(largest), demand,
-                   host_of, on_host, model)
+                   host_of, on_host, model, Facts.from_model(model, index))
 
     def copy(self) -> 'ClusterState':
         """Return an independent state in which nothing has moved yet."""
@@ -149,13 +184,17 @@ class ClusterState:
             self.hosts, self.servers, self.capacity, self.largest,
             self.demand, self.host_of.copy(),
             [self.servers_on(host) for host in range(len(self.hosts))],
-            self.model)
+            self.model, self.facts)
 
     # Looking --------------------------------------------------------------
 
     def host_named(self, hostname: str) -> int | None:
         """Return the number of the host of a compute service."""
         return self._names.get(hostname)
+
+    def wishes(self, server: int) -> scheduling.Wishes:
+        """Return what a server asks of its host, beside room."""
+        return self.facts.wishes.get(server, scheduling.NO_WISHES)
 
     def node(self, host: int) -> element.ComputeNode:
         """Return the element of the model that a host is."""

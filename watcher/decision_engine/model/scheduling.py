@@ -1,0 +1,87 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What the scheduler of Nova looks at beside capacity.
+
+A compute model carries these facts so that strategies can rule out what the
+scheduler would refuse, without a request for each question. All records are
+immutable and shared by all views of a model.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+AFFINITY = 'affinity'
+ANTI_AFFINITY = 'anti-affinity'
+SOFT_AFFINITY = 'soft-affinity'
+SOFT_ANTI_AFFINITY = 'soft-anti-affinity'
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ServerGroup:
+    """Servers that want to be together or apart.
+
+    :param policy: one of the four policies of Nova.
+    :param members: uuids of the servers.
+    :param max_per_host: how many of them one host may have with the policy
+        anti-affinity.
+    """
+
+    id: str
+    name: str
+    policy: str
+    members: tuple[str, ...]
+    max_per_host: int = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a server asks of its host, beside room.
+
+    Many servers share one object, so do not change what is in it.
+
+    :param extra_specs: those of its flavor.
+    :param pinned_az: the availability zone that it has to stay in; empty
+        for none.
+    :param tags: what its owner has tagged it with.
+    """
+
+    extra_specs: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    pinned_az: str = ''
+    tags: tuple[str, ...] = ()
+
+    def __bool__(self):
+        return bool(self.extra_specs or self.pinned_az or self.tags)
+
+
+#: The wishes of servers of which no others are known.
+NO_WISHES = Wishes()
+
+
+class Register:
+    """Gives equal wishes one object.
+
+    A cloud has many servers but few flavors; so do wishes.
+    """
+
+    def __init__(self):
+        self._known: dict[tuple, Wishes] = {}
+
+    def wishes(self, extra_specs: Mapping[str, str] | None,
+               pinned_az: str | None, tags: tuple[str, ...]) -> Wishes:
+        """Return the object for these wishes."""
+        extra_specs = extra_specs or {}
+        key = (tuple(sorted(extra_specs.items())), pinned_az or '', tags)
+        try:
+            return self._known[key]
+        except KeyError:
+            made = Wishes(dict(extra_specs), pinned_az or '', tags)
+            return self._known.setdefault(key, made or NO_WISHES)
