@@ -13,27 +13,16 @@
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Callable
 from typing import Any
 
 from watcher.sandbox.cloud import keystone
+from watcher.sandbox.cloud import openstack
 from watcher.sandbox.cloud import volumes as cloud_volumes
 from watcher.sandbox.cloud import web
 
-MIN_VERSION = (3, 0)
-MAX_VERSION = (3, 71)
-
-#: Longest page, as ``osapi_max_limit`` of a default Cinder.
 MAX_LIMIT = 1000
 
-FAULT_NAMES = {
-    400: 'badRequest', 401: 'unauthorized', 403: 'forbidden',
-    404: 'itemNotFound', 405: 'badMethod', 409: 'conflictingRequest',
-    413: 'overLimit', 503: 'serviceUnavailable'}
-
-#: Filters of a volume list that compare one attribute.
 FILTERS: dict[str, Callable[[cloud_volumes.Volume], Any]] = {
     'name': lambda v: v.name,
     'status': lambda v: v.status,
@@ -43,28 +32,19 @@ FILTERS: dict[str, Callable[[cloud_volumes.Volume], Any]] = {
 }
 
 
-def locked(method: Callable) -> Callable:
-    """Serve a request under the lock of the cloud."""
-    @functools.wraps(method)
-    def wrapper(self: Cinder, request: web.Request,
-                **arguments: str) -> web.Response:
-        with self.storage.state.lock:
-            return method(self, request, **arguments)
-    return wrapper
-
-
-class Cinder(web.Service):
+class Cinder(openstack.Versioned):
 
     type = 'block-storage'
     name = 'cinder'
     prefix = '/volume'
     endpoint_path = '/v3'
+    LOWEST, HIGHEST = (3, 0), (3, 71)
+    VERSION_TYPE = 'volume'
 
     def __init__(self, storage: cloud_volumes.BlockStorage,
                  identity: keystone.Keystone, base_url: str) -> None:
-        super().__init__()
+        super().__init__(storage.state, identity)
         self.storage = storage
-        self._identity = identity
         self._url = base_url + self.prefix + self.endpoint_path
         self._actions: dict[str, Callable] = {
             'os-migrate_volume': self._migrate,
@@ -74,64 +54,12 @@ class Cinder(web.Service):
             'os-detach': self._detach,
             'os-reset_status': self._reset_status}
 
-    # The machinery.
-
-    def authenticate(self, request: web.Request) -> None:
-        request.identity = self._identity.identify(
-            request.header('X-Auth-Token'))
-        if request.identity is None:
-            raise web.HTTPError(401, 'The request you have made requires '
-                                     'authentication.')
-
-    def check_admin(self, request: web.Request, rule: str) -> None:
-        if not request.identity.is_admin:
-            raise web.HTTPError(
-                403, "Policy doesn't allow %s to be performed." % rule)
-
-    def negotiate(self, request: web.Request) -> None:
-        request.version = MIN_VERSION
-        for part in (request.header('OpenStack-API-Version')
-                     or '').split(','):
-            name, _, version = part.strip().partition(' ')
-            if name == 'volume':
-                request.version = self._parsed(version.strip())
-
-    @staticmethod
-    def _parsed(text: str) -> web.Version:
-        if text == 'latest':
-            return MAX_VERSION
-        match = re.fullmatch(r'(\d+)\.(\d+)', text)
-        version = (int(match[1]), int(match[2])) if match else (0, 0)
-        if not MIN_VERSION <= version <= MAX_VERSION:
-            raise web.HTTPError(
-                406, 'Version %s is not supported by the API. Minimum is '
-                     '%d.%d and maximum is %d.%d.' % (
-                         text, *MIN_VERSION, *MAX_VERSION))
-        return version
-
-    def error(self, request: web.Request,
-              error: web.HTTPError) -> web.Response:
-        name = FAULT_NAMES.get(error.status, 'computeFault')
-        return web.json_response(
-            {name: {'code': error.status, 'message': error.message}},
-            error.status)
-
-    def common_headers(self, request: web.Request) -> dict[str, str]:
-        return {'OpenStack-API-Version': 'volume %d.%d' % (
-                    request.version if request.version > (0, 0)
-                    else MIN_VERSION),
-                'Vary': 'OpenStack-API-Version',
-                'x-openstack-request-id': request.id}
-
     # Versions.
 
     def _versions(self) -> dict[str, Any]:
-        return {'versions': [{
-            'id': 'v3.0', 'status': 'CURRENT',
-            'version': '%d.%d' % MAX_VERSION,
-            'min_version': '%d.%d' % MIN_VERSION,
-            'updated': '2023-08-31T00:00:00Z', 'media-types': [],
-            'links': [{'rel': 'self', 'href': self._url + '/'}]}]}
+        return {'versions': [self._described(
+            'v3.0', **{'media-types': []}, updated='2023-08-31T00:00:00Z',
+            links=[{'rel': 'self', 'href': self._url + '/'}])]}
 
     @web.route('GET', '/', public=True)
     def versions(self, request: web.Request) -> web.Response:
@@ -144,7 +72,7 @@ class Cinder(web.Service):
     # Services, pools and types.
 
     @web.route('GET', '/v3/os-services', admin='volume_extension:services')
-    @locked
+    @openstack.locked
     def list_services(self, request: web.Request) -> web.Response:
         host, binary = request.arg('host'), request.arg('binary')
         services = [
@@ -161,7 +89,7 @@ class Cinder(web.Service):
 
     @web.route('GET', '/v3/scheduler-stats/get_pools',
                admin='scheduler_extension:scheduler_stats:get_pools')
-    @locked
+    @openstack.locked
     def list_pools(self, request: web.Request) -> web.Response:
         detail = request.flag('detail')
         wanted = request.arg('name') if request.version >= (3, 28) else None
@@ -183,7 +111,7 @@ class Cinder(web.Service):
                 'extra_specs': kind.extra_specs, 'qos_specs_id': None}
 
     @web.route('GET', '/v3/types')
-    @locked
+    @openstack.locked
     def list_types(self, request: web.Request) -> web.Response:
         # Without the argument administrators see public types only, too.
         everything = (request.identity.is_admin and (
@@ -194,7 +122,7 @@ class Cinder(web.Service):
                           'volume_type_links', self._type_view)
 
     @web.route('GET', '/v3/types/{ident}')
-    @locked
+    @openstack.locked
     def show_type(self, request: web.Request, ident: str) -> web.Response:
         kind = self.storage.types.get(ident)
         if kind is None:
@@ -232,7 +160,7 @@ class Cinder(web.Service):
         return identity.is_admin or identity.project_id == volume.project_id
 
     @web.route('GET', '/v3/volumes/detail')
-    @locked
+    @openstack.locked
     def list_volumes(self, request: web.Request) -> web.Response:
         admin = request.identity.is_admin
         found = list(self.storage.volumes.values())
@@ -248,7 +176,7 @@ class Cinder(web.Service):
                           lambda volume: self._view(volume, admin))
 
     @web.route('GET', '/v3/volumes')
-    @locked
+    @openstack.locked
     def list_volumes_briefly(self, request: web.Request) -> web.Response:
         return self.list_volumes(request)
 
@@ -283,14 +211,14 @@ class Cinder(web.Service):
         return volume
 
     @web.route('GET', '/v3/volumes/{ident}')
-    @locked
+    @openstack.locked
     def show_volume(self, request: web.Request, ident: str) -> web.Response:
         volume = self._volume(request, ident)
         return web.json_response({'volume': self._view(
             volume, request.identity.is_admin)})
 
     @web.route('POST', '/v3/volumes')
-    @locked
+    @openstack.locked
     def create_volume(self, request: web.Request) -> web.Response:
         wanted = request.body.get('volume')
         if not isinstance(wanted, dict) or not isinstance(
@@ -311,7 +239,7 @@ class Cinder(web.Service):
             volume, request.identity.is_admin)}, 202)
 
     @web.route('PUT', '/v3/volumes/{ident}')
-    @locked
+    @openstack.locked
     def update_volume(self, request: web.Request,
                       ident: str) -> web.Response:
         volume = self._volume(request, ident)
@@ -324,7 +252,7 @@ class Cinder(web.Service):
             volume, request.identity.is_admin)})
 
     @web.route('DELETE', '/v3/volumes/{ident}')
-    @locked
+    @openstack.locked
     def delete_volume(self, request: web.Request,
                       ident: str) -> web.Response:
         self.storage.delete(self._volume(request, ident))
@@ -333,7 +261,7 @@ class Cinder(web.Service):
     # Actions.
 
     @web.route('POST', '/v3/volumes/{ident}/action')
-    @locked
+    @openstack.locked
     def act(self, request: web.Request, ident: str) -> web.Response:
         volume = self._volume(request, ident)
         if len(request.body) != 1:

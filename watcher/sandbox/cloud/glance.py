@@ -16,30 +16,19 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from watcher.sandbox.cloud import keystone
+from watcher.sandbox.cloud import openstack
 from watcher.sandbox.cloud import state as cloud_state
 from watcher.sandbox.cloud import web
 
 
-class Glance(web.Service):
+class Glance(openstack.Service):
 
     type = 'image'
     name = 'glance'
     prefix = '/image'
 
-    def __init__(self, state: cloud_state.CloudState,
-                 identity: keystone.Keystone) -> None:
-        super().__init__()
-        self.state = state
-        self._identity = identity
-
-    def authenticate(self, request: web.Request) -> None:
-        request.identity = self._identity.identify(
-            request.header('X-Auth-Token'))
-        if request.identity is None:
-            raise web.HTTPError(401, 'This server could not verify that '
-                                     'you are authorized to access the '
-                                     'document you requested.')
+    UNAUTHORIZED = ('This server could not verify that you are authorized '
+                    'to access the document you requested.')
 
     def error(self, request: web.Request,
               error: web.HTTPError) -> web.Response:
@@ -47,9 +36,6 @@ class Glance(web.Service):
         return web.json_response(
             {'message': error.message, 'code': title, 'title': title},
             error.status)
-
-    def common_headers(self, request: web.Request) -> dict[str, str]:
-        return {'x-openstack-request-id': request.id}
 
     @web.route('GET', '/', public=True)
     def versions(self, request: web.Request) -> web.Response:

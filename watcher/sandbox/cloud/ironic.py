@@ -13,19 +13,14 @@
 
 from __future__ import annotations
 
-import functools
 import json
-import re
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 from watcher.sandbox.cloud import keystone
 from watcher.sandbox.cloud import machines as cloud_machines
+from watcher.sandbox.cloud import openstack
 from watcher.sandbox.cloud import web
-
-MIN_VERSION = (1, 1)
-MAX_VERSION = (1, 95)
 
 SUMMARY = ('uuid', 'name', 'instance_uuid', 'maintenance', 'power_state',
            'provision_state', 'links')
@@ -41,57 +36,26 @@ CHANGEABLE = ('name', 'extra', 'instance_uuid', 'driver', 'resource_class')
 SINCE = {'name': (1, 5), 'resource_class': (1, 21), 'fault': (1, 42)}
 
 
-def locked(method: Callable) -> Callable:
-    """Serve a request under the lock of the cloud."""
-    @functools.wraps(method)
-    def wrapper(self: Ironic, request: web.Request,
-                **arguments: str) -> web.Response:
-        with self.machines.state.lock:
-            return method(self, request, **arguments)
-    return wrapper
-
-
-class Ironic(web.Service):
+class Ironic(openstack.Versioned):
 
     type = 'baremetal'
     name = 'ironic'
     prefix = '/baremetal'
+    LOWEST, HIGHEST = (1, 1), (1, 95)
+    VERSION_TYPE = 'baremetal'
+    VERSION_HEADER = 'X-OpenStack-Ironic-API-Version'
+    FORBIDDEN = 'Access was denied to the following resource: %s'
+    UNSUPPORTED = ('Version %(asked)s was requested but the requested API '
+                   'version is not supported by this service. The supported '
+                   'version range is: [%(lowest)s, %(highest)s].')
 
     def __init__(self, machines: cloud_machines.Machines,
                  identity: keystone.Keystone, base_url: str) -> None:
-        super().__init__()
+        super().__init__(machines.state, identity)
         self.machines = machines
-        self._identity = identity
         self._url = base_url + self.prefix + '/v1'
 
     # The machinery.
-
-    def authenticate(self, request: web.Request) -> None:
-        request.identity = self._identity.identify(
-            request.header('X-Auth-Token'))
-        if request.identity is None:
-            raise web.HTTPError(401, 'The request you have made requires '
-                                     'authentication.')
-
-    def check_admin(self, request: web.Request, rule: str) -> None:
-        if not request.identity.is_admin:
-            raise web.HTTPError(403, 'Access was denied to the following '
-                                     'resource: %s' % rule)
-
-    def negotiate(self, request: web.Request) -> None:
-        text = (request.header('X-OpenStack-Ironic-API-Version')
-                or '%d.%d' % MIN_VERSION)
-        if text == 'latest':
-            text = '%d.%d' % MAX_VERSION
-        match = re.fullmatch(r'(\d+)\.(\d+)', text)
-        version = (int(match[1]), int(match[2])) if match else (0, 0)
-        if not MIN_VERSION <= version <= MAX_VERSION:
-            raise web.HTTPError(
-                406, 'Version %s was requested but the requested API version '
-                     'is not supported by this service. The supported '
-                     'version range is: [%d.%d, %d.%d].' % (
-                         text, *MIN_VERSION, *MAX_VERSION))
-        request.version = version
 
     def error(self, request: web.Request,
               error: web.HTTPError) -> web.Response:
@@ -102,19 +66,16 @@ class Ironic(web.Service):
             error.status)
 
     def common_headers(self, request: web.Request) -> dict[str, str]:
-        return {'X-OpenStack-Ironic-API-Minimum-Version':
-                    '%d.%d' % MIN_VERSION,
-                'X-OpenStack-Ironic-API-Maximum-Version':
-                    '%d.%d' % MAX_VERSION,
+        own = 'X-OpenStack-Ironic-API-%s-Version'
+        return {own % 'Minimum': openstack.version_text(self.LOWEST),
+                own % 'Maximum': openstack.version_text(self.HIGHEST),
                 'x-openstack-request-id': request.id}
 
     # Versions.
 
     def _version(self) -> dict[str, Any]:
-        return {'id': 'v1', 'status': 'CURRENT',
-                'min_version': '%d.%d' % MIN_VERSION,
-                'version': '%d.%d' % MAX_VERSION,
-                'links': [{'rel': 'self', 'href': self._url + '/'}]}
+        return self._described('v1', links=[
+            {'rel': 'self', 'href': self._url + '/'}])
 
     @web.route('GET', '/', public=True)
     def versions(self, request: web.Request) -> web.Response:
@@ -151,7 +112,7 @@ class Ironic(web.Service):
             'updated_at': node.updated.isoformat(),
             'links': [{'rel': 'self', 'href': url}]}
         return {name: value for name, value in record.items()
-                if request.version >= SINCE.get(name, MIN_VERSION)
+                if request.version >= SINCE.get(name, self.LOWEST)
                 and (fields is None or name in fields)}
 
     def _fields(self, request: web.Request) -> tuple[str, ...]:
@@ -159,13 +120,13 @@ class Ironic(web.Service):
         return tuple(wanted.split(',')) if wanted else SUMMARY
 
     @web.route('GET', '/v1/nodes', admin='baremetal:node:list')
-    @locked
+    @openstack.locked
     def list_nodes(self, request: web.Request) -> web.Response:
         return self._list(request, '/nodes', None if request.flag('detail')
                           else self._fields(request))
 
     @web.route('GET', '/v1/nodes/detail', admin='baremetal:node:list')
-    @locked
+    @openstack.locked
     def list_details(self, request: web.Request) -> web.Response:
         return self._list(request, '/nodes/detail', None)
 
@@ -205,7 +166,7 @@ class Ironic(web.Service):
                    for name in FILTERS)
 
     @web.route('GET', '/v1/nodes/{ident}', admin='baremetal:node:get')
-    @locked
+    @openstack.locked
     def show_node(self, request: web.Request, ident: str) -> web.Response:
         node = self.machines.find(ident)
         return web.json_response(self._view(
@@ -213,7 +174,7 @@ class Ironic(web.Service):
             if request.arg('fields') else None))
 
     @web.route('POST', '/v1/nodes', admin='baremetal:node:create')
-    @locked
+    @openstack.locked
     def create_node(self, request: web.Request) -> web.Response:
         wanted = dict(request.body)
         ident = wanted.pop('uuid', None) or str(uuid.uuid4())
@@ -226,7 +187,7 @@ class Ironic(web.Service):
         return web.json_response(self._view(request, node), 201)
 
     @web.route('PATCH', '/v1/nodes/{ident}', admin='baremetal:node:update')
-    @locked
+    @openstack.locked
     def update_node(self, request: web.Request, ident: str) -> web.Response:
         node = self.machines.find(ident)
         changes: dict[str, Any] = {}
@@ -249,7 +210,7 @@ class Ironic(web.Service):
         return web.json_response(self._view(request, node))
 
     @web.route('DELETE', '/v1/nodes/{ident}', admin='baremetal:node:delete')
-    @locked
+    @openstack.locked
     def delete_node(self, request: web.Request, ident: str) -> web.Response:
         self.machines.delete(self.machines.find(ident))
         return web.Response(204)
@@ -258,7 +219,7 @@ class Ironic(web.Service):
 
     @web.route('GET', '/v1/nodes/{ident}/states',
                admin='baremetal:node:get_states')
-    @locked
+    @openstack.locked
     def show_states(self, request: web.Request, ident: str) -> web.Response:
         node = self.machines.find(ident)
         return web.json_response({name: getattr(node, name) for name in (
@@ -267,7 +228,7 @@ class Ironic(web.Service):
 
     @web.route('PUT', '/v1/nodes/{ident}/states/power',
                admin='baremetal:node:set_power_state')
-    @locked
+    @openstack.locked
     def set_power(self, request: web.Request, ident: str) -> web.Response:
         target = str(request.body.get('target'))
         if target.startswith('soft') and request.version < (1, 27):
@@ -277,7 +238,7 @@ class Ironic(web.Service):
 
     @web.route('PUT', '/v1/nodes/{ident}/states/provision',
                admin='baremetal:node:set_provision_state')
-    @locked
+    @openstack.locked
     def set_provision(self, request: web.Request,
                       ident: str) -> web.Response:
         self.machines.set_provision(self.machines.find(ident),
@@ -286,7 +247,7 @@ class Ironic(web.Service):
 
     @web.route('PUT DELETE', '/v1/nodes/{ident}/maintenance',
                admin='baremetal:node:set_maintenance')
-    @locked
+    @openstack.locked
     def set_maintenance(self, request: web.Request,
                         ident: str) -> web.Response:
         self.machines.set_maintenance(

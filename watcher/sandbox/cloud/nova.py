@@ -14,7 +14,6 @@
 from __future__ import annotations
 
 import datetime
-import functools
 import re
 import uuid
 from collections.abc import Callable
@@ -28,20 +27,11 @@ from oslo_utils import uuidutils
 from watcher.sandbox.cloud import compute as cloud_compute
 from watcher.sandbox.cloud import keystone
 from watcher.sandbox.cloud import nova_views
+from watcher.sandbox.cloud import openstack
 from watcher.sandbox.cloud import state as cloud_state
 from watcher.sandbox.cloud import web
 
-MIN_VERSION = (2, 1)
-MAX_VERSION = (2, 100)
-
-#: Longest page, as ``[api] max_limit`` of a default Nova.
 MAX_LIMIT = 1000
-
-FAULT_NAMES = {
-    400: 'badRequest', 401: 'unauthorized', 403: 'forbidden',
-    404: 'itemNotFound', 405: 'badMethod', 409: 'conflictingRequest',
-    413: 'overLimit', 415: 'badMediaType', 429: 'overLimit',
-    501: 'notImplemented', 503: 'serviceUnavailable'}
 
 _HOST = {'type': ['string', 'null'], 'minLength': 1, 'maxLength': 255}
 _BOOL = {'type': 'boolean'}
@@ -149,34 +139,20 @@ def validate(value: Any, schema: dict[str, Any], where: str) -> None:
             % (name, error.instance, error.message))
 
 
-def parse_version(text: str) -> web.Version | None:
-    match = re.fullmatch(r'(\d+)\.(\d+)', text)
-    return (int(match[1]), int(match[2])) if match else None
-
-
-def locked(method: Callable) -> Callable:
-    """Serve a request under the lock of the cloud."""
-    @functools.wraps(method)
-    def wrapper(self: Nova, request: web.Request,
-                **arguments: str) -> web.Response:
-        with self.state.lock:
-            return method(self, request, **arguments)
-    return wrapper
-
-
-class Nova(web.Service):
+class Nova(openstack.Versioned):
 
     type = 'compute'
     name = 'nova'
     prefix = '/compute'
     endpoint_path = '/v2.1'
+    LOWEST, HIGHEST = (2, 1), (2, 100)
+    VERSION_TYPE = 'compute'
+    VERSION_HEADER = 'X-OpenStack-Nova-API-Version'
 
     def __init__(self, compute: cloud_compute.Compute,
                  identity: keystone.Keystone, base_url: str) -> None:
-        super().__init__()
+        super().__init__(compute.state, identity)
         self.compute = compute
-        self.state = compute.state
-        self._identity = identity
         self._url = base_url + self.prefix + self.endpoint_path
         self.views = nova_views.Views(base_url + self.prefix,
                                       self.state.images)
@@ -201,63 +177,21 @@ class Nova(web.Service):
 
     # The machinery.
 
-    def authenticate(self, request: web.Request) -> None:
-        request.identity = self._identity.identify(
-            request.header('X-Auth-Token'))
-        if request.identity is None:
-            raise web.HTTPError(
-                401, 'The request you have made requires authentication.',
-                {'WWW-Authenticate': 'Keystone uri="%s"'
-                 % (request.base_url.removesuffix(self.prefix)
-                    + keystone.Keystone.prefix)})
-
-    def check_admin(self, request: web.Request, rule: str) -> None:
-        if not request.identity.is_admin:
-            raise web.HTTPError(
-                403, "Policy doesn't allow %s to be performed." % rule)
-
-    def negotiate(self, request: web.Request) -> None:
-        text = (request.header('X-OpenStack-Nova-API-Version')
-                or self._standard_version(request) or '2.1')
-        version = MAX_VERSION if text == 'latest' else parse_version(text)
-        if version is None:
-            raise web.HTTPError(
-                400, 'API Version String %s is of invalid format. Must be '
-                     'of format MajorNum.MinorNum.' % text)
-        if not MIN_VERSION <= version <= MAX_VERSION:
-            raise web.HTTPError(
-                406, 'Version %s is not supported by the API. Minimum is '
-                     '%d.%d and maximum is %d.%d.' % (
-                         text, *MIN_VERSION, *MAX_VERSION))
-        request.version = version
-
-    @staticmethod
-    def _standard_version(request: web.Request) -> str | None:
-        for part in (request.header('OpenStack-API-Version')
-                     or '').split(','):
-            name, _, version = part.strip().partition(' ')
-            if name == 'compute':
-                return version.strip()
-        return None
-
     def error(self, request: web.Request,
               error: web.HTTPError) -> web.Response:
-        if error.status == 401:
-            body = {'error': {'code': 401, 'title': 'Unauthorized',
-                              'message': error.message}}
-        else:
-            name = FAULT_NAMES.get(error.status, 'computeFault')
-            body = {name: {'code': error.status, 'message': error.message}}
-        return web.json_response(body, error.status)
+        if error.status != 401:
+            return super().error(request, error)
+        return web.json_response(
+            {'error': {'code': 401, 'title': 'Unauthorized',
+                       'message': error.message}}, 401)
 
     def common_headers(self, request: web.Request) -> dict[str, str]:
-        version = '%d.%d' % (request.version if request.version > (0, 0)
-                             else MIN_VERSION)
-        return {'OpenStack-API-Version': 'compute ' + version,
-                'X-OpenStack-Nova-API-Version': version,
+        version = max(request.version, self.LOWEST)
+        return {**super().common_headers(request),
+                'X-OpenStack-Nova-API-Version':
+                    openstack.version_text(version),
                 'Vary': 'OpenStack-API-Version, '
                         'X-OpenStack-Nova-API-Version',
-                'x-openstack-request-id': request.id,
                 'x-compute-request-id': request.id}
 
     def version_not_found(self, request: web.Request) -> web.HTTPError:
@@ -268,11 +202,9 @@ class Nova(web.Service):
     # Versions.
 
     def _version(self) -> dict[str, Any]:
-        return {'id': 'v2.1', 'status': 'CURRENT',
-                'version': '%d.%d' % MAX_VERSION,
-                'min_version': '%d.%d' % MIN_VERSION,
-                'updated': '2013-07-23T11:33:21Z',
-                'links': [{'rel': 'self', 'href': self._url + '/'}]}
+        return self._described(
+            'v2.1', updated='2013-07-23T11:33:21Z',
+            links=[{'rel': 'self', 'href': self._url + '/'}])
 
     @web.route('GET', '/', public=True)
     def versions(self, request: web.Request) -> web.Response:
@@ -300,12 +232,12 @@ class Nova(web.Service):
         return server
 
     @web.route('GET', '/v2.1/servers')
-    @locked
+    @openstack.locked
     def list_servers(self, request: web.Request) -> web.Response:
         return self._list_servers(request, self.views.server_brief)
 
     @web.route('GET', '/v2.1/servers/detail')
-    @locked
+    @openstack.locked
     def list_servers_detail(self, request: web.Request) -> web.Response:
         version, admin = request.version, request.identity.is_admin
         return self._list_servers(
@@ -462,7 +394,7 @@ class Nova(web.Service):
         return moment.astimezone(datetime.UTC)
 
     @web.route('GET', '/v2.1/servers/{ident}')
-    @locked
+    @openstack.locked
     def show_server(self, request: web.Request, ident: str) -> web.Response:
         server = self._server(request, ident)
         body = self.views.server(server, request.version,
@@ -472,7 +404,7 @@ class Nova(web.Service):
     # Servers: writing.
 
     @web.route('POST', '/v2.1/servers')
-    @locked
+    @openstack.locked
     def create_server(self, request: web.Request) -> web.Response:
         validate(request.body, CREATE_SCHEMA, 'server')
         given = request.body['server']
@@ -526,7 +458,7 @@ class Nova(web.Service):
             volumes=[] if image_id else [str(uuid.uuid4())])
 
     @web.route('PUT', '/v2.1/servers/{ident}')
-    @locked
+    @openstack.locked
     def update_server(self, request: web.Request,
                       ident: str) -> web.Response:
         server = self._server(request, ident)
@@ -536,7 +468,7 @@ class Nova(web.Service):
         return self.show_server(request, ident=ident)
 
     @web.route('DELETE', '/v2.1/servers/{ident}')
-    @locked
+    @openstack.locked
     def delete_server(self, request: web.Request,
                       ident: str) -> web.Response:
         server = self._server(request, ident)
@@ -545,14 +477,14 @@ class Nova(web.Service):
         return web.Response(204)
 
     @web.route('GET', '/v2.1/servers/{ident}/metadata')
-    @locked
+    @openstack.locked
     def show_metadata(self, request: web.Request,
                       ident: str) -> web.Response:
         return web.json_response(
             {'metadata': self._server(request, ident).metadata})
 
     @web.route('POST PUT', '/v2.1/servers/{ident}/metadata')
-    @locked
+    @openstack.locked
     def set_metadata(self, request: web.Request,
                      ident: str) -> web.Response:
         server = self._server(request, ident)
@@ -562,7 +494,7 @@ class Nova(web.Service):
         return web.json_response({'metadata': server.metadata})
 
     @web.route('DELETE', '/v2.1/servers/{ident}/metadata/{key}')
-    @locked
+    @openstack.locked
     def delete_metadata(self, request: web.Request, ident: str,
                         key: str) -> web.Response:
         server = self._server(request, ident)
@@ -573,7 +505,7 @@ class Nova(web.Service):
         return web.Response(204)
 
     @web.route('GET', '/v2.1/servers/{ident}/os-volume_attachments')
-    @locked
+    @openstack.locked
     def list_attachments(self, request: web.Request,
                          ident: str) -> web.Response:
         server = self._server(request, ident)
@@ -592,7 +524,7 @@ class Nova(web.Service):
                                 'Instance %s is locked' % server.uuid)
 
     @web.route('POST', '/v2.1/servers/{ident}/action')
-    @locked
+    @openstack.locked
     def act(self, request: web.Request, ident: str) -> web.Response:
         if len(request.body) != 1:
             raise web.HTTPError(400, 'There is no such action: %s'
@@ -700,7 +632,7 @@ class Nova(web.Service):
 
     @web.route('GET', '/v2.1/servers/{ident}/migrations', since=(2, 23),
                admin='os_compute_api:servers:migrations:index')
-    @locked
+    @openstack.locked
     def list_server_migrations(self, request: web.Request,
                                ident: str) -> web.Response:
         server = self._server(request, ident)
@@ -710,7 +642,7 @@ class Nova(web.Service):
 
     @web.route('GET', '/v2.1/servers/{ident}/migrations/{number}',
                since=(2, 23), admin='os_compute_api:servers:migrations:show')
-    @locked
+    @openstack.locked
     def show_server_migration(self, request: web.Request, ident: str,
                               number: str) -> web.Response:
         server = self._server(request, ident)
@@ -725,7 +657,7 @@ class Nova(web.Service):
     @web.route('DELETE', '/v2.1/servers/{ident}/migrations/{number}',
                since=(2, 24),
                admin='os_compute_api:servers:migrations:delete')
-    @locked
+    @openstack.locked
     def abort_migration(self, request: web.Request, ident: str,
                         number: str) -> web.Response:
         server = self._server(request, ident)
@@ -736,7 +668,7 @@ class Nova(web.Service):
 
     @web.route('GET', '/v2.1/os-migrations',
                admin='os_compute_api:os-migrations:index')
-    @locked
+    @openstack.locked
     def list_migrations(self, request: web.Request) -> web.Response:
         wanted = {'instance_uuid': lambda m: m.server_uuid,
                   'status': lambda m: m.status,
@@ -799,7 +731,7 @@ class Nova(web.Service):
         return [f for f in flavors if f.is_public == public]
 
     @web.route('GET', '/v2.1/flavors')
-    @locked
+    @openstack.locked
     def list_flavors(self, request: web.Request) -> web.Response:
         return self._paged(
             request, 'flavors', self._visible_flavors(request),
@@ -808,7 +740,7 @@ class Nova(web.Service):
                 self.views.flavor_brief(f, request.version)))
 
     @web.route('GET', '/v2.1/flavors/detail')
-    @locked
+    @openstack.locked
     def list_flavors_detail(self, request: web.Request) -> web.Response:
         return self._paged(
             request, 'flavors', self._visible_flavors(request),
@@ -816,14 +748,14 @@ class Nova(web.Service):
             lambda f: web.dumps(self.views.flavor(f, request.version)))
 
     @web.route('GET', '/v2.1/flavors/{ident}')
-    @locked
+    @openstack.locked
     def show_flavor(self, request: web.Request, ident: str) -> web.Response:
         return web.json_response({'flavor': self.views.flavor(
             self._flavor(ident), request.version)})
 
     @web.route('POST', '/v2.1/flavors',
                admin='os_compute_api:os-flavor-manage:create')
-    @locked
+    @openstack.locked
     def create_flavor(self, request: web.Request) -> web.Response:
         given = request.body.get('flavor') or {}
         validate(given, {'required': ['name', 'ram', 'vcpus', 'disk']},
@@ -844,7 +776,7 @@ class Nova(web.Service):
             {'flavor': self.views.flavor(flavor, request.version)})
 
     @web.route('GET', '/v2.1/flavors/{ident}/os-extra_specs')
-    @locked
+    @openstack.locked
     def show_extra_specs(self, request: web.Request,
                          ident: str) -> web.Response:
         return web.json_response(
@@ -854,13 +786,13 @@ class Nova(web.Service):
 
     @web.route('GET', '/v2.1/os-hypervisors',
                admin='os_compute_api:os-hypervisors:list')
-    @locked
+    @openstack.locked
     def list_hypervisors(self, request: web.Request) -> web.Response:
         return self._list_hypervisors(request, detail=False)
 
     @web.route('GET', '/v2.1/os-hypervisors/detail',
                admin='os_compute_api:os-hypervisors:list-detail')
-    @locked
+    @openstack.locked
     def list_hypervisors_detail(self, request: web.Request) -> web.Response:
         return self._list_hypervisors(request, detail=True)
 
@@ -903,7 +835,7 @@ class Nova(web.Service):
 
     @web.route('GET', '/v2.1/os-hypervisors/statistics', until=(2, 87),
                admin='os_compute_api:os-hypervisors:statistics')
-    @locked
+    @openstack.locked
     def show_statistics(self, request: web.Request) -> web.Response:
         totals: dict[str, int] = {}
         for host in self.state.hosts.values():
@@ -915,7 +847,7 @@ class Nova(web.Service):
 
     @web.route('GET', '/v2.1/os-hypervisors/{ident}',
                admin='os_compute_api:os-hypervisors:show')
-    @locked
+    @openstack.locked
     def show_hypervisor(self, request: web.Request,
                         ident: str) -> web.Response:
         host = self._hypervisor(request, ident)
@@ -926,7 +858,7 @@ class Nova(web.Service):
 
     @web.route('GET', '/v2.1/os-hypervisors/{ident}/uptime',
                until=(2, 87), admin='os_compute_api:os-hypervisors:uptime')
-    @locked
+    @openstack.locked
     def show_uptime(self, request: web.Request, ident: str) -> web.Response:
         host = self._hypervisor(request, ident)
         view = {'id': self.views.hypervisor_id(host, request.version),
@@ -956,7 +888,7 @@ class Nova(web.Service):
 
     @web.route('GET', '/v2.1/os-services',
                admin='os_compute_api:os-services:list')
-    @locked
+    @openstack.locked
     def list_services(self, request: web.Request) -> web.Response:
         host, binary = request.arg('host'), request.arg('binary')
         views: list[dict[str, Any]] = []
@@ -973,7 +905,7 @@ class Nova(web.Service):
 
     @web.route('PUT', '/v2.1/os-services/{ident}', since=(2, 53),
                admin='os_compute_api:os-services:update')
-    @locked
+    @openstack.locked
     def update_service(self, request: web.Request,
                        ident: str) -> web.Response:
         given = request.body
@@ -1010,7 +942,7 @@ class Nova(web.Service):
 
     @web.route('PUT', '/v2.1/os-services/{change}', until=(2, 52),
                admin='os_compute_api:os-services:update')
-    @locked
+    @openstack.locked
     def change_service(self, request: web.Request,
                        change: str) -> web.Response:
         """The older form: enable, disable, disable-log-reason, ..."""
@@ -1055,7 +987,7 @@ class Nova(web.Service):
 
     @web.route('GET', '/v2.1/os-aggregates',
                admin='os_compute_api:os-aggregates:index')
-    @locked
+    @openstack.locked
     def list_aggregates(self, request: web.Request) -> web.Response:
         return web.json_response({'aggregates': [
             self.views.aggregate(a, request.version)
@@ -1063,14 +995,14 @@ class Nova(web.Service):
 
     @web.route('GET', '/v2.1/os-aggregates/{ident}',
                admin='os_compute_api:os-aggregates:show')
-    @locked
+    @openstack.locked
     def show_aggregate(self, request: web.Request,
                        ident: str) -> web.Response:
         return self._show_aggregate(request, self._aggregate(ident))
 
     @web.route('POST', '/v2.1/os-aggregates',
                admin='os_compute_api:os-aggregates:create')
-    @locked
+    @openstack.locked
     def create_aggregate(self, request: web.Request) -> web.Response:
         given = request.body.get('aggregate') or {}
         validate(given, {'required': ['name']}, 'aggregate')
@@ -1089,7 +1021,7 @@ class Nova(web.Service):
 
     @web.route('DELETE', '/v2.1/os-aggregates/{ident}',
                admin='os_compute_api:os-aggregates:delete')
-    @locked
+    @openstack.locked
     def delete_aggregate(self, request: web.Request,
                          ident: str) -> web.Response:
         aggregate = self._aggregate(ident)
@@ -1103,7 +1035,7 @@ class Nova(web.Service):
 
     @web.route('POST', '/v2.1/os-aggregates/{ident}/action',
                admin='os_compute_api:os-aggregates:add_host')
-    @locked
+    @openstack.locked
     def change_aggregate(self, request: web.Request,
                          ident: str) -> web.Response:
         aggregate = self._aggregate(ident)
@@ -1149,7 +1081,7 @@ class Nova(web.Service):
         return zones
 
     @web.route('GET', '/v2.1/os-availability-zone')
-    @locked
+    @openstack.locked
     def list_zones(self, request: web.Request) -> web.Response:
         return web.json_response({'availabilityZoneInfo': [
             {'zoneName': name, 'hosts': None,
@@ -1159,7 +1091,7 @@ class Nova(web.Service):
 
     @web.route('GET', '/v2.1/os-availability-zone/detail',
                admin='os_compute_api:os-availability-zone:detail')
-    @locked
+    @openstack.locked
     def list_zones_detail(self, request: web.Request) -> web.Response:
         now = nova_views.micro(cloud_state.utcnow())
         zones = [
@@ -1181,7 +1113,7 @@ class Nova(web.Service):
     # Server groups.
 
     @web.route('GET', '/v2.1/os-server-groups')
-    @locked
+    @openstack.locked
     def list_groups(self, request: web.Request) -> web.Response:
         identity = request.identity
         every = identity.is_admin and 'all_projects' in request.query
@@ -1202,14 +1134,14 @@ class Nova(web.Service):
         return group
 
     @web.route('GET', '/v2.1/os-server-groups/{ident}')
-    @locked
+    @openstack.locked
     def show_group(self, request: web.Request, ident: str) -> web.Response:
         group = self._group(request, ident)
         return web.json_response(
             {'server_group': self.views.group(group, request.version)})
 
     @web.route('POST', '/v2.1/os-server-groups')
-    @locked
+    @openstack.locked
     def create_group(self, request: web.Request) -> web.Response:
         given = request.body.get('server_group') or {}
         policy = given.get('policy') or (given.get('policies') or [''])[0]
@@ -1223,7 +1155,7 @@ class Nova(web.Service):
             {'server_group': self.views.group(group, request.version)})
 
     @web.route('DELETE', '/v2.1/os-server-groups/{ident}')
-    @locked
+    @openstack.locked
     def delete_group(self, request: web.Request,
                      ident: str) -> web.Response:
         del self.state.groups[self._group(request, ident).id]

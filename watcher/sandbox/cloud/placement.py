@@ -16,68 +16,27 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from watcher.sandbox.cloud import keystone
+from watcher.sandbox.cloud import openstack
 from watcher.sandbox.cloud import state as cloud_state
 from watcher.sandbox.cloud import web
-
-MIN_VERSION = (1, 0)
-MAX_VERSION = (1, 39)
 
 RESOURCE_CLASSES = (cloud_state.VCPU, cloud_state.MEMORY_MB,
                     cloud_state.DISK_GB, 'PCPU', 'VGPU')
 TRAITS = ('COMPUTE_NODE', 'COMPUTE_VOLUME_ATTACH', 'HW_CPU_X86_SSE2')
 
 
-class Placement(web.Service):
+class Placement(openstack.Versioned):
 
     type = 'placement'
     name = 'placement'
     prefix = '/placement'
+    LOWEST, HIGHEST = (1, 0), (1, 39)
+    VERSION_TYPE = 'placement'
+    FORBIDDEN = 'Policy does not allow %s to be performed.'
+    UNSUPPORTED = 'Unacceptable version header: %(asked)s'
 
-    def __init__(self, state: cloud_state.CloudState,
-                 identity: keystone.Keystone) -> None:
-        super().__init__()
-        self.state = state
-        self._identity = identity
-
-    # The machinery.
-
-    def authenticate(self, request: web.Request) -> None:
-        request.identity = self._identity.identify(
-            request.header('X-Auth-Token'))
-        if request.identity is None:
-            raise web.HTTPError(
-                401, 'The request you have made requires authentication.',
-                {'WWW-Authenticate': 'Keystone uri="%s"'
-                 % (request.base_url.removesuffix(self.prefix)
-                    + keystone.Keystone.prefix)})
-
-    def check_admin(self, request: web.Request, rule: str) -> None:
-        roles = request.identity.roles
-        if not roles & {'admin', 'service'}:
-            raise web.HTTPError(
-                403, 'Policy does not allow %s to be performed.' % rule)
-
-    def negotiate(self, request: web.Request) -> None:
-        request.version = MIN_VERSION
-        for part in (request.header('OpenStack-API-Version')
-                     or '').split(','):
-            name, _, text = part.strip().partition(' ')
-            if name == 'placement':
-                request.version = self._parse(text.strip())
-
-    @staticmethod
-    def _parse(text: str) -> web.Version:
-        if text == 'latest':
-            return MAX_VERSION
-        major, _, minor = text.partition('.')
-        if not (major.isdigit() and minor.isdigit()):
-            raise web.HTTPError(400, 'invalid version string: %s' % text)
-        version = int(major), int(minor)
-        if not MIN_VERSION <= version <= MAX_VERSION:
-            raise web.HTTPError(406, 'Unacceptable version header: %s'
-                                % text)
-        return version
+    def is_admin(self, identity: Any) -> bool:
+        return bool(identity.roles & {'admin', 'service'})
 
     def error(self, request: web.Request,
               error: web.HTTPError) -> web.Response:
@@ -90,28 +49,16 @@ class Placement(web.Service):
             'status': error.status, 'title': title,
             'detail': error.message, 'request_id': request.id}
         if error.status == 406:
-            entry.update(min_version='%d.%d' % MIN_VERSION,
-                         max_version='%d.%d' % MAX_VERSION)
+            entry.update(min_version=openstack.version_text(self.LOWEST),
+                         max_version=openstack.version_text(self.HIGHEST))
         if request.version >= (1, 23):
             entry['code'] = 'placement.undefined_code'
         return web.json_response({'errors': [entry]}, error.status)
 
-    def common_headers(self, request: web.Request) -> dict[str, str]:
-        version = request.version if request.version > (0, 0) \
-            else MIN_VERSION
-        return {'OpenStack-API-Version': 'placement %d.%d' % version,
-                'Vary': 'openstack-api-version',
-                'x-openstack-request-id': request.id}
-
     @web.route('GET', '/', public=True)
     def versions(self, request: web.Request) -> web.Response:
-        return web.json_response({'versions': [{
-            'id': 'v1.0', 'status': 'CURRENT',
-            'min_version': '%d.%d' % MIN_VERSION,
-            'max_version': '%d.%d' % MAX_VERSION,
-            'links': [{'rel': 'self', 'href': ''}]}]})
-
-    # Resource providers.
+        return web.json_response({'versions': [self._described(
+            'v1.0', links=[{'rel': 'self', 'href': ''}])]})
 
     def _provider(self, uuid: str) -> cloud_state.Host:
         host = self.state.host_by_uuid(uuid)
