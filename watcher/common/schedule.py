@@ -138,6 +138,17 @@ class Timetable:
         missed = int((now - due).total_seconds()) // self.seconds
         return due + datetime.timedelta(seconds=(missed + 1) * self.seconds)
 
+    def pause(self, now: datetime.datetime) -> float | None:
+        """Return the seconds between the next two runs.
+
+        :returns: None if there will not be two.
+        """
+        if self.cron is None:
+            return float(self.seconds)
+        following = self._next_match(now)
+        after = following and self._next_match(following)
+        return after and (after - following).total_seconds()
+
     def _first_from(self, start):
         if self.cron is None:
             return start

@@ -60,18 +60,33 @@ OPTS = [
              'its periodic reading fails; notifications go on changing it '
              'meanwhile. After that it is dropped, and audits fail until it '
              'can be read. With 0 the first failure drops it.'),
+    cfg.IntOpt(
+        'last_known_max_age',
+        default=3600,
+        min=0,
+        mutable=True,
+        help='Seconds for which values that were read earlier stand in for '
+             'what a service does not tell about a host now: the inventories '
+             'of a compute host when Placement fails, servers of a cell of '
+             'Nova that is down, pools that the scheduler of Cinder does not '
+             'report though their backend is up. Audits use such hosts and '
+             'say so in their status message. What is older counts as not '
+             'known, and incomplete_hosts decides. With 0 nothing that is '
+             'not read anew is ever used.'),
     cfg.StrOpt(
         'incomplete_hosts',
         default='leave_out',
         choices=[
-            ('leave_out', 'audits go on with what is known and say so in '
-                          'the log; compute hosts whose capacity is not '
-                          'known are left alone with their servers'),
+            ('leave_out', 'audits go on without these hosts: they are '
+                          'neither used nor changed, nor is what is on '
+                          'them. The status message of the audit names '
+                          'them. An audit of which no host is left fails'),
             ('refuse', 'audits fail and name the hosts')],
         mutable=True,
-        help='What audits do when some hosts (backends, nodes) could not be '
-             'read completely: because Placement did not describe them, for '
-             'example.'),
+        help='What audits do with hosts of their scope (backends, bare metal '
+             'nodes) of which too little is known: because Placement did not '
+             'describe them, for example, and nothing was read within '
+             'last_known_max_age seconds.'),
 ]
 
 

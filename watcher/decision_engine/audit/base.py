@@ -72,6 +72,12 @@ def explain(exc: BaseException) -> str:
             f'watcher-decision-engine on {CONF.host}')
 
 
+def caveats(solution) -> str | None:
+    """Return what is to be known about the data behind a solution."""
+    told = getattr(solution.strategy, 'caveats', None) or ()
+    return ' '.join(told) or None
+
+
 def _hand_over(context, plan_uuid: str) -> bool:
     """Let an applier take the plan, unless a user was faster.
 
@@ -125,7 +131,7 @@ class AuditHandler(abc.ABC):
             phase = 'planner'
             plan = self._make_plan(context, audit, solution)
             phase = 'end'
-            self._finish(context, audit, plan)
+            self._finish(context, audit, plan, caveats(solution))
         except exception.AuditCancelled:
             LOG.info('Audit %s is no longer to be run and ends without an '
                      'action plan', audit.uuid)
@@ -238,8 +244,10 @@ class AuditHandler(abc.ABC):
 
     # End ------------------------------------------------------------------
 
-    def _finish(self, context, audit, plan) -> None:
+    def _finish(self, context, audit, plan, message) -> None:
         """The run is over; hand its plan over if that is wanted.
+
+        :param message: what is to be known about the result.
 
         Both happen in one transaction: a plan is never launched for an
         audit that was cancelled meanwhile, and the launch is not lost when
@@ -249,7 +257,7 @@ class AuditHandler(abc.ABC):
         try:
             launched = db_api.get_instance().run_in_transaction(
                 self._store_end, context, audit.uuid,
-                plan.uuid if startable else None)
+                plan.uuid if startable else None, message)
         except exception.StateConflict:
             self._withdraw(context, audit, plan)
             raise exception.AuditCancelled(uuid=audit.uuid) from None
@@ -257,7 +265,7 @@ class AuditHandler(abc.ABC):
         if launched:
             self.applier.launch_action_plan(context, plan.uuid)
 
-    def _store_end(self, context, audit_uuid, plan_uuid) -> bool:
+    def _store_end(self, context, audit_uuid, plan_uuid, message) -> bool:
         """Store the end of the run; returns whether its plan was started.
 
         :param plan_uuid: None if there is nothing to start.
@@ -267,17 +275,19 @@ class AuditHandler(abc.ABC):
         audit = objects.Audit.get_by_uuid(context, audit_uuid, eager=True)
         launched = bool(audit.auto_trigger and plan_uuid
                         and _hand_over(context, plan_uuid))
-        self._end(audit)
+        self._end(audit, message)
         return launched
 
-    def _end(self, audit) -> None:
+    def _end(self, audit, message: str | None) -> None:
         """Store what becomes of the audit after a good run.
 
+        :param message: what is to be known about the result.
         :raises watcher.common.exception.StateConflict: if it is no longer
             ONGOING on this host
         """
         audit.transition(STATE.SUCCEEDED, expected=STATE.ONGOING,
-                         where={'hostname': CONF.host})
+                         where={'hostname': CONF.host},
+                         status_message=message)
 
     @staticmethod
     def _withdraw(context, audit, plan) -> None:

@@ -172,8 +172,8 @@ class ContinuousAuditHandler(base.AuditHandler):
 
     # End ------------------------------------------------------------------
 
-    def _end(self, audit):
-        audit.status_message = None
+    def _end(self, audit, message):
+        audit.status_message = message
         self._store_next(audit)
 
     def _store_failure(self, context, audit, message):

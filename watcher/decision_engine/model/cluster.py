@@ -193,6 +193,16 @@ class ClusterModel(graph.GraphView, base.Model):
             self._freshness.pop(key, None)
             self._incomplete.pop(key, None)
 
+    @property
+    def has_hosts(self) -> bool:
+        """Whether there is any host, backend or bare metal node."""
+        return bool(len(self._nodes))
+
+    def get_host(self, key: str) -> Any:
+        """Return a host, backend or bare metal node; None: there is none."""
+        with self.lock:
+            return self._nodes.get(key)
+
     def leave_out(self, keys: Iterable[str]) -> None:
         """Remove what is not well known about hosts, with all on it.
 

@@ -12,6 +12,7 @@
 """The storage model: backends, their pools, and the volumes in these."""
 
 import datetime
+from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,11 +32,18 @@ class StorageModelRoot(cluster.ClusterModel):
     Keys are ``host`` of a backend (``host@backend``), ``name`` of a pool
     (``host@backend#pool``) and ``uuid`` of a volume. A pool belongs to one
     backend, a volume to one pool, or to none.
+
+    :ivar stand_ins: names of the pools whose figures are from an earlier
+        reading, because they were not told when the cluster was read.
     """
 
     kinds = {'_nodes': element.StorageNode, '_pools': element.Pool,
              '_volumes': element.Volume}
     relations = ('_pool_places', '_volume_places')
+
+    def __init__(self, stale: bool = False):
+        super().__init__(stale)
+        self.stand_ins: frozenset[str] = frozenset()
 
     # Checks ---------------------------------------------------------------
 
@@ -95,6 +103,38 @@ class StorageModelRoot(cluster.ClusterModel):
             host = self._node_host(node)
             self._pool_places.release([host])
             self._remove_host(self._nodes, host)
+
+    def leave_out(self, keys: Iterable[str]) -> None:
+        """Remove what is not well known of backends, with all volumes there.
+
+        Pools that were told stay, and then so does the backend.
+
+        :param keys: hosts; unknown ones are ignored.
+        """
+        with self.lock:
+            hosts = {host for host in keys if host in self._nodes}
+            for host in hosts:
+                self._leave_out(host)
+            if hosts:
+                # What is in pools of which nothing is known.
+                self._remove_volumes([
+                    uuid for uuid, volume in self.get_all_volumes().items()
+                    if self._volume_places.parent(uuid) is None
+                    and (volume.get('host', None) or ''
+                         ).partition('#')[0] in hosts])
+
+    def _leave_out(self, host):
+        pools = list(self._pool_places.children(host))
+        unsure = [name for name in pools if name in self.stand_ins]
+        for name in unsure:
+            self._remove_volumes(list(self._volume_places.children(name)))
+            self.remove_pool(name)
+        if len(unsure) == len(pools):
+            self._remove_host(self._nodes, host)
+
+    def _remove_volumes(self, uuids):
+        for uuid in uuids:
+            self.remove_volume(uuid)
 
     def get_all_storage_nodes(self) -> dict[str, element.StorageNode]:
         """Return all backends by host, in the order of addition."""

@@ -14,8 +14,11 @@
 import copy
 
 from oslo_log import log
+from oslo_utils import timeutils
 
 from watcher.common import clients
+from watcher.common import exception
+from watcher.common import schedule
 from watcher.common import utils
 from watcher.decision_engine.strategy.context import base
 from watcher.decision_engine.strategy.selection import default
@@ -31,6 +34,7 @@ class DefaultStrategyContext(base.BaseStrategyContext):
         strategy.audit_scope = copy.deepcopy(audit.scope) or []
         strategy.input_parameters.update(
             self.parameters_for(audit, strategy))
+        strategy.interval = self.interval_of(audit)
         LOG.info('Audit %(audit)s runs the strategy %(strategy)s with the '
                  'parameters %(parameters)s',
                  {'audit': audit.uuid, 'strategy': strategy.name,
@@ -44,6 +48,18 @@ class DefaultStrategyContext(base.BaseStrategyContext):
         return default.DefaultStrategySelector(
             goal_name=audit.goal.name, strategy_name=strategy_name,
             osc=clients.OpenStackClients()).select()
+
+    @staticmethod
+    def interval_of(audit) -> float | None:
+        """Return the seconds between two runs; None if there is only one."""
+        if not audit.interval:
+            return None
+        try:
+            return schedule.Timetable.parse(
+                audit.interval, salt=audit.uuid).pause(timeutils.utcnow())
+        except exception.Invalid:
+            # Whoever stores the end of the run says so.
+            return None
 
     @staticmethod
     def parameters_for(audit, strategy) -> dict:

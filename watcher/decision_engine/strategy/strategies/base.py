@@ -18,8 +18,6 @@ into actions, indicators and reasons in words. The documented methods
 """
 
 import abc
-import itertools
-from collections.abc import Mapping
 
 from oslo_config import cfg
 from oslo_log import log
@@ -34,16 +32,13 @@ from watcher.common.loader import loadable
 from watcher.conf import datasources as conf_datasources
 from watcher.decision_engine.datasources import manager as datasources
 from watcher.decision_engine.loading import default as loading
+from watcher.decision_engine.model import picture
 from watcher.decision_engine.model.collector import manager
 from watcher.decision_engine.solution import default
 from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import level
 
 LOG = log.getLogger(__name__)
-CONF = cfg.CONF
-
-#: How many hosts a message names before it only counts.
-MAX_NAMED = 20
 
 
 class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
@@ -79,6 +74,11 @@ class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
         self._audit_scope = None
         self._datasource_backend = None
         self._planner = 'weight'
+        #: Seconds between two runs of the audit; None when it has only one.
+        self.interval: float | None = None
+        #: What whoever reads the result has to know about the data on which
+        #: it was decided. It becomes the status message of the audit.
+        self.caveats: list[str] = []
 
     # What a plug-in declares ----------------------------------------------
 
@@ -280,28 +280,13 @@ class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
             name, osc=self.osc)
         handler = collector.get_audit_scope_handler(
             audit_scope=self.audit_scope or [])
-        model = collector.get_latest_cluster_data_model()
-        self._check_complete(name, model)
-        return handler.get_scoped_model(model)
-
-    def _check_complete(self, name, model):
-        """Say which hosts are not known, or refuse to go on without them.
-
-        :raises: ClusterDataModelCollectionError
-        """
-        missing = getattr(model, 'incomplete_nodes', None)
-        if not missing or not isinstance(missing, Mapping):
-            return
-        facts = {'cdm': name, 'count': len(missing), 'named': '; '.join(
-            f'{key}: {reason}' for key, reason
-            in itertools.islice(missing.items(), MAX_NAMED))}
-        if CONF.collector.incomplete_hosts == 'refuse':
-            raise exception.ClusterDataModelCollectionError(
-                _("%(count)d hosts of the %(cdm)s model are not completely "
-                  'known, and [collector] incomplete_hosts is refuse. '
-                  '%(named)s') % facts, cdm=name)
-        LOG.warning('The audit uses a %(cdm)s model in which %(count)d '
-                    'hosts are not completely known. %(named)s', facts)
+        failure = getattr(collector, 'last_failure', None)
+        view = picture.take(
+            name, collector.get_latest_cluster_data_model(), handler,
+            interval=self.interval,
+            failure=failure if isinstance(failure, str) else None)
+        self.caveats += view.caveats
+        return view.model
 
     @property
     def datasource_backend(self):

@@ -277,3 +277,13 @@ class TestParse(base.TestCase):
     def test_fractions_of_seconds(self):
         self.assertEqual(
             NOW, schedule.whole_seconds(later(microseconds=999_999)))
+
+
+class TestPause(base.TestCase):
+
+    def test_between_two_runs(self):
+        for interval, seconds in (
+                ('600', 600), ('*/5 * * * *', 300), ('0 2 * * *', 86400),
+                ('@hourly', 3600), ('0 0 30 2 *', None)):
+            self.assertEqual(
+                seconds, schedule.Timetable.parse(interval).pause(NOW))

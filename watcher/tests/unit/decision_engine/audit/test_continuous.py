@@ -76,6 +76,17 @@ class ContinuousTestCase(test_run.AuditTestCase):
 
 class TestRuns(ContinuousTestCase):
 
+    def test_what_is_said_of_a_run_lasts_until_the_next(self):
+        audit = self.audit()
+        self.caveats.append('1 host is left out.')
+        self.look()
+        self.assertEqual('1 host is left out.',
+                         factories.reread(audit).status_message)
+        self.caveats.clear()
+        self.wait(minutes=10)
+        self.assertEqual([audit.uuid], self.look())
+        self.assertIsNone(factories.reread(audit).status_message)
+
     def test_from_creation_to_its_end(self):
         audit = self.audit(end_time=BEGIN + datetime.timedelta(minutes=15))
         self.assertEqual([audit.uuid], self.look())
@@ -300,8 +311,9 @@ class TestTakenAway(ContinuousTestCase):
         real = audit_base.AuditHandler._finish
         self.replace(
             audit_base.AuditHandler, '_finish',
-            lambda this, context, audit, plan: (
-                cancel(audit), real(this, context, audit, plan)))
+            lambda this, context, audit, plan, message: (
+                cancel(audit),
+                real(this, context, audit, plan, message)))
         self.audit(auto_trigger=True)
         self.look()
         self.assertEqual([PLAN.CANCELLED], self.states())

@@ -58,6 +58,7 @@ class AuditTestCase(base.TestCase):
             lambda context, audit, action, phase, priority=None, exc=None:
                 self.heard.append(
                     (f'audit.{action}.{phase}', audit.state)))
+        self.caveats = []
         self.during_strategy(lambda audit: None)
 
     def replace(self, owner, name, value):
@@ -80,7 +81,8 @@ class AuditTestCase(base.TestCase):
             happens(audit)
             solution = default.DefaultSolution(
                 goal=goals.Dummy(utils.Struct()),
-                strategy=utils.Struct(name='dummy', planner='weight'))
+                strategy=utils.Struct(name='dummy', planner='weight',
+                                      caveats=self.caveats))
             for number in range(actions):
                 solution.add_action('nop', {'message': str(number)})
             return solution
@@ -130,6 +132,35 @@ class TestOneShot(AuditTestCase):
              ('audit.planner.end', 'ONGOING'),
              ('audit.update', 'ONGOING', 'SUCCEEDED')], self.heard)
 
+    def test_what_is_to_be_known_about_the_data_is_said(self):
+        """Field report 1.2 line 34, test 20: never silently."""
+        self.caveats += ['2 hosts are left out: a; b.', 'Old values.']
+        heard = []
+        events_heard = mock.Mock(
+            on_create=lambda obj: None, on_update=lambda obj, old:
+            heard.append((obj.entity, obj.state,
+                          obj.status_message)))
+        events.subscribe(events_heard)
+        self.addCleanup(events.unsubscribe, events_heard)
+        after = self.run_audit(self.audit())
+        said = '2 hosts are left out: a; b. Old values.'
+        self.assertEqual((AUDIT.SUCCEEDED, said),
+                         (after.state, after.status_message))
+        # The notification of the end is made of the same.
+        self.assertEqual(('audit', AUDIT.SUCCEEDED, said), heard[-1])
+
+    def test_what_is_said_is_cut_to_its_column(self):
+        self.caveats.append('x' * 1000)
+        after = self.run_audit(self.audit())
+        self.assertEqual((AUDIT.SUCCEEDED, 255),
+                         (after.state, len(after.status_message)))
+
+    def test_a_strategy_that_knows_no_caveats(self):
+        self.caveats = None
+        after = self.run_audit(self.audit())
+        self.assertEqual((AUDIT.SUCCEEDED, None),
+                         (after.state, after.status_message))
+
     def test_empty_plan(self):
         self.during_strategy(lambda audit: None, actions=0)
         after = self.run_audit(self.audit(auto_trigger=True))
@@ -156,10 +187,11 @@ class TestOneShot(AuditTestCase):
         for happens in (lambda plan: plan.transition(PLAN.PENDING),
                         lambda plan: plan.transition(PLAN.CANCELLED),
                         lambda plan: plan.soft_delete()):
-            def finish(this, context, audit, plan, happens=happens):
+            def finish(this, context, audit, plan, message,
+                       happens=happens):
                 happens(objects.ActionPlan.get_by_uuid(
                     context, plan.uuid, eager=True))
-                real(this, context, audit, plan)
+                real(this, context, audit, plan, message)
             self.replace(audit_base.AuditHandler, '_finish', finish)
             after = self.run_audit(self.audit(auto_trigger=True))
             self.assertEqual((AUDIT.SUCCEEDED, None),
@@ -356,8 +388,9 @@ class TestTakenAway(AuditTestCase):
         real = audit_base.AuditHandler._finish
         self.replace(
             audit_base.AuditHandler, '_finish',
-            lambda this, context, audit, plan: (
-                cancel(audit), real(this, context, audit, plan)))
+            lambda this, context, audit, plan, message: (
+                cancel(audit),
+                real(this, context, audit, plan, message)))
         after = self.run_audit(self.audit(auto_trigger=True))
         self.assertEqual(AUDIT.CANCELLED, after.state)
         plan = self.plan()
@@ -369,11 +402,11 @@ class TestTakenAway(AuditTestCase):
         cancel = self.change_state(AUDIT.CANCELLED)
         real = audit_base.AuditHandler._finish
 
-        def finish(this, context, audit, plan):
+        def finish(this, context, audit, plan, message):
             objects.ActionPlan.get_by_uuid(
                 context, plan.uuid, eager=True).transition(PLAN.PENDING)
             cancel(audit)
-            real(this, context, audit, plan)
+            real(this, context, audit, plan, message)
         self.replace(audit_base.AuditHandler, '_finish', finish)
         after = self.run_audit(self.audit())
         self.assertEqual((AUDIT.CANCELLED, PLAN.PENDING),

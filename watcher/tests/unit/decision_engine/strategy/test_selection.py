@@ -89,3 +89,13 @@ class TestParameters(base.TestCase):
         taken['actions'][0]['input_parameters']['message'] = 'b'
         self.assertEqual(
             'a', given['actions'][0]['input_parameters']['message'])
+
+
+class TestInterval(base.TestCase):
+
+    def test_of_audits(self):
+        for interval, seconds in ((None, None), ('600', 600.0),
+                                  ('@hourly', 3600.0), ('soon', None)):
+            self.assertEqual(
+                seconds, context.DefaultStrategyContext.interval_of(
+                    utils.Struct(interval=interval, uuid='u')))

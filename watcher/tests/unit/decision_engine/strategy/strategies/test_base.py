@@ -10,6 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import datetime
 from unittest import mock
 
 from watcher.common import exception
@@ -163,13 +164,29 @@ class TestModels(base.TestCase):
 
     def test_incomplete_hosts(self):
         self.model.incomplete_nodes['uuid-9'] = 'host9: no inventory'
-        self.assertIs(self.model, Recorded().compute_model)
+        strategy = Recorded()
+        self.assertIs(self.model, strategy.compute_model)
         self.assertIn('uuid-9: host9: no inventory', self.logger.output)
+        self.assertIn('uuid-9: host9: no inventory', strategy.caveats[0])
         self.config(group='collector', incomplete_hosts='refuse')
         error = self.assertRaises(
             exception.ClusterDataModelCollectionError,
             lambda: Recorded().compute_model)
         self.assertIn('host9: no inventory', str(error))
+
+    def test_caveats_of_all_models_are_kept(self):
+        self.model.gaps = ('a gap',)
+        strategy = Recorded()
+        self.assertTrue(strategy.compute_model and strategy.storage_model)
+        self.assertEqual(['a gap.', 'a gap.'], strategy.caveats)
+
+    def test_older_than_the_interval(self):
+        self.model.built_at = (datetime.datetime.now(datetime.UTC)
+                               - datetime.timedelta(hours=1))
+        strategy = Recorded()
+        strategy.interval = 60.0
+        self.assertTrue(strategy.compute_model)
+        self.assertIn('interval of 60 seconds', strategy.caveats[0])
 
     def test_stale_model(self):
         self.model = model_root.ModelRoot(stale=True)
