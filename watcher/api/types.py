@@ -221,6 +221,14 @@ class Object(Type):
         return {} if value is None else value
 
 
+class OptionalObject(Object):
+    """A JSON object, or null if there is none; only in responses."""
+
+    @staticmethod
+    def dump(value):
+        return value
+
+
 class Array(Type):
     """A JSON array with any content; never null in a response."""
 
@@ -257,6 +265,7 @@ strict_boolean = StrictBoolean()
 interval = Interval()
 time = Time()
 obj = Object()
+optional_obj = OptionalObject()
 array = Array()
 json = JSON()
 

@@ -55,6 +55,7 @@ STATUS_MESSAGE = SKIP_ACTION
 EXTENDED_DATA_MODEL = Version(1, 6)
 TEMPLATE_DEFAULT_PARAMETERS = Version(1, 7)
 DATA_MODEL_TYPES = Version(1, 8)
+EXPLANATIONS = Version(1, 8)
 
 #: Every microversion with what it changed, oldest first.
 HISTORY = {
@@ -84,7 +85,8 @@ HISTORY = {
     DATA_MODEL_TYPES:
         'GET /v1/data_model also shows storage and baremetal, how old and '
         'how complete each part of a model is, and which decision engine '
-        'answered.',
+        'answered. '
+        'Action plans and actions show explanation.',
 }
 
 MIN = min(HISTORY)

@@ -39,10 +39,15 @@ SKIPPED_BECAUSE = 'Action skipped by user. Reason: %s'
 MESSAGE_LENGTH = 255
 
 DESCRIPTIONS = 'descriptions'
+EXPLANATION = 'explanation'
 
 
 def _description(action_type, view):
     return view.extra[DESCRIPTIONS].get(action_type, '')
+
+
+def _explanation(action_id, view):
+    return view.extra[EXPLANATION].get(action_id)
 
 
 class Actions(resource.Patchable):
@@ -62,6 +67,8 @@ class Actions(resource.Patchable):
         Field('parents', types.array, summary=True),
         Field('status_message', types.text, patch=True,
               since=versions.STATUS_MESSAGE),
+        Computed(EXPLANATION, types.optional_obj, _explanation, ('id',),
+                 since=versions.EXPLANATIONS),
         *fields.TIMESTAMPS,
     )
     filters = (query.Filter('action_plan_uuid'), query.Filter('audit_uuid'))
@@ -74,12 +81,19 @@ class Actions(resource.Patchable):
             raise exception.ActionFilterCombinationProhibited()
 
     def load_extra(self, columns, shown):
-        if 'description' not in shown:
-            return {}
+        extra = {}
+        if 'description' in shown:
+            extra[DESCRIPTIONS] = self._load_descriptions()
+        if EXPLANATION in shown:
+            extra[EXPLANATION] = objects.Action.explanations(columns['id'])
+        return extra
+
+    @staticmethod
+    def _load_descriptions():
         found = objects.ActionDescription.list_columns(
             base.context(), ('action_type', 'description'))
-        return {DESCRIPTIONS: dict(zip(
-            found['action_type'], found['description'], strict=True))}
+        return dict(zip(found['action_type'], found['description'],
+                        strict=True))
 
     # Skipping -------------------------------------------------------------
 

@@ -34,6 +34,7 @@ State = states.ActionPlanState
 
 INDICATORS = 'efficacy_indicators'
 INDICATOR_FIELDS = ('name', 'description', 'unit', 'value')
+EXPLANATION = 'explanation'
 
 #: Plans whose indicators are read with one statement: without a limit there
 #: may be more of them than a statement takes parameters.
@@ -42,6 +43,10 @@ MOST_PLANS = 10000
 
 def _indicators(plan_id, view):
     return view.extra[INDICATORS][plan_id]
+
+
+def _explanation(plan_id, view):
+    return view.extra[EXPLANATION].get(plan_id)
 
 
 class ActionPlans(resource.Patchable, resource.Deletable):
@@ -63,6 +68,8 @@ class ActionPlans(resource.Patchable, resource.Deletable):
         Field('global_efficacy', types.array, summary=True),
         Field('hostname', types.text),
         Field('status_message', types.text, since=versions.STATUS_MESSAGE),
+        Computed(EXPLANATION, types.optional_obj, _explanation, ('id',),
+                 since=versions.EXPLANATIONS),
         Field('updated_at', types.time, summary=True),
         fields.CREATED_AT,
         fields.DELETED_AT,
@@ -74,8 +81,15 @@ class ActionPlans(resource.Patchable, resource.Deletable):
     actions = {('POST', 'start'): 'start'}
 
     def load_extra(self, columns, shown):
+        extra = {INDICATORS: self._load_indicators(columns['id'])}
+        if EXPLANATION in shown:
+            extra[EXPLANATION] = objects.ActionPlan.explanations(
+                columns['id'])
+        return extra
+
+    @staticmethod
+    def _load_indicators(plans):
         by_plan = collections.defaultdict(list)
-        plans = columns['id']
         for start in range(0, len(plans), MOST_PLANS):
             found = objects.EfficacyIndicator.list_columns(
                 base.context(), ('action_plan_id', *INDICATOR_FIELDS),
@@ -88,7 +102,7 @@ class ActionPlans(resource.Patchable, resource.Deletable):
                                        strict=True):
                 by_plan[plan_id].append(
                     dict(zip(INDICATOR_FIELDS, values, strict=True)))
-        return {INDICATORS: by_plan}
+        return by_plan
 
     # State changes --------------------------------------------------------
 

@@ -101,13 +101,26 @@ class TestAdditions(base.TestCase):
             '1.5': {(collection, 'status_message') for collection in (
                 'audits', 'action_plans', 'actions')},
             '1.7': {('audit_templates', 'default_parameters')},
+            '1.8': {(name, 'explanation')
+                    for name in ('action_plans', 'actions')},
         }, found)
 
     def test_members_of_the_data_model(self):
-        self.assertEqual(
-            {'server_pinned_az', 'server_flavor_extra_specs'},
-            {name for name, since in data_model.MEMBERS.items()
-             if since > versions.DATA_MODEL})
+        added = {}
+        for name, since in data_model.MEMBERS['compute'].items():
+            if since > versions.DATA_MODEL:
+                added.setdefault(str(since), set()).add(name)
+        self.assertEqual({
+            '1.6': {'server_pinned_az', 'server_flavor_extra_specs'},
+            '1.8': {'node_updated_at', 'node_source', 'node_read_at',
+                    'node_age', 'node_incomplete_reason'}}, added)
+
+    def test_types_of_the_data_model(self):
+        self.assertEqual(['compute', 'storage', 'baremetal'],
+                         list(data_model.MEMBERS))
+        for kind in ('storage', 'baremetal'):
+            self.assertEqual({versions.DATA_MODEL_TYPES},
+                             set(data_model.MEMBERS[kind].values()))
 
     def test_resources(self):
         self.assertEqual({'data_model': versions.Version(1, 3),

@@ -72,6 +72,29 @@ class TestShow(PlanTestCase):
         summary = self.get(PLANS).json['action_plans'][0]
         self.assertEqual(PLAN_SUMMARY, set(summary))
 
+    def test_explanation(self):
+        path = self.make()
+        for version in ('1.0', '1.7'):
+            self.assertNotIn('explanation',
+                             self.get(path, version=version).json)
+        expected = self.records.PLAN_EXPLANATION
+        self.assertEqual(
+            expected, self.get(path, version='1.8').json['explanation'])
+        older = self.records.plan(self.audit, self.strategy,
+                                  explanation=None)
+        found = {plan['uuid']: plan['explanation'] for plan in self.get(
+            f'{PLANS}/detail', version='1.8').json['action_plans']}
+        self.assertEqual({path.rpartition('/')[2]: expected,
+                          older.uuid: None}, found)
+
+    def test_explanation_of_a_deleted_plan(self):
+        path = self.make(state='SUCCEEDED')
+        self.delete(path)
+        self.assertEqual(
+            self.records.PLAN_EXPLANATION,
+            self.get(path, headers={'X-Show-Deleted': 'true'}).json[
+                'explanation'])
+
     def test_identifiers(self):
         self.get(f'{PLANS}/nope', status=400)
         self.get(f'{PLANS}/1', status=400)
@@ -246,8 +269,11 @@ class TestActions(PlanTestCase):
     def test_fields(self):
         self.assertEqual(ACTION_FIELDS,
                          set(self.get(self.path, version='1.4').json))
+        self.assertEqual(ACTION_FIELDS | {'status_message'},
+                         set(self.get(self.path, version='1.5').json))
         document = self.get(self.path).json
-        self.assertEqual(ACTION_FIELDS | {'status_message'}, set(document))
+        self.assertEqual(ACTION_FIELDS | {'status_message', 'explanation'},
+                         set(document))
         self.assertEqual({'message': 'hello'}, document['input_parameters'])
         self.assertEqual('', document['description'])
         self.records.description()
@@ -255,6 +281,18 @@ class TestActions(PlanTestCase):
             'description'])
         self.assertEqual(ACTION_SUMMARY,
                          set(self.get(ACTIONS).json['actions'][0]))
+
+    def test_explanation(self):
+        self.assertNotIn('explanation',
+                         self.get(self.path, version='1.7').json)
+        expected = self.records.EXPLANATION
+        self.assertEqual(
+            expected, self.get(self.path, version='1.8').json['explanation'])
+        self.plan.create_actions([{'action_type': 'nop'}])
+        self.assertEqual(
+            [expected] * 2 + [None],
+            [action['explanation'] for action in self.get(
+                f'{ACTIONS}/detail?sort_key=id').json['actions']])
 
     def test_order_is_the_plans(self):
         found = self.get(
