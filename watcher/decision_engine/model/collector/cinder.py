@@ -31,6 +31,7 @@ from watcher.decision_engine.model import clocks
 from watcher.decision_engine.model import element
 from watcher.decision_engine.model import model_root
 from watcher.decision_engine.model.collector import base
+from watcher.decision_engine.model.collector import last_known
 from watcher.decision_engine.model.notification import cinder as endpoints
 from watcher.decision_engine.scope import schemas
 from watcher.decision_engine.scope import storage as storage_scope
@@ -103,7 +104,7 @@ reading all volumes takes longer than you want audits to wait.
 
         :raises: CinderClientError, AuthorizationFailure
         """
-        return CinderModelBuilder(self.osc).execute()
+        return CinderModelBuilder(self.osc, self.last_known).execute()
 
 
 def pool_element(pool: cinder_helper.StoragePool) -> element.Pool:
@@ -129,9 +130,14 @@ def node_element(service: cinder_helper.StorageService,
 
 
 def is_copy(record: dict[str, Any]) -> bool:
-    """Tell whether a record is the unfinished copy of another volume."""
-    return str(record.get('os-vol-mig-status-attr:migstat')
-               or '').startswith(MIGRATION_TARGET)
+    """Tell whether a record is the copy of another volume.
+
+    That is one which Cinder has not finished, or the one that it deletes in
+    the end; it announces the deletion of neither.
+    """
+    status = record.get('os-vol-mig-status-attr:migstat') or ''
+    return (status.startswith(MIGRATION_TARGET)
+            or status == record.get('status') == 'deleting')
 
 
 def volume_element(record: dict[str, Any]) -> element.Volume:
@@ -234,18 +240,25 @@ class CinderModelBuilder(base.BaseModelBuilder):
     """Reads Cinder once.
 
     :param osc: the :class:`~watcher.common.clients.OpenStackClients` to use.
+    :param known: pools that were read before, by name; it learns those that
+        are read now.
     """
 
-    def __init__(self, osc: Any = None):
+    def __init__(self, osc: Any = None,
+                 known: last_known.LastKnown | None = None):
         self.osc = osc
         # call_retry does what the helper would do, for all errors.
-        self.set_up(cinder_helper.CinderHelper(osc=osc, http_retries=0))
+        self.set_up(cinder_helper.CinderHelper(osc=osc, http_retries=0),
+                    known)
 
-    def set_up(self, cinder: cinder_helper.CinderHelper) -> None:
+    def set_up(self, cinder: cinder_helper.CinderHelper,
+               known: last_known.LastKnown | None = None) -> None:
         """Begin an empty model that this helper describes."""
         self.cinder_helper = cinder
         self.model = model_root.StorageModelRoot()
-        self._unmapped: collections.Counter[str] = collections.Counter()
+        self._known = last_known.LastKnown() if known is None else known
+        # Volumes by the name of their pool, which is not in the model.
+        self._unmapped = collections.defaultdict(list)
 
     def call_retry_reset(self, exc: Exception) -> None:
         """Do nothing: the shared connection repairs itself."""
@@ -255,7 +268,8 @@ class CinderModelBuilder(base.BaseModelBuilder):
         """Build and return the model of the whole block storage.
 
         Pools without a backend and volumes without a pool stay in the model
-        without a place.
+        without a place. Pools that are not reported though their backend is
+        up keep the figures that were read last.
 
         :param model_scope: not looked at; scopes are views of one model.
         :raises: CinderClientError, AuthorizationFailure
@@ -267,6 +281,7 @@ class CinderModelBuilder(base.BaseModelBuilder):
         self._add_nodes(services, types, pools)
         self._add_pools(pools)
         volumes = self._add_volumes()
+        self._add_stand_ins()
         self._note_freshness()
         LOG.info('Read %(nodes)d storage backends, %(pools)d pools and '
                  '%(volumes)d volumes',
@@ -293,8 +308,8 @@ class CinderModelBuilder(base.BaseModelBuilder):
     def _add_pools(self, pools):
         homeless, silent = [], []
         for pool in pools:
-            added = pool_element(pool)
-            self.model.add_pool(added)
+            self._known.note(pool.name, pool, self.model.built_at)
+            self.model.add_pool(pool_element(pool))
             host = pool.name.partition('#')[0]
             if host in self.model:
                 self.model.map_pool(pool.name, host)
@@ -337,6 +352,8 @@ class CinderModelBuilder(base.BaseModelBuilder):
                         'Cinder does not describe them completely: '
                         '%(named)s',
                         {'count': len(skipped), 'named': _named(skipped)})
+            self.model.gaps += (_('Cinder does not describe %d volumes '
+                                  'completely') % len(skipped),)
         if placeless:
             LOG.info('%(count)d volumes are in no known pool: %(named)s',
                      {'count': len(placeless), 'named': _named(placeless)})
@@ -357,21 +374,50 @@ class CinderModelBuilder(base.BaseModelBuilder):
         if pool is None:
             return False
         if pool not in self.model:
-            self._unmapped[pool] += 1
+            self._unmapped[pool].append(uuid)
             return False
         self.model.map_volume(uuid, pool)
         return True
 
     # Freshness ------------------------------------------------------------
 
+    def _add_stand_ins(self):
+        """Add pools of backends that are up, but not reported, as they were.
+
+        The scheduler forgets all of them when it starts, for example. Pools
+        that have no volumes and are not reported any more are gone, unless
+        the backend reports none at all.
+        """
+        backends = self.model.get_all_storage_nodes()
+        silent = {host for host, node in backends.items()
+                  if not self.model.get_node_pools(node)}
+        self._known.keep(name for name in self._known.keys()
+                         if name.partition('#')[0] in backends)
+        for name in self._known.keys():
+            host = name.partition('#')[0]
+            if name in self.model or backends[host].get('state') != 'up':
+                continue
+            if host in silent or name in self._unmapped:
+                self._stand_in(name, host)
+
+    def _stand_in(self, name, host):
+        pool, _read_at = self._known.get(name)
+        self.model.add_pool(pool_element(pool))
+        self.model.map_pool(name, host)
+        for uuid in self._unmapped.get(name, ()):
+            self.model.map_volume(uuid, name)
+        self.model.stand_ins |= {name}
+
     def _note_freshness(self):
-        unknown = collections.defaultdict(list)
-        for pool in self._unmapped:
-            unknown[pool.partition('#')[0]].append(pool)
+        missing = collections.defaultdict(list)
+        for pool in {*self._unmapped, *self.model.stand_ins}:
+            missing[pool.partition('#')[0]].append(pool)
         problems = {}
         for host, node in self.model.get_all_storage_nodes().items():
-            reason = self._problem(node, unknown.get(host))
-            self.model.touch(host, self.model.built_at, clocks.BUILD, reason)
+            pools = sorted(missing.get(host, ()))
+            reason = self._problem(node, pools)
+            self.model.touch(host, self.model.built_at, clocks.BUILD, reason,
+                             self._oldest(pools))
             if reason:
                 problems[host] = reason
         if problems:
@@ -381,16 +427,24 @@ class CinderModelBuilder(base.BaseModelBuilder):
                             [f'{host}: {reason}' for host, reason
                              in problems.items()])})
 
-    def _problem(self, node, unknown):
+    def _oldest(self, pools):
+        """Return when the pools were read; None unless all were once."""
+        if not pools or not self.model.stand_ins.issuperset(pools):
+            return None
+        return min(self._known.get(name)[1] for name in pools)
+
+    def _problem(self, node, missing):
         """Say why the picture of a backend is not complete."""
-        if not self.model.get_node_pools(node.host):
+        reported = {pool.name for pool in self.model.get_node_pools(
+            node.host)} - self.model.stand_ins
+        if not reported:
             return _("Cinder's scheduler reports no pool of it; the service "
                      'is %(state)s and %(status)s') % {
                          'state': node.get('state'),
                          'status': node.get('status')}
-        if unknown:
+        if missing:
             return _("Cinder's scheduler does not report the pools %s, "
-                     'which have volumes') % _named(unknown)
+                     'which have volumes') % _named(missing)
         return None
 
 

@@ -22,6 +22,7 @@ from typing import Any
 from oslo_config import cfg
 from oslo_log import log
 
+from watcher._i18n import _
 from watcher.common import exception
 from watcher.common import ironic_helper
 from watcher.decision_engine.model import clocks
@@ -131,6 +132,8 @@ class BareMetalModelBuilder(base.BaseModelBuilder):
                         'model because Ironic does not describe them '
                         'completely: %(named)s',
                         {'count': len(skipped), 'named': _named(skipped)})
+            self.model.gaps += (_('Ironic does not describe %d nodes '
+                                  'completely') % len(skipped),)
         self._report()
         return self.model
 

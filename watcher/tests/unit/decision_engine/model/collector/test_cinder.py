@@ -17,6 +17,7 @@ from watcher.common import utils
 from watcher.common.loader import loadable
 from watcher.decision_engine.model import clocks
 from watcher.decision_engine.model.collector import cinder
+from watcher.decision_engine.model.collector import last_known
 from watcher.tests import base
 
 UUID = '{:08x}-0000-4000-8000-000000000000'.format
@@ -60,7 +61,11 @@ class FakeCinder:
         self.volume_pages = lambda call: [volumes[:1], volumes[1:]]
 
 
-class TestCinderModelBuilder(base.TestCase):
+class BuilderTestCase(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.known = last_known.LastKnown()
 
     def build(self, services=None, pools=None, volumes=(), types=()):
         builder = cinder.CinderModelBuilder.__new__(
@@ -68,8 +73,11 @@ class TestCinderModelBuilder(base.TestCase):
         builder.set_up(FakeCinder(
             [service('h@b')] if services is None else services,
             [pool('h@b#p')] if pools is None else pools,
-            list(volumes), list(types)))
+            list(volumes), list(types)), self.known)
         return builder.execute()
+
+
+class TestCinderModelBuilder(BuilderTestCase):
 
     def test_backend(self):
         model = self.build(types=[
@@ -197,6 +205,8 @@ class TestCinderModelBuilder(base.TestCase):
                                     volume(3)])
         self.assertEqual([UUID(3)], list(model.get_all_volumes()))
         self.assertIn(UUID(1), self.logger.output)
+        self.assertEqual(('Cinder does not describe 2 volumes completely',),
+                         model.gaps)
 
     def test_copies_that_cinder_makes_are_no_volumes(self):
         model = self.build(volumes=[volume(1), volume(2, **{
@@ -227,6 +237,59 @@ class TestCinderModelBuilder(base.TestCase):
                                     volume(2, None)])
         self.assertEqual(model.to_xml(),
                          type(model).from_xml(model.to_xml()).to_xml())
+
+
+class TestLastKnown(BuilderTestCase):
+    """As field report 2.3 row 18, for pools that nobody reports."""
+
+    POOLS = [pool('h@b#p'), pool('h@b#q', free_capacity_gb=7)]
+    VOLUMES = [volume(1), volume(2, 'h@b#q')]
+
+    def test_scheduler_that_has_just_started(self):
+        before = self.build(pools=self.POOLS, volumes=self.VOLUMES)
+        for _run in range(2):
+            model = self.build(pools=[], volumes=self.VOLUMES)
+            self.assertEqual(before.to_xml(), model.to_xml())
+            self.assertEqual({'h@b#p', 'h@b#q'}, model.stand_ins)
+            known = model.freshness['h@b']
+            self.assertEqual(before.built_at, known.read_at)
+            self.assertIn('reports no pool', known.reason)
+        model = self.build(pools=self.POOLS, volumes=self.VOLUMES)
+        self.assertEqual((frozenset(), {}),
+                         (model.stand_ins, dict(model.incomplete_nodes)))
+
+    def test_one_pool_with_volumes_is_missing(self):
+        before = self.build(pools=self.POOLS, volumes=self.VOLUMES)
+        model = self.build(pools=self.POOLS[:1], volumes=self.VOLUMES)
+        self.assertEqual(7, model.get_pool_by_pool_name(
+            'h@b#q').free_capacity_gb)
+        self.assertEqual('h@b#q', model.get_pool_by_volume(UUID(2)).name)
+        self.assertEqual({'h@b#q'}, model.stand_ins)
+        self.assertEqual(before.built_at, model.freshness['h@b'].read_at)
+        self.assertIn('h@b#q', model.incomplete_nodes['h@b'])
+
+    def test_a_pool_without_volumes_is_gone(self):
+        self.build(pools=self.POOLS)
+        model = self.build(pools=self.POOLS[:1])
+        self.assertNotIn('h@b#q', model)
+        self.assertEqual({}, dict(model.incomplete_nodes))
+
+    def test_a_missing_pool_that_was_never_read(self):
+        self.build(pools=self.POOLS)
+        model = self.build(pools=self.POOLS[:1], volumes=[
+            *self.VOLUMES, volume(3, 'h@b#new')])
+        self.assertIsNone(model.freshness['h@b'].read_at)
+
+    def test_backend_that_is_down(self):
+        self.build(pools=self.POOLS, volumes=self.VOLUMES)
+        model = self.build([service('h@b', state='down')], [],
+                           self.VOLUMES)
+        self.assertEqual({}, model.get_all_pools())
+        self.assertIsNone(model.freshness['h@b'].read_at)
+
+    def test_backend_that_is_gone(self):
+        self.build(pools=self.POOLS)
+        self.assertEqual({}, self.build([], []).get_all_pools())
 
 
 class TestCollector(base.TestCase):

@@ -80,6 +80,8 @@ class TestBareMetalModelBuilder(base.TestCase):
         self.assertEqual([UUID(1), UUID(2)],
                          list(model.get_all_ironic_nodes()))
         self.assertIn('3 bare metal nodes are left out', self.logger.output)
+        self.assertEqual(('Ironic does not describe 3 nodes completely',),
+                         model.gaps)
 
     def test_freshness(self):
         model = self.build([node()])
