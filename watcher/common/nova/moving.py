@@ -229,6 +229,43 @@ class ServerMover(following.ServerFollower):
             return None
         return Outcome(True)
 
+    def revert_resize(
+            self, instance_id: str, retry: int | None = None,
+            interval: float | None = None,
+            should_stop: StopCheck | None = None) -> Outcome:
+        """Take back a resize or cold migration and wait for the end.
+
+        Parameters and errors as for :meth:`live_migrate_instance`.
+        """
+        before = self.find_instance(instance_id)
+        if before.status != 'VERIFY_RESIZE':
+            return Outcome(False, _(
+                'server %(server)s has no resize to revert (%(condition)s)')
+                % {'server': instance_id,
+                   'condition': following.condition(before)})
+
+        def accepted(server):
+            return server.status != 'VERIFY_RESIZE' or server.task_state
+        self._ask(before, {'revertResize': None}, versions.ACTIONS, accepted)
+        limit, interval = self._limits(retry, interval)
+        return self._follow(
+            before, _('revert of the resize'), limit, interval, should_stop,
+            self._check_reverted)
+
+    @staticmethod
+    def _check_reverted(server, looks):
+        if server.task_state or server.status == 'REVERT_RESIZE':
+            return None
+        if server.status != 'VERIFY_RESIZE':
+            return Outcome(True)
+        if looks.idle() < following.IDLE_LOOKS:
+            return None
+        return Outcome(False, _(
+            'the revert of the resize of server %(server)s was given up by '
+            'Nova: %(condition)s') % {
+                'server': server.uuid,
+                'condition': following.condition(server)})
+
     def stop_instance(self, instance_id: str,
                       should_stop: StopCheck | None = None) -> Outcome:
         """Stop a server and wait; one that is deleted meanwhile is fine.
@@ -277,6 +314,25 @@ class ServerMover(following.ServerFollower):
                                  (now.status or '').lower()):
                 return True
         return False
+
+    def force_live_migration(self, instance_id: str) -> Outcome:
+        """Have Nova end the running live migration of a server now.
+
+        Nova pauses the server, or starts it on its new host before all its
+        memory is there. Whoever follows the migration sees its end.
+
+        :returns: whether Nova was asked to.
+        :raises: InstanceNotFound, NovaClientError when Nova refuses because
+            the migration has not begun to copy or is about to end.
+        """
+        running = self.get_running_migration(instance_id)
+        if not running:
+            return Outcome(False, _(
+                'server %s has no running live migration') % instance_id)
+        path = f'/servers/{instance_id}/migrations/{running[0].id}/action'
+        self._send('POST', path, versions.MIGRATIONS,
+                   json={'force_complete': None})
+        return Outcome(True)
 
     def abort_live_migrate(self, instance_id: str, source: str,
                            destination: str | None,

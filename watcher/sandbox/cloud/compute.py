@@ -354,6 +354,18 @@ class Compute:
             migration.source.migrations_running += 1
         self._end_live(server, migration, 'cancelled')
 
+    def force_live(self, server: Server, migration: Migration) -> None:
+        """End a live migration at once, whatever is left to copy.
+
+        :raises web.HTTPError: 400 when it is too late or too early.
+        """
+        if migration.status != 'running':
+            raise web.HTTPError(
+                400, 'Migration %d of instance %s is %s. It cannot be forced '
+                     'to complete while it is in this state.' % (
+                         migration.id, server.uuid, migration.status))
+        self._later(0, self._live_done, server, migration)
+
     def progress(self, migration: Migration) -> float:
         """What part of a migration is done, from 0 to 1."""
         if migration.status not in ('preparing', 'running'):

@@ -220,6 +220,20 @@ class ServerActions(nova_base.NovaBase):
         return web.json_response(
             {'migration': self._show_migration(migration, request)})
 
+    @web.route('POST', '/v2.1/servers/{ident}/migrations/{number}/action',
+               since=(2, 22),
+               admin='os_compute_api:servers:migrations:force_complete')
+    @openstack.locked
+    def force_migration(self, request: web.Request, ident: str,
+                        number: str) -> web.Response:
+        server = self._server(request, ident)
+        if list(request.body) != ['force_complete']:
+            raise web.HTTPError(400, 'There is no such action: %s'
+                                % ', '.join(request.body))
+        self.compute.force_live(
+            server, self._server_migration(server, number))
+        return web.Response(202)
+
     @web.route('DELETE', '/v2.1/servers/{ident}/migrations/{number}',
                since=(2, 24),
                admin='os_compute_api:servers:migrations:delete')

@@ -15,6 +15,8 @@ import threading
 
 from watcher.common import exception
 from watcher.common import nova_helper
+from watcher.common import waiting
+from watcher.tests import base
 from watcher.tests.functional import cloud
 
 
@@ -73,6 +75,17 @@ class TestMoves(NovaHelperTestCase):
     def test_resize(self):
         self.assertTrue(self.nova.resize_instance(self.server, 'm1.large'))
         self.assertEqual('m1.large', self.look().flavor['original_name'])
+        self.assertEqual('ACTIVE', self.look().status)
+
+    def test_revert_of_a_resize(self):
+        self.assertFalse(self.nova.revert_resize(self.server))
+        moved = self.nova.watcher_non_live_migrate_instance(
+            self.server, 'compute-2', should_stop=lambda: True)
+        self.assertTrue(moved.interrupted)
+        self.assertTrue(self.nova.wait_for_instance_state(
+            self.look(), 'resized', 600, 0.1))
+        self.assertTrue(self.nova.revert_resize(self.server))
+        self.assertEqual('compute-1', self.cloud.host_of(self.server))
         self.assertEqual('ACTIVE', self.look().status)
 
     def test_stop_and_start(self):
@@ -146,6 +159,22 @@ class TestFailures(NovaHelperTestCase):
         self.assertTrue(self.nova.abort_live_migrate(
             self.server, 'compute-1', 'compute-2'))
         self.assertEqual('compute-1', self.cloud.host_of(self.server))
+
+    def test_forced_live_migration(self):
+        self.assertFalse(self.nova.force_live_migration(self.server))
+        self.cloud.faults.add_migration(outcome='hang')
+        self.nova.live_migrate_instance(self.server, 'compute-2', retry=1)
+        self.wait_for(lambda: 'running' == self.nova.get_running_migration(
+            self.server)[0].status)
+        self.assertTrue(self.nova.force_live_migration(self.server))
+        self.wait_for(lambda: self.look().host == 'compute-2')
+        self.assertEqual([], self.nova.get_running_migration(self.server))
+
+    def wait_for(self, is_so):
+        for _passed in waiting.rounds(base.PATIENCE, 0.1, None):
+            if is_so():
+                return
+        self.fail('it has not become so')
 
     def test_server_lost_during_the_migration(self):
         self.cloud.faults.add_migration(outcome='hang')

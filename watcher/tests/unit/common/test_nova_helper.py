@@ -633,6 +633,28 @@ class TestResize(NovaHelperTestCase):
                           self.helper.resize_instance, SERVER, '9')
         self.assertEqual([], self.nova.sent('POST'))
 
+    def test_revert_resize(self):
+        moved = server(host='c2', status='VERIFY_RESIZE', vm_state='resized')
+        self.nova.servers(
+            moved, server(host='c2', status='REVERT_RESIZE',
+                          task_state='resize_reverting'), server())
+        self.assertTrue(self.helper.revert_resize(SERVER))
+        self.assertEqual([{'revertResize': None}], self.nova.sent('POST'))
+
+    def test_revert_that_nova_gives_up(self):
+        moved = server(host='c2', status='VERIFY_RESIZE', vm_state='resized')
+        self.nova.servers(moved)
+        outcome = self.helper.revert_resize(SERVER)
+        self.assertFalse(outcome)
+        self.assertIn('given up', outcome.reason)
+        self.assertEqual(1 + 3, len(self.nova.requests) - 1)
+
+    def test_nothing_to_revert(self):
+        self.nova.servers(server())
+        outcome = self.helper.revert_resize(SERVER)
+        self.assertIn('no resize to revert', outcome.reason)
+        self.assertEqual([], self.nova.sent('POST'))
+
     def test_confirm_resize(self):
         self.nova.servers(server(status='VERIFY_RESIZE'), server())
         found = self.helper.find_instance(SERVER)
@@ -699,6 +721,21 @@ class TestAbort(NovaHelperTestCase):
         self.nova.servers(moving(), server())
         self.assertTrue(self.abort())
         self.assertEqual(1, len(self.nova.sent('DELETE')))
+
+    def test_forced_to_its_end(self):
+        path = f'/servers/{SERVER}/migrations/7/action'
+        self.nova.answer('POST', path, {})
+        self.assertTrue(self.helper.force_live_migration(SERVER))
+        self.assertEqual([{'force_complete': None}], self.nova.sent('POST'))
+        self.nova.answer('POST', path, refused(400, 'not running'))
+        self.assertRaises(exception.NovaClientError,
+                          self.helper.force_live_migration, SERVER)
+
+    def test_nothing_to_force(self):
+        self.nova.answer('GET', f'/servers/{SERVER}/migrations',
+                         {'migrations': []})
+        self.assertFalse(self.helper.force_live_migration(SERVER))
+        self.assertEqual([], self.nova.sent('POST'))
 
     def test_too_late(self):
         self.nova.answer('DELETE', f'/servers/{SERVER}/migrations/7',
