@@ -176,6 +176,43 @@ class TestChangedCloud(AuditTestCase):
         self.assertEqual(3, len(self.cloud.servers_of('compute-2')))
 
 
+class TestUnknownHosts(AuditTestCase):
+    """Field report tests 20: never partial and silent."""
+
+    overrides = {
+        'collector': {'last_known_max_age': 0},
+        'watcher_cluster_data_model_collectors.compute': {'max_age': 0}}
+
+    def destinations(self, audit):
+        return {action.input_parameters['destination_node'] for action
+                in self.watcher.actions_of(self.watcher.plan_of(audit))
+                if action.action_type == 'migrate'}
+
+    def test_left_out_and_named(self):
+        audit = self.maintenance(backup_node='compute-3')
+        self.assertEqual(('SUCCEEDED', None),
+                         (audit.state, audit.status_message))
+        self.assertEqual({'compute-3'}, self.destinations(audit))
+        fault = self.cloud.faults.add(
+            service='placement', status=500,
+            path=self.cloud.state.hosts['compute-3'].uuid)
+        audit = self.maintenance()
+        self.assertEqual('SUCCEEDED', audit.state)
+        self.assertIn('left out', audit.status_message)
+        self.assertIn('compute-3: ', audit.status_message)
+        self.assertIn('HTTP 500', audit.status_message)
+        self.cloud.faults.remove(fault.id)
+        audit = self.maintenance()
+        self.assertIsNone(audit.status_message)
+
+    def test_none_is_known(self):
+        self.assertEqual('SUCCEEDED', self.maintenance().state)
+        self.cloud.faults.add(service='placement', status=500)
+        audit = self.maintenance()
+        self.assertEqual('FAILED', audit.state)
+        self.assertIn('No host of the compute model', audit.status_message)
+
+
 class TestWrongPassword(AuditTestCase):
 
     overrides = {'watcher_clients_auth': {'password': 'wrong'}}
