@@ -18,8 +18,8 @@ volumes became more, fewer or larger. That happens before the message changes
 the model, so that nobody waits for the model meanwhile.
 
 Cinder tells nothing about migrations. What it does tell is that more or less
-of a pool is allocated; when that is not what the model's volumes explain,
-the volumes of this pool are listed.
+of a pool is allocated or provisioned; when that is not what the model's
+volumes explain, the volumes of this pool are listed.
 """
 
 import dataclasses
@@ -44,6 +44,15 @@ FIGURES = {'total': 'total_capacity_gb', 'free': 'free_capacity_gb',
            'provisioned': 'provisioned_capacity_gb',
            'allocated': 'allocated_capacity_gb',
            'virtual_free': 'virtual_free'}
+
+#: Figures in which a volume that comes or goes shows. Neither would do: a
+#: move that the driver makes does not change what Cinder counts as allocated,
+#: and not every driver reports what is provisioned.
+ALLOCATED, PROVISIONED = 'allocated_capacity_gb', 'provisioned_capacity_gb'
+
+#: How many messages about a pool may pass before its volumes are listed again
+#: for a figure that volumes do not explain and that changes all the time.
+MAX_PATIENCE = 15
 
 #: Events after which the figures of the pool are others.
 RESIZING = ('volume.create.end', 'volume.delete.end', 'volume.resize.end',
@@ -187,14 +196,72 @@ class CinderNotification(base.NotificationEndpoint):
                       {'volume': volume.uuid, 'pool': name})
 
 
+class Ledger:
+    """How much of each pool its volumes did not explain at the last look.
+
+    There are image caches, snapshots and hidden copies, and what Cinder
+    counts as allocated drifts with each migration until its service starts
+    anew. What stays as it is tells nothing; what changes may be a volume
+    that moved.
+    """
+
+    def __init__(self):
+        self._rest: dict[str, dict[str, int]] = {}
+        # Looks that a figure of the driver has caused in vain, and messages
+        # to let pass before the next one.
+        self._vain: dict[str, int] = {}
+        self._patience: dict[str, int] = {}
+
+    def explains(self, pool: element.Pool, told: dict[str, int],
+                 size: int) -> bool:
+        """Tell whether the volumes explain the figures of their pool.
+
+        :param pool: as the model knows it.
+        :param told: figures of a message, which may be fewer.
+        :param size: what the volumes of the model need.
+        """
+        rest = self._rest.setdefault(pool.name, {ALLOCATED: 0})
+        before = pool.get(PROVISIONED, None)
+        if before is not None:
+            rest.setdefault(PROVISIONED, before - size)
+        odd = set()
+        for name in (ALLOCATED, PROVISIONED):
+            value = told.get(name, pool.get(name, None))
+            if value is not None and value - size != rest.setdefault(
+                    name, value - size):
+                odd.add(name)
+        if odd == {PROVISIONED} and self._patience.get(pool.name, 0):
+            self._patience[pool.name] -= 1
+            return True
+        return not odd
+
+    def complete(self, name: str) -> bool:
+        """Tell whether all of the pool was explained at the last look."""
+        return not self._rest.get(name, {}).get(ALLOCATED)
+
+    def looked(self, name: str, figures: dict[str, int | None], size: int,
+               in_vain: bool) -> None:
+        """Note what a list of all volumes has shown.
+
+        :param figures: of the pool when the volumes were listed.
+        :param size: what these volumes need.
+        :param in_vain: whether the model knew all of them.
+        """
+        self._rest[name] = {figure: value - size
+                            for figure, value in figures.items()
+                            if value is not None}
+        self._rest[name].setdefault(ALLOCATED, 0)
+        vain = self._vain[name] = self._vain.get(name, 0) + 1 if in_vain \
+            else 0
+        self._patience[name] = min(2 ** vain - 1, MAX_PATIENCE)
+
+
 class CapacityNotification(CinderNotification):
     """The figures of a pool."""
 
     def __init__(self, collector: Any):
         super().__init__(collector)
-        # How much of each pool its volumes did not explain when they were
-        # looked at last: image caches and hidden copies.
-        self._unexplained: dict[str, int] = {}
+        self._ledger = Ledger()
 
     @property
     def filter_rule(self) -> filtering.NotificationFilter:
@@ -231,39 +298,42 @@ class CapacityNotification(CinderNotification):
         return functools.partial(self._apply, news)
 
     def _explain(self, news, pool):
-        """List the volumes of a pool unless they explain its figure."""
-        allocated = news.fields.get('allocated_capacity_gb',
-                                    pool.get('allocated_capacity_gb', None))
-        if allocated is None:
-            return
+        """List the volumes of a pool unless they explain its figures."""
         inside = self.model.get_pool_volumes(pool.name)
-        unexplained = self._unexplained.get(pool.name, 0)
-        if allocated - unexplained == sum(
-                volume.get('size', 0) for volume in inside):
-            if pool.get('total_volumes', 0) and not unexplained:
+        size = sum(volume.get('size', 0) for volume in inside)
+        if self._ledger.explains(pool, news.fields, size):
+            if pool.get('total_volumes', 0) and self._ledger.complete(
+                    pool.name):
                 news.fields['total_volumes'] = len(inside)
             return
         try:
-            listed = self.reader.volumes_of(pool.name)
-            news.records = {record['id']: record for record in listed}
-            gone = sorted({volume.uuid for volume in inside}
-                          - set(news.records))
-            for uuid in gone[:MAX_SOUGHT]:
-                news.records[uuid] = self._sought(uuid)
-            for name in {pool.name, *(
-                    record.get('os-vol-host-attr:host')
-                    for record in news.records.values() if record)}:
-                self.ask_pool(news, name, again=True)
-            now = next((asked.get('allocated_capacity_gb', allocated)
-                        for asked in news.pools if asked.name == pool.name),
-                       allocated)
-            self._unexplained[pool.name] = now - sum(
-                record.get('size') or 0 for record in listed
-                if not self.reader.is_copy(record))
+            self._look(news, pool, {volume.uuid for volume in inside})
         except (exception.CinderClientError,
                 exception.AuthorizationFailure) as exc:
             LOG.info('The volumes of pool %(pool)s cannot be read: '
                      '%(reason)s', {'pool': pool.name, 'reason': exc})
+
+    def _look(self, news, pool, inside):
+        listed = self.reader.volumes_of(pool.name)
+        news.records = {record['id']: record for record in listed}
+        gone = sorted(inside - set(news.records))
+        for uuid in gone[:MAX_SOUGHT]:
+            news.records[uuid] = self._sought(uuid)
+        for name in {pool.name, *(
+                record.get('os-vol-host-attr:host')
+                for record in news.records.values() if record)}:
+            self.ask_pool(news, name, again=True)
+        now = {**pool.as_dict(), **news.fields}
+        for asked in news.pools:
+            if asked.name == pool.name:
+                now.update(asked.as_dict())
+        true = [record for record in listed
+                if not self.reader.is_copy(record)]
+        self._ledger.looked(
+            pool.name,
+            {name: now.get(name) for name in (ALLOCATED, PROVISIONED)},
+            sum(record.get('size') or 0 for record in true),
+            in_vain={record['id'] for record in true} == inside)
 
     def _sought(self, uuid):
         try:
@@ -295,8 +365,9 @@ class VolumeNotification(CinderNotification):
         return filtering.NotificationFilter(
             publisher_id=r'^volume.*',
             event_type=r'^volume\.((create|update|attach|detach|resize|'
-                       r'revert|manage_existing|delete|unmanage)\.end'
-                       r'|retype)$')
+                       r'revert|manage_existing|delete|unmanage|'
+                       r'reset_status|transfer\.(create|accept|delete))'
+                       r'\.end|retype)$')
 
     def prepare(self, ctxt: dict, publisher_id: str, event_type: str,
                 payload: dict, metadata: dict) -> Callable[[], Any] | None:

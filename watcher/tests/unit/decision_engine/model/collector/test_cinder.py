@@ -213,6 +213,14 @@ class TestCinderModelBuilder(BuilderTestCase):
             'os-vol-mig-status-attr:migstat': f'target:{UUID(1)}'})])
         self.assertEqual([UUID(1)], list(model.get_all_volumes()))
 
+    def test_copies_that_cinder_deletes_are_no_volumes(self):
+        # Nobody is told when they are gone.
+        model = self.build(volumes=[
+            volume(1, status='deleting'),
+            volume(2, status='deleting', **{
+                'os-vol-mig-status-attr:migstat': 'deleting'})])
+        self.assertEqual([UUID(1)], list(model.get_all_volumes()))
+
     def test_a_volume_that_moves_while_pages_are_read(self):
         model = self.build(
             pools=[pool('h@b#p'), pool('h@b#q')],

@@ -192,6 +192,16 @@ class TestVolumes(NotificationTestCase):
         self.assertEqual('silver', self.volume().volume_type)
         self.assertEqual([UUID(1)], self.within(Q))
 
+    def test_states_that_were_reset_and_other_projects(self):
+        self.send('volume.reset_status.end', self.told(status='error'), 1)
+        self.assertEqual('error', self.volume().status)
+        self.send('volume.transfer.create.end',
+                  self.told(status='awaiting-transfer'), 2)
+        self.assertEqual('awaiting-transfer', self.volume().status)
+        self.send('volume.transfer.accept.end', self.told(tenant_id='p2'), 3)
+        self.assertEqual(('available', 'p2'),
+                         (self.volume().status, self.volume().project_id))
+
     def test_delete(self):
         for event in ('volume.delete.end', 'volume.unmanage.end'):
             self.send(event, self.told(1))
@@ -393,6 +403,36 @@ class TestCapacity(NotificationTestCase):
         self.reader.records[UUID(1)] = test_cinder.volume(1, Q)
         # As much as the model's volumes have, but 3 GB were not theirs.
         self.capacity(P, second=2, allocated=6.0)
+        self.assertEqual([UUID(1)], self.within(Q))
+
+    def provision(self, **figures):
+        for name, value in figures.items():
+            self.model.get_pool_by_pool_name(
+                f'h@b#{name}').provisioned_capacity_gb = value
+
+    def test_migrations_by_the_driver(self):
+        # They leave what Cinder counts as allocated as it was.
+        self.provision(p=6, q=0)
+        self.reader.records = {
+            UUID(1): test_cinder.volume(1, Q),
+            UUID(2): test_cinder.volume(2, P)}
+        self.capacity(P, provisioned=3.0)
+        self.assertEqual([UUID(1)], self.within(Q))
+        self.reader.asked.clear()
+        self.capacity(P, second=2, provisioned=3.0)
+        self.assertEqual([], self.reader.asked)
+
+    def test_drivers_whose_figure_is_the_data_that_is_written(self):
+        self.provision(p=6)
+        self.reader.records = {
+            UUID(number): test_cinder.volume(number, P) for number in (1, 2)}
+        for second in range(1, 81):
+            self.capacity(P, second=second, provisioned=second * 1.5)
+        looks = self.reader.asked.count(('volumes', P))
+        self.assertEqual(8, looks)
+        # Two seconds later a volume has left, which shows for certain.
+        self.reader.records[UUID(1)] = test_cinder.volume(1, Q)
+        self.capacity(P, second=82, provisioned=99.0, allocated=3.0)
         self.assertEqual([UUID(1)], self.within(Q))
 
     def test_late_message_still_shows_a_migration(self):
