@@ -23,6 +23,10 @@ from typing import Any
 from watcher.decision_engine.model import persistent
 from watcher.decision_engine.model.element import base
 
+#: So many children of one parent are kept in a table: copying some of its
+#: parts costs less then than copying all of them.
+CROWD = 500
+
 
 class ElementTable:
     """The elements of one kind by key, in the order of addition.
@@ -138,9 +142,9 @@ class ElementTable:
 class Relation:
     """Which child belongs to which parent: to one or to none.
 
-    The children of a parent are in the order in which they came. The first
-    change to them after a fork copies that order, so it costs as much as
-    the parent has children.
+    The children of a parent are in the order in which they came: the keys of
+    a plain dictionary, which the first change after a fork copies, or, when
+    they are many, of a table that can be forked itself.
     """
 
     __slots__ = ('_parents', '_children', '_mine')
@@ -175,10 +179,11 @@ class Relation:
     def link(self, child: str, parent: str) -> None:
         """Give a child without parent one."""
         self._parents[child] = parent
-        if parent in self._mine:
-            self._children[parent][child] = None
-        else:
-            self._own(parent)[child] = None
+        children = self._own(parent)
+        if len(children) == CROWD and isinstance(children, dict):
+            children = self._children[parent] = persistent.ForkableTable(
+                children.items())
+        children[child] = None
 
     def unlink(self, child: str) -> str | None:
         """Separate a child from its parent and return that one."""
@@ -203,9 +208,14 @@ class Relation:
         return children
 
     def _own(self, parent):
+        """Return the children of a parent for writing."""
+        children = self._children.get(parent)
         if parent in self._mine:
-            return self._children[parent]
+            return children
         self._mine.add(parent)
-        owned = self._children[parent] = dict(
-            self._children.get(parent, ()))
+        if isinstance(children, persistent.ForkableTable):
+            owned = children.fork()
+        else:
+            owned = dict(children or ())
+        self._children[parent] = owned
         return owned
