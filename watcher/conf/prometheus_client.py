@@ -25,11 +25,35 @@ GROUP = cfg.OptGroup(
     title='Calling Prometheus directly')
 
 OPTS = [
+    cfg.StrOpt(
+        'base_url',
+        help='URL of Prometheus or of anything that speaks its HTTP API '
+             '(Thanos, Mimir, a proxy), with scheme and path, for example '
+             'https://metrics.example.org/prometheus. /api/v1/... is '
+             'appended. Set, it takes the place of host and port.'),
+    cfg.DictOpt(
+        'headers',
+        default={},
+        secret=True,
+        help='HTTP headers sent with each request, as name:value pairs, for '
+             'example X-Scope-OrgID:openstack.'),
+    cfg.BoolOpt(
+        'insecure',
+        default=False,
+        help='Do not verify the certificate of an HTTPS server. Whoever can '
+             'reach the network can then make the metrics up.'),
+    cfg.IntOpt(
+        'http_timeout',
+        default=60,
+        min=1,
+        mutable=True,
+        help='Seconds allowed for one request. Above --query.timeout of the '
+             'server the server ends long queries itself and says so.'),
     cfg.HostAddressOpt(
         'host',
         **DEPRECATED,
-        help='Address of the Prometheus server. Required when the data '
-             'source is used.'),
+        help='Address of the Prometheus server. This or base_url is '
+             'required when the data source is used.'),
     cfg.PortOpt(
         'port',
         default=9090,
@@ -59,13 +83,12 @@ OPTS = [
     cfg.StrOpt(
         'cafile',
         **DEPRECATED,
-        help='CA bundle with which the server is verified. Setting it '
-             'switches to HTTPS.'),
+        help='CA bundle with which the server is verified. Without base_url '
+             'setting it switches to HTTPS.'),
     cfg.StrOpt(
         'certfile',
         **DEPRECATED,
-        help='Client certificate. Used only together with cafile and '
-             'keyfile.'),
+        help='Client certificate. Used only together with keyfile.'),
     cfg.StrOpt(
         'keyfile',
         **DEPRECATED,

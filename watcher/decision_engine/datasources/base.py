@@ -21,6 +21,7 @@ allows, and says of each whether it has a value, none, or an outdated one.
 import datetime
 import threading
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -68,6 +69,12 @@ class DataSourceBase:
 
     METRIC_MAP: dict[str, Any] = {}
     """Internal metric name -> name in the source, None if it has none."""
+
+    ASKS_WHEN_MADE = False
+    """Whether the constructor fails if the source cannot be reached."""
+
+    passed_over: Mapping[str, str] = {}
+    """Data sources preferred to this one, and why they were not used."""
 
     AGGREGATES = list(metrics.AGGREGATES)
     RESOURCE_TYPES = list(metrics.RESOURCE_TYPES)
@@ -125,7 +132,7 @@ class DataSourceBase:
 
         :param start_time: UTC, with or without zone.
         :param granularity: seconds between two values.
-        :return: values by time, as datetimes of UTC without zone, sorted.
+        :return: values by time (datetimes of UTC), the oldest first.
         """
         raise NotImplementedError
 
@@ -139,6 +146,19 @@ class DataSourceBase:
     def check_availability(self) -> str:
         """Return ``available`` or ``not available``."""
         return NOT_AVAILABLE
+
+    def offers(self, metric: str, known: Collection[str]) -> bool:
+        """Tell whether a metric can be read.
+
+        :param metric: internal name.
+        :param known: what :meth:`list_metrics` said.
+        """
+        return self.name_of(metric) in known
+
+    def name_of(self, metric: str) -> str:
+        """Return the name of a metric in the source, for people."""
+        name = self.METRIC_MAP.get(metric)
+        return name if isinstance(name, str) else metric
 
     def is_permanent(self, error: Exception) -> bool:
         """Tell whether asking again cannot help after this error."""
@@ -283,9 +303,8 @@ class DataSourceBase:
                 resource=resource, resource_type=resource_type,
                 meter_name=meter_name, start_time=start_time,
                 end_time=end_time, granularity=granularity)
-        for first in range(0, len(resources), SERIES_CHUNK):
-            yield from parallel.run(
-                read, resources[first:first + SERIES_CHUNK])
+        for part in parallel.parts(resources, SERIES_CHUNK):
+            yield from parallel.run(read, part)
 
     # The cache ------------------------------------------------------------
 

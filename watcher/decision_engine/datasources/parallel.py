@@ -9,14 +9,22 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""Many independent calls at once, on the decision engine's pool."""
+"""Many questions: cut into parts, asked at once on the engine's pool."""
 
 import threading
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 from watcher.decision_engine import threading as de_threading
+
+
+def parts(items: Sequence, size: int) -> Iterator[Sequence]:
+    """Cut a sequence into pieces of at most ``size`` items."""
+    for first in range(0, len(items), size):
+        yield items[first:first + size]
 
 
 def run(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:

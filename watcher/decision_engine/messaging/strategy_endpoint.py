@@ -80,10 +80,18 @@ def _metrics_state(strategy, backend) -> list[dict]:
         return []
     # A source that cannot be reached has no metrics to offer.
     known = backend.list_metrics() or ()
-    names = [backend.METRIC_MAP.get(metric) or metric
-             for metric in strategy.DATASOURCE_METRICS]
-    return [{name: AVAILABLE if name in known else NOT_AVAILABLE}
-            for name in names]
+    return [_metric_state(backend, metric, known)
+            for metric in strategy.DATASOURCE_METRICS]
+
+
+def _metric_state(backend, metric, known) -> dict:
+    if hasattr(backend, 'offers'):
+        name, offered = backend.name_of(metric), backend.offers(metric, known)
+    else:
+        # A source of somebody else that has only the documented calls.
+        name = backend.METRIC_MAP.get(metric) or metric
+        offered = name in known
+    return {name: AVAILABLE if offered else NOT_AVAILABLE}
 
 
 def _model_states(strategy) -> list[dict]:
