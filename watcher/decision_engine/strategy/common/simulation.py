@@ -1,0 +1,337 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What would happen: planned actions applied to a state of the cluster.
+
+::
+
+    simulation = Simulation(state.copy(), rules, eligibility)
+    for action in solution.actions:
+        problem = simulation.apply(action)
+
+:func:`arrange` brings actions into an order in which each can work when its
+turn comes. :func:`compare` tells what measures are before and after. Both are
+what every plan goes through before it is stored; strategies may ask them at
+any time, and nothing they are given is changed.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import numpy
+
+from watcher.decision_engine.strategy.common import cluster
+from watcher.decision_engine.strategy.common import destinations
+from watcher.decision_engine.strategy.common import eligibility
+from watcher.decision_engine.strategy.common import feasibility
+from watcher.decision_engine.strategy.common import settings
+
+MIGRATE = 'migrate'
+SERVICE_STATE = 'change_nova_service_state'
+STOP = 'stop'
+
+Action = Mapping[str, Any]
+
+#: Returns what a plan should make less of (hosts in use, deviation of loads).
+Measure = Callable[[cluster.ClusterState], float]
+
+#: A measure gets worse only if by more than rounding can do.
+TOLERANCE = 1e-9
+
+
+class Refused(Exception):
+    """An action would not work.
+
+    :ivar host: where that might change when others move; None: nowhere.
+    """
+
+    def __init__(self, reason: str, host: int | None = None):
+        super().__init__(reason)
+        self.host = host
+
+
+class Simulation:
+    """Applies actions one after another.
+
+    What is done to servers and hosts that the model does not know, and
+    actions of other types, change nothing.
+
+    :param state: is changed; give it a copy.
+    :param options: the shared options; the defaults if left out.
+    :param rules: for this very state; made of the options if left out.
+    """
+
+    def __init__(self, state: cluster.ClusterState,
+                 options: settings.Settings | None = None,
+                 rules: destinations.DestinationRules | None = None):
+        self.state = state
+        # States change with the actions.
+        state.servers = list(state.servers)
+        self.rules = rules or destinations.DestinationRules(state, options)
+        self.eligibility = eligibility.Eligibility(state, options)
+        self._handlers = {MIGRATE: self._migrate,
+                          SERVICE_STATE: self._change_service,
+                          STOP: self._stop}
+
+    def apply(self, action: Action) -> str | None:
+        """Do what an action does.
+
+        :returns: why it would not work; nothing has changed then.
+        """
+        try:
+            self.perform(action)
+        except Refused as refusal:
+            return str(refusal)
+        return None
+
+    def perform(self, action: Action) -> int | None:
+        """Do what an action does.
+
+        :returns: the host that has more room now, if any.
+        :raises: Refused
+        """
+        handler = self._handlers.get(action['action_type'])
+        if handler is None:
+            return None
+        return handler(action['input_parameters'])
+
+    def _server(self, parameters):
+        return self.state.server_index.get(parameters.get('resource_id'))
+
+    def _may(self, server, kind):
+        if kind not in eligibility.STATES:
+            raise Refused(f'there is no way to move a server called {kind}')
+        problem = self.eligibility.why_not_move(server, kind)
+        if problem:
+            raise Refused(f'{self.state.servers[server].label} cannot be '
+                          f'moved or stopped: {problem}')
+
+    def _migrate(self, parameters):
+        server = self._server(parameters)
+        if server is None:
+            return None
+        source = int(self.state.host_of[server])
+        label = self.state.servers[server].label
+        self._may(server, parameters.get('migration_type'))
+        named = parameters.get('source_node')
+        if (source == cluster.NOWHERE
+                or self.state.hosts[source].hostname != named):
+            raise Refused(f'{label} is not on {named}')
+        host = self._destination(server, parameters.get('destination_node'))
+        self.state.move(server, host)
+        return source
+
+    def _destination(self, server, name):
+        if name is None:
+            return self._scheduled(server)
+        host = self.state.host_named(name)
+        if host is None:
+            # Outside the scope: nothing is known about it.
+            return cluster.NOWHERE
+        problem = self.rules.why_not(server, host)
+        if problem:
+            raise Refused(f'{self.state.servers[server].label} cannot go to '
+                          f'{name}: {problem}', host)
+        return host
+
+    def _scheduled(self, server):
+        """Return the host that Nova may choose: one with much memory free.
+        """
+        problem = self.rules.limits.why_not(server)
+        if problem:
+            raise Refused(f'{self.state.servers[server].label} cannot be '
+                          f'moved: {problem}')
+        hosts = self.rules.select(server)
+        if not hosts:
+            # There may be others outside the scope.
+            return cluster.NOWHERE
+        return hosts[int(numpy.argmax(
+            self.state.free[hosts, cluster.MEMORY]))]
+
+    def _change_service(self, parameters):
+        name = parameters.get('resource_name')
+        host = (self.state.host_index.get(parameters.get('resource_id'))
+                if name is None else self.state.host_named(name))
+        if host is None:
+            return None
+        record = self.state.hosts[host]
+        if parameters.get('state') == 'disabled':
+            self.rules.close(host, f'the plan disables {record.hostname}')
+            return None
+        if not record.up:
+            raise Refused(f'{record.hostname} is {record.state}; nothing '
+                          'can be placed there')
+        self.rules.open(host)
+        return host
+
+    def _stop(self, parameters):
+        server = self._server(parameters)
+        if server is not None:
+            self._may(server, eligibility.STOP)
+            self.state.servers[server] = dataclasses.replace(
+                self.state.servers[server], state=feasibility.STOPPED)
+
+
+@dataclasses.dataclass
+class Arrangement:
+    """Actions in an order in which all of them work.
+
+    :ivar actions: those that are left.
+    :ivar refused: the others, with the reasons.
+    :ivar reordered: whether the order is not the one that was given.
+    :ivar state: the cluster when all is done.
+    """
+
+    actions: list[Action]
+    refused: list[tuple[Action, str]]
+    reordered: bool
+    state: cluster.ClusterState
+
+
+def arrange(actions: Sequence[Action],
+            simulation: Simulation) -> Arrangement:
+    """Bring actions into an order in which each works at its turn.
+
+    The given order is kept wherever that works. A move that cannot be made
+    yet waits until something leaves its destination or that is enabled.
+    What never works (also the moves of a circle, of which none can be the
+    first) is left out. The cost is that of one pass, and of one look more
+    for each time that a destination changes while something waits for it.
+    """
+    waiting: dict[int, list[tuple[int, Action, str]]] = {}
+    done: list[tuple[int, Action]] = []
+    refused: list[tuple[int, Action, str]] = []
+
+    def attempt(number, action):
+        try:
+            freed = simulation.perform(action)
+        except Refused as refusal:
+            if refusal.host is None:
+                refused.append((number, action, str(refusal)))
+            else:
+                waiting.setdefault(refusal.host, []).append(
+                    (number, action, str(refusal)))
+            return
+        done.append((number, action))
+        if freed is not None:
+            changed.append(freed)
+
+    for item in enumerate(actions):
+        changed: list[int] = []
+        attempt(*item)
+        while changed:
+            # Each that succeeds may make room for others.
+            for number, action, _reason in waiting.pop(changed.pop(), ()):
+                attempt(number, action)
+    for left in waiting.values():
+        refused += left
+    refused.sort(key=lambda item: item[0])
+    numbers = [number for number, _action in done]
+    return Arrangement(
+        [action for _number, action in done],
+        [(action, reason) for _number, action, reason in refused],
+        numbers != sorted(numbers), simulation.state)
+
+
+def needs(actions: Sequence[Action],
+          state: cluster.ClusterState) -> list[set[int]]:
+    """Return for each action the numbers of those that it has to wait for.
+
+    For planners that run actions at the same time: a server that leaves a
+    host makes room for others only when it has arrived elsewhere. A move
+    waits for all earlier ones that leave its destination, unless there was
+    room for it without them, for the enabling of its destination, and for
+    an earlier action on the same server.
+
+    :param state: before the plan; it is not changed.
+    """
+    grouped = {state.server_index.get(uuid)
+               for group in state.facts.server_groups or ()
+               for uuid in group.members}
+    # Numbers of the actions that make room on a host, or touch a server.
+    room: dict[int, set[int]] = {}
+    touched: dict[int, int] = {}
+    free = state.free.copy()
+    found: list[set[int]] = []
+    for number, action in enumerate(actions):
+        wanted: set[int] = set()
+        found.append(wanted)
+        parameters = action['input_parameters']
+        if action['action_type'] == SERVICE_STATE:
+            host = state.host_named(parameters.get('resource_name'))
+            if host is not None and parameters.get('state') == 'enabled':
+                room.setdefault(host, set()).add(number)
+                # It offers nothing before.
+                free[host] = -numpy.inf
+            continue
+        server = state.server_index.get(parameters.get('resource_id'))
+        if server is None:
+            continue
+        if server in touched:
+            wanted.add(touched[server])
+        touched[server] = number
+        if action['action_type'] != MIGRATE:
+            continue
+        host = state.host_named(parameters.get('destination_node'))
+        if host is not None:
+            demand = state.demand[server]
+            if server in grouped or numpy.any(
+                    (demand > free[host]) & (demand > 0)):
+                wanted |= room.get(host, set())
+            free[host] -= demand
+        source = int(state.initial_host_of[server])
+        if source != cluster.NOWHERE:
+            room.setdefault(source, set()).add(number)
+    return found
+
+
+# Measures -----------------------------------------------------------------
+
+def hosts_in_use(state: cluster.ClusterState) -> float:
+    """Return how many hosts have servers."""
+    return float(sum(state.count_on(host) > 0
+                     for host in range(len(state.hosts))))
+
+
+#: What the plans for a goal should make less of, as far as allocations tell.
+#: Strategies that go by measured loads name their own.
+GOAL_MEASURES: Mapping[str, Mapping[str, Measure]] = {
+    'server_consolidation': {'hosts_in_use': hosts_in_use},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Measures before and after a plan; less is better."""
+
+    before: Mapping[str, float]
+    after: Mapping[str, float]
+
+    @property
+    def worse(self) -> list[str]:
+        """The names of those that have become worse."""
+        return [name for name, value in self.before.items()
+                if self.after[name] > value + TOLERANCE * max(1, abs(value))]
+
+    def __str__(self):
+        return ', '.join(f'{name} {value:g} -> {self.after[name]:g}'
+                         for name, value in self.before.items())
+
+
+def compare(before: cluster.ClusterState, after: cluster.ClusterState,
+            measures: Mapping[str, Measure]) -> Comparison:
+    """Take the measures of two states of the same servers and hosts."""
+    return Comparison(
+        {name: measure(before) for name, measure in measures.items()},
+        {name: measure(after) for name, measure in measures.items()})
