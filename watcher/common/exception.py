@@ -103,6 +103,16 @@ class HTTPNotFound(ResourceNotFound):
     msg_fmt = _('Nothing is found at this URL.')
 
 
+class RemoteTooOld(WatcherException):
+    """Another part of Watcher is of a release that cannot do this yet."""
+
+    msg_fmt = _('This needs version %(version)s of the RPC method '
+                '%(method)s, but a %(service)s of an older release '
+                'answered. Try again when all of them are upgraded, or with '
+                'an older version of the API.')
+    code = 501
+
+
 class ServiceUnavailable(WatcherException):
     """Another part of Watcher cannot be reached at the moment."""
 
@@ -493,6 +503,10 @@ class NoSuchMetricForHost(WatcherException):
 class DataModelTypeNotFound(ResourceNotFound):
     msg_fmt = _('The data model type %(data_model_type)s could not be '
                 'found.')
+
+
+class DataModelNotFound(ResourceNotFound):
+    msg_fmt = _('There is no %(data_model_type)s model: %(reason)s')
 
 
 class ClusterStateStale(WatcherException):

@@ -32,8 +32,11 @@ CONF = conf.CONF
 
 LOG = log.getLogger(__name__)
 
-#: Version of the RPC methods.
+#: Version of the RPC methods, unless a call needs a later one.
 API_VERSION = '1.0'
+
+#: The version that describes data models.
+DESCRIBED_MODEL = '1.1'
 
 #: One more try, because the connection taken from the pool may be one that
 #: died with an earlier broker.
@@ -125,10 +128,10 @@ class BaseAPI:
             return False
         return True
 
-    def _call(self, context, method, **kwargs) -> Any:
+    def _call(self, context, method, version=API_VERSION, **kwargs) -> Any:
         if not rpc.bus_reachable():
             raise self._unavailable(_('the message broker does not answer'))
-        client = self._client(retry=CAST_RETRY)
+        client = self._client(retry=CAST_RETRY).prepare(version=version)
         # registered by oslo.messaging together with the client
         timeout = CONF.rpc_response_timeout
         try:
@@ -140,7 +143,11 @@ class BaseAPI:
             raise self._unavailable(
                 _('no answer within %s seconds') % timeout,
                 code=GATEWAY_TIMEOUT) from exc
+        except messaging.UnsupportedVersion as exc:
+            raise self._too_old(method, version) from exc
         except messaging.RemoteError as exc:
+            if exc.exc_type == messaging.UnsupportedVersion.__name__:
+                raise self._too_old(method, version) from exc
             raise self._remote_failure(exc.exc_type) from exc
         except exception.WatcherException as exc:
             raise _without_traceback(exc) from exc
@@ -152,6 +159,11 @@ class BaseAPI:
                         {'method': method, 'service': self.service_name,
                          'reason': exc})
             raise self._unavailable(_('the message broker failed')) from exc
+
+    def _too_old(self, method, version):
+        # During a rolling upgrade engines of both releases answer by turns.
+        return exception.RemoteTooOld(service=self.service_name,
+                                      method=method, version=version)
 
     def _remote_failure(self, name):
         return exception.WatcherException(
@@ -205,14 +217,20 @@ class DecisionEngineAPI(BaseAPI):
                           strategy_name=strategy_name)
 
     def get_data_model_info(self, context, data_model_type: str = 'compute',
-                            audit: str | None = None) -> dict:
+                            audit: str | None = None,
+                            described: bool = False) -> dict:
         """Return the cluster data model in its flat form.
 
         :param audit: reduce it to the scope of this audit.
-        :raises: ServiceUnavailable
+        :param described: also tell how fresh its parts are, and about the
+            model itself.
+        :raises: ServiceUnavailable, RemoteTooOld
         """
-        return self._call(context, 'get_data_model_info',
-                          data_model_type=data_model_type, audit=audit)
+        wanted = {'data_model_type': data_model_type, 'audit': audit}
+        if described:
+            # Engines of older releases get the call that they know.
+            wanted.update(version=DESCRIBED_MODEL, described=True)
+        return self._call(context, 'get_data_model_info', **wanted)
 
 
 class ApplierAPI(BaseAPI):

@@ -9,8 +9,12 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""The data model of the cluster as the decision engine knows it."""
+"""The data models of the cluster as a decision engine knows them."""
 
+from collections.abc import Iterable
+from typing import Any
+
+from watcher._i18n import _
 from watcher.api import types
 from watcher.api import versions
 from watcher.api.controllers import base
@@ -19,22 +23,57 @@ from watcher.common import exception
 from watcher.common import rpcapi
 
 COMPUTE = 'compute'
+STORAGE = 'storage'
+BAREMETAL = 'baremetal'
 
-#: Everything an entry may contain, with the version that brought it.
-#: Whatever else the decision engine sends is left out.
+
+def _named(prefix: str, names: str) -> tuple[str, ...]:
+    return tuple(f'{prefix}_{name}' for name in names.split())
+
+
+#: How fresh the picture of a host, backend or bare metal node is.
+FRESHNESS = _named('node', 'updated_at source read_at age incomplete_reason')
+
+#: Everything an entry of each type may contain, with the version that
+#: brought it. Whatever else the decision engine sends is left out.
 MEMBERS = {
-    **dict.fromkeys((
-        'node_uuid', 'node_hostname', 'node_status', 'node_disabled_reason',
-        'node_state', 'node_memory', 'node_memory_mb_reserved', 'node_disk',
-        'node_disk_gb_reserved', 'node_vcpus', 'node_vcpu_reserved',
-        'node_memory_ratio', 'node_vcpu_ratio', 'node_disk_ratio',
-        'server_uuid', 'server_name', 'server_state', 'server_memory',
-        'server_disk', 'server_vcpus', 'server_metadata',
-        'server_project_id', 'server_locked', 'server_watcher_exclude',
-    ), versions.DATA_MODEL),
-    **dict.fromkeys((
-        'server_pinned_az', 'server_flavor_extra_specs',
-    ), versions.EXTENDED_DATA_MODEL),
+    COMPUTE: {
+        **dict.fromkeys((
+            *_named('node', 'uuid hostname status disabled_reason state '
+                            'memory memory_mb_reserved disk disk_gb_reserved '
+                            'vcpus vcpu_reserved memory_ratio vcpu_ratio '
+                            'disk_ratio'),
+            *_named('server', 'uuid name state memory disk vcpus metadata '
+                              'project_id locked watcher_exclude'),
+        ), versions.DATA_MODEL),
+        **dict.fromkeys(
+            _named('server', 'pinned_az flavor_extra_specs'),
+            versions.EXTENDED_DATA_MODEL),
+        **dict.fromkeys(FRESHNESS, versions.DATA_MODEL_TYPES),
+    },
+    STORAGE: dict.fromkeys((
+        *_named('node', 'host zone status state volume_type uuid human_id'),
+        *FRESHNESS,
+        *_named('pool', 'name total_volumes total_capacity_gb '
+                        'free_capacity_gb provisioned_capacity_gb '
+                        'allocated_capacity_gb virtual_free uuid human_id '
+                        'updated_at source'),
+        *_named('volume', 'uuid name size status attachments multiattach '
+                          'snapshot_id project_id metadata bootable '
+                          'volume_type created_at host human_id'),
+    ), versions.DATA_MODEL_TYPES),
+    BAREMETAL: dict.fromkeys((
+        *_named('node', 'uuid power_state maintenance maintenance_reason '
+                        'extra human_id'),
+        *FRESHNESS,
+    ), versions.DATA_MODEL_TYPES),
+}
+
+#: What is told about a model as a whole, and what if it is not known.
+DESCRIPTION = {
+    'type': None, 'engine': None, 'version': None, 'built_at': None,
+    'age': None, 'changes': None, 'changed_at': None, 'absent': (),
+    'gaps': (),
 }
 
 
@@ -57,16 +96,38 @@ class DataModel:
                            wanted.get('audit_uuid'))
         base.require_version(versions.DATA_MODEL, 'The data model')
         kind = wanted.get('data_model_type', COMPUTE)
-        if kind != COMPUTE:
-            raise exception.DataModelTypeNotFound(data_model_type=kind)
+        described = base.version() >= versions.DATA_MODEL_TYPES
+        _check(kind, MEMBERS if described else (COMPUTE,), described)
         base.enforce('data_model:get_all')
         model = rpcapi.DecisionEngineAPI().get_data_model_info(
-            base.context(), kind, audit)
-        return base.respond({'context': [
-            _visible(entry, base.version())
-            for entry in model.get('context') or []]})
+            base.context(), kind, audit, described)
+        document = {'context': _visible(
+            model.get('context') or [], kind, base.version())}
+        if described:
+            known = model.get('model') or {}
+            document['model'] = {name: known.get(name, default)
+                                 for name, default in DESCRIPTION.items()}
+        return base.respond(document)
 
 
-def _visible(entry, version):
-    return {name: value for name, value in entry.items()
-            if name in MEMBERS and version >= MEMBERS[name]}
+def _check(kind: str, allowed: Iterable[str], described: bool) -> None:
+    """Refuse a type that the version of the request does not have."""
+    if kind in allowed:
+        return
+    if not described:
+        raise exception.DataModelTypeNotFound(data_model_type=kind)
+    raise types.invalid('data_model_type', kind,
+                        _('one of %s is expected.') % ', '.join(allowed))
+
+
+def _visible(entries: list[dict[str, Any]], kind: str,
+             version: versions.Version) -> list[dict[str, Any]]:
+    """Return the entries without what the version does not have."""
+    names = {name for name, since in MEMBERS[kind].items()
+             if version >= since}
+    # They came over the bus and are ours. To make new ones would take
+    # several times as long, and there may be one for each server.
+    for entry in entries:
+        for name in entry.keys() - names:
+            del entry[name]
+    return entries

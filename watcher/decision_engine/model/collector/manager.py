@@ -68,13 +68,27 @@ class CollectorManager:
                     if name not in OPTIONAL or self._has_service(name))
             return self._collectors
 
+    def missing_service(self, name: str) -> str | None:
+        """Return the title of the service that a model lacks in this cloud.
+
+        :returns: None when it lacks none.
+        :raises: AuthorizationFailure when Keystone cannot be asked.
+        """
+        if name not in OPTIONAL or name in self.get_collectors():
+            return None
+        service_type, title = OPTIONAL[name]
+        return None if self._is_enabled(service_type) else title
+
+    def _is_enabled(self, service_type):
+        keystone = keystone_helper.KeystoneHelper(osc=self.osc)
+        return keystone.is_service_enabled_by_type(service_type)
+
     def _has_service(self, name):
         if name not in self.collector_loader.list_available():
             LOG.debug('There is no collector of the %s model', name)
             return False
         service_type, title = OPTIONAL[name]
-        keystone = keystone_helper.KeystoneHelper(osc=self.osc)
-        if keystone.is_service_enabled_by_type(service_type):
+        if self._is_enabled(service_type):
             return True
         LOG.warning('The cloud has no %(title)s service (Keystone lists no '
                     'enabled one of type %(type)s); the %(name)s model is '

@@ -52,7 +52,7 @@ class TestSamples(base.ApiTestCase):
         self.written = set()
         # What the samples show of the engines is fixed already.
         self.fixed = set(UUID.findall(json.dumps(
-            [api_fixture.DATA_MODEL, SCOPE])))
+            [api_fixture.MODELS, api_fixture.ABOUT_MODEL, SCOPE])))
 
     def _uuid(self, match):
         value = match.group()
@@ -183,7 +183,11 @@ class TestSamples(base.ApiTestCase):
         self.sample(name, response.json)
 
     def _others(self):
-        self.shown('data-model-response', '/v1/data_model')
+        for name, kind in (('data-model', 'compute'),
+                           ('data-model-storage', 'storage'),
+                           ('data-model-baremetal', 'baremetal')):
+            self.shown(f'{name}-response',
+                       f'/v1/data_model?data_model_type={kind}')
         self.sample('error-response', self.get('/v1/goals/nope',
                                                status=404).json)
 

@@ -267,7 +267,11 @@ class TestOrder(PolicyTestCase):
         self.check(403, 'GET', '/v1/strategies/nope/state')
         self.check(403, 'POST', '/v1/webhooks/nope', body={})
         self.check(406, 'GET', '/v1/data_model', version='1.2')
-        self.check(404, 'GET', '/v1/data_model?data_model_type=storage')
+        for version, status in (('1.7', 404), ('1.8', 403)):
+            self.check(status, 'GET',
+                       '/v1/data_model?data_model_type=storage',
+                       version=version)
+        self.check(400, 'GET', '/v1/data_model?data_model_type=network')
 
     def test_lists_name_the_first_wrong_parameter(self):
         for query, word in (

@@ -28,6 +28,9 @@ from watcher.tests.fixtures import reference
 
 PLACEHOLDER = re.compile(r'\{[^}]*\}')
 
+#: What is documented of a member of a member.
+INNER_MEMBER = re.compile(r'^   - \w+\.\w+: (\w+)$', re.MULTILINE)
+
 SAMPLE = re.compile(
     r'^\.\. literalinclude:: samples/([\w-]+)-(request|response)\.json$',
     re.MULTILINE)
@@ -114,13 +117,23 @@ class TestReference(base.TestCase):
 
     def test_data_model(self):
         operation = self.operations['GET', '/v1/data_model']
-        self.assertEqual(set(data_model.MEMBERS) | {'context'},
+        brought = {}
+        for members in data_model.MEMBERS.values():
+            for name, since in members.items():
+                brought[name] = min(since, brought.get(name, since))
+        self.assertEqual({*brought, 'context', 'model'},
                          set(operation.response))
-        for name, since in data_model.MEMBERS.items():
-            brought = reference.min_version(operation.response[name])
+        for name, since in brought.items():
             # The page itself says which version brought the resource.
-            self.assertEqual(None if since == versions.DATA_MODEL else since,
-                             brought, name)
+            self.assertEqual(
+                None if since == versions.DATA_MODEL else since,
+                reference.min_version(operation.response[name]), name)
+
+    def test_description_of_a_data_model(self):
+        text = self.operations['GET', '/v1/data_model'].text
+        self.assertEqual(
+            [f'model.{name}' for name in data_model.DESCRIPTION],
+            re.findall(r'^   - (model\.\w+): \w+$', text, re.MULTILINE))
 
     def test_every_member_has_its_version(self):
         for resource in self._resources():
@@ -186,6 +199,8 @@ class TestReference(base.TestCase):
         used = {key for operation in self.operations.values()
                 for key in (*operation.request.values(),
                             *operation.response.values())}
+        used |= {key for operation in self.operations.values()
+                 for key in INNER_MEMBER.findall(operation.text)}
         text = (reference.SOURCE / reference.GENERAL).read_text()
         used |= set(re.findall(r'^   - [\w-]+: (\w+)$', text, re.MULTILINE))
         self.assertEqual(used, set(self.parameters))

@@ -54,6 +54,7 @@ ComputeNodeNotFound ComputeResourceNotFound 500 name
 ComputeResourceNotFound WatcherException 500 name
 Conflict WatcherException 409
 CronFormatIsInvalid Invalid 400 cron reason
+DataModelNotFound ResourceNotFound 404 data_model_type reason
 DataModelTypeNotFound ResourceNotFound 404 data_model_type
 DataSourceConfigConflict UnsupportedError 500 datasource_one datasource_two
 DataSourceNotAvailable WatcherException 500 datasource
@@ -106,6 +107,7 @@ PatchError Invalid 400 patch reason
 PolicyNotAuthorized NotAuthorized 403 action
 PoolNotFound StorageResourceNotFound 500 name
 ReservedWord WatcherException 500 name
+RemoteTooOld WatcherException 501 version method service
 ResourceNotFound ObjectNotFound 404 name id
 ScoringEngineAlreadyExists Conflict 409 uuid
 ScoringEngineNotFound ResourceNotFound 404 scoring_engine

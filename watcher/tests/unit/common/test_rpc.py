@@ -15,6 +15,7 @@ import datetime
 import queue
 import socket
 import threading
+from unittest import mock
 
 import fixtures
 import oslo_messaging as messaging
@@ -55,8 +56,8 @@ class Endpoint:
         return [{'type': 'Name', 'state': strategy_name,
                  'request': ctxt.request_id, 'token': ctxt.auth_token}]
 
-    def get_data_model_info(self, ctxt, data_model_type, audit):
-        return {'context': [data_model_type, audit]}
+    def get_data_model_info(self, ctxt, data_model_type, audit, **more):
+        return {'context': [data_model_type, audit, *more.values()]}
 
     def helper(self, ctxt):
         raise AssertionError('not to be called from the bus')
@@ -206,6 +207,25 @@ class TestDecisionEngineAPI(RPCTestCase):
             {'context': ['compute', None]},
             self.api.get_data_model_info(self.context))
 
+    def test_method_of_a_later_version(self):
+        """An engine is not upgraded yet; it has no such argument."""
+        error = self.assertRaises(
+            exception.RemoteTooOld, self.api.get_data_model_info,
+            self.context, 'storage', described=True)
+        self.assertEqual(501, error.code)
+        for word in ('watcher-decision-engine', '1.1', 'older release',
+                     'get_data_model_info'):
+            self.assertIn(word, str(error))
+        self.endpoint.target = messaging.Target(version='1.1')
+        self.addCleanup(delattr, self.endpoint, 'target')
+        self.assertEqual(
+            {'context': ['storage', None, True]},
+            self.api.get_data_model_info(self.context, 'storage',
+                                         described=True))
+        # and who asks for less gets it from both
+        self.assertEqual({'context': ['compute', None]},
+                         self.api.get_data_model_info(self.context))
+
     def test_own_exceptions_arrive_as_they_are(self):
         error = self.assertRaises(
             exception.StrategyNotFound,
@@ -255,6 +275,27 @@ class TestRemoteException(base.TestCase):
         self.assertIs(exception.StrategyNotFound, type(cleaned))
         self.assertEqual(str(original), str(cleaned))
         self.assertEqual(404, cleaned.code)
+
+
+class TestOldRemote(base.TestCase):
+
+    def test_over_a_real_bus(self):
+        """There the refusal comes as an error of unknown class."""
+        for name, expected in (
+                ('UnsupportedVersion', exception.RemoteTooOld),
+                ('KeyError', exception.WatcherException)):
+            client = mock.Mock()
+            client.prepare.return_value.call.side_effect = (
+                messaging.RemoteError(name, 'text', ['trace']))
+            with mock.patch.object(rpc, 'get_client', return_value=client), \
+                    mock.patch.object(rpc, 'bus_reachable',
+                                      return_value=True):
+                self.config(rpc_response_timeout=60)
+                error = self.assertRaises(
+                    expected, rpcapi.DecisionEngineAPI()._call, None,
+                    'get_data_model_info', version='1.1')
+            self.assertIs(expected, type(error))
+            client.prepare.assert_called_once_with(version='1.1')
 
 
 class TestApplierAPI(RPCTestCase):

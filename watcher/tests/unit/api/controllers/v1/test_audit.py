@@ -15,9 +15,13 @@ import os
 import time
 
 import fixtures
+import oslo_messaging as messaging
 from oslo_utils import uuidutils
 
 from watcher import objects
+from watcher.api.controllers.v1 import data_model
+from watcher.common import exception
+from watcher.common import rpcapi
 from watcher.tests.fixtures import database
 from watcher.tests.unit.api import base
 
@@ -517,6 +521,45 @@ class TestDataModel(AuditTestCase):
             self.assertNotIn('server_secret_of_a_later_release', entry)
             self.assertEqual(16, entry['node_vcpus'])
 
+    def test_types(self):
+        for kind, entry in (('compute', 'node_hostname'),
+                            ('storage', 'volume_attachments'),
+                            ('baremetal', 'node_power_state')):
+            document = self.get(f'/v1/data_model?data_model_type={kind}',
+                                version='1.8').json
+            self.assertEqual({'context', 'model'}, set(document))
+            first = document['context'][0]
+            self.assertIn(entry, first)
+            self.assertEqual(
+                (300.0, 'notification', None),
+                (first['node_age'], first['node_source'],
+                 first['node_incomplete_reason']))
+            self.assertEqual(set(data_model.DESCRIPTION),
+                             set(document['model']))
+            self.assertEqual(
+                (kind, 'controller-1', 3),
+                tuple(document['model'][name]
+                      for name in ('type', 'engine', 'version')))
+            self.assertNotIn('secret', str(document))
+
+    def test_model_that_is_not_known(self):
+        """What is not told is null or empty, and always there."""
+        self.useFixture(fixtures.MockPatchObject(
+            rpcapi.DecisionEngineAPI, 'get_data_model_info',
+            return_value={'context': [], 'model': {
+                'type': 'compute', 'engine': 'controller-1'}}))
+        document = self.get('/v1/data_model', version='1.8').json
+        self.assertEqual({
+            'context': [], 'model': {
+                'type': 'compute', 'engine': 'controller-1',
+                'version': None, 'built_at': None, 'age': None,
+                'changes': None, 'changed_at': None, 'absent': [],
+                'gaps': []}}, document)
+
+    def test_nothing_is_added_to_old_versions(self):
+        self.assertEqual(
+            {'context'}, set(self.get('/v1/data_model', version='1.7').json))
+
     def test_arguments(self):
         audit = self.records.audit(self.goal, name='a')
         self.get(f'/v1/data_model/?audit_uuid={audit.uuid}'
@@ -525,9 +568,35 @@ class TestDataModel(AuditTestCase):
             [('get_data_model_info', 'compute', audit.uuid)],
             self.api.bus.decision_engine.calls)
 
+    def test_engine_that_is_not_upgraded_yet(self):
+        engine = self.api.bus.decision_engine
+        engine.target = messaging.Target(version='1.0')
+        response = self.get('/v1/data_model', version='1.8', status=501)
+        self.assert_refused(501, response, 'watcher-decision-engine',
+                            'older release')
+        self.get('/v1/data_model', version='1.7')
+
+    def test_no_such_service(self):
+        self.api.bus.decision_engine.failure = exception.DataModelNotFound(
+            data_model_type='storage',
+            reason='the cloud has no block storage service.')
+        response = self.get('/v1/data_model?data_model_type=storage',
+                            version='1.8', status=404)
+        self.assert_refused(404, response, 'storage', 'block storage')
+
     def test_refused(self):
-        for query, status in (
-                ('data_model_type=storage', 404), ('data_model_type=', 404),
-                ('data_model_type=Compute', 404), ('audit_uuid=x', 400),
-                ('audit=x', 400), ('type=compute', 400), ('limit=1', 400)):
-            self.get(f'/v1/data_model?{query}', status=status)
+        for query, before, since in (
+                ('data_model_type=storage', 404, 200),
+                ('data_model_type=', 404, 400),
+                ('data_model_type=Compute', 404, 400),
+                ('audit_uuid=x', 400, 400), ('audit=x', 400, 400),
+                ('type=compute', 400, 400), ('limit=1', 400, 400)):
+            for version, status in (('1.7', before), ('1.8', since)):
+                self.get(f'/v1/data_model?{query}', version=version,
+                         status=status)
+
+    def test_unknown_type(self):
+        response = self.get('/v1/data_model?data_model_type=network',
+                            version='1.8', status=400)
+        self.assert_refused(400, response, 'data_model_type', 'network',
+                            'compute, storage, baremetal')

@@ -343,7 +343,9 @@ class TestQueryParameters(ResourceTestCase):
             for declared in cls.filters:
                 self.get(f'/v1/{collection}?{declared.name}=', status=(
                     400 if declared.name.endswith('_uuid') else 200))
-        self.get('/v1/data_model?data_model_type=', status=404)
+        for version, status in (('1.7', 404), ('1.8', 400)):
+            self.get('/v1/data_model?data_model_type=', status=status,
+                     version=version)
 
     def test_sort_keys_that_are_none(self):
         for collection, cls in LISTED.items():

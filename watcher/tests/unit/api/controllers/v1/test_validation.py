@@ -494,7 +494,8 @@ class TestOrder(ValidationTestCase):
                 ('data_model_type=x&nope=1', {'version': '1.2', **member},
                  400),
                 ('data_model_type=x', {'version': '1.2', **member}, 406),
-                ('data_model_type=x', member, 404),
+                ('data_model_type=x', {'version': '1.7', **member}, 404),
+                ('data_model_type=x', {'version': '1.8', **member}, 400),
                 ('data_model_type=compute', member, 403)):
             self.refused('GET', f'/v1/data_model?{query}', None, status,
                          **kwargs)
