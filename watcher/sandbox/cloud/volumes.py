@@ -14,7 +14,11 @@
 The rules are those of the real service: what a volume's state allows, which
 requests are refused at once, which fail later. A volume that moves is copied
 to a hidden volume first, whose record is the old copy afterwards and is
-deleted.
+deleted; unless its driver moves it by itself.
+
+What Cinder counts as allocated in a pool is right for volumes that come, grow
+and go. Moves make it drift, as they do in the real service: it overlooks
+those of drivers and the end of hidden copies.
 """
 
 from __future__ import annotations
@@ -53,6 +57,8 @@ class Backend:
     status: str = 'enabled'
     state: str = 'up'
     disabled_reason: str | None = None
+    #: Whether its driver moves volumes between its pools by itself.
+    moves: bool = False
 
     @property
     def name(self) -> str:
@@ -69,20 +75,22 @@ class Pool:
     volumes: dict[str, Volume] = dataclasses.field(default_factory=dict)
     #: What its driver reports in place of the truth; None: not at all.
     reported: dict[str, Any] = dataclasses.field(default_factory=dict)
+    #: What Cinder counts, not what is true.
+    allocated_gb: int = 0
 
     @property
-    def allocated_gb(self) -> int:
+    def used_gb(self) -> int:
         return sum(volume.size for volume in self.volumes.values())
 
     def capabilities(self) -> dict[str, Any]:
-        allocated = self.allocated_gb
+        used = self.used_gb
         told = {
             'pool_name': self.name.partition('#')[2],
             'volume_backend_name': self.backend.name,
             'total_capacity_gb': self.total_gb,
-            'free_capacity_gb': max(0, self.total_gb - allocated),
-            'allocated_capacity_gb': allocated,
-            'provisioned_capacity_gb': allocated,
+            'free_capacity_gb': max(0, self.total_gb - used),
+            'allocated_capacity_gb': self.allocated_gb,
+            'provisioned_capacity_gb': used,
             'total_volumes': len(self.volumes),
             'max_over_subscription_ratio': '20.0',
             'thin_provisioning_support': True, 'multiattach': True,
@@ -128,6 +136,11 @@ class Volume:
     #: Status before a migration or a change of type.
     resting: str = 'available'
 
+    @property
+    def hidden(self) -> bool:
+        """Whether it is a copy that a migration makes or removes."""
+        return (self.migration_status or '').startswith(HIDDEN)
+
 
 class BlockStorage:
     """What Cinder does; call it under the lock of the cloud."""
@@ -168,6 +181,13 @@ class BlockStorage:
         self.volumes[volume.id] = volume
         if volume.pool is not None:
             volume.pool.volumes[volume.id] = volume
+        self._count(volume, volume.size)
+
+    @staticmethod
+    def _count(volume: Volume, size: int) -> None:
+        """Note that more or less is allocated where a volume is."""
+        if volume.pool is not None:
+            volume.pool.allocated_gb += size
 
     def place(self, volume: Volume, pool: Pool | None) -> None:
         """Move the record of a volume to a pool."""
@@ -189,6 +209,8 @@ class BlockStorage:
         self.volumes.pop(volume.id, None)
         if volume.pool is not None:
             volume.pool.volumes.pop(volume.id, None)
+        if not volume.hidden:
+            self._count(volume, -volume.size)
 
     def find_type(self, name_or_id: str | None) -> VolumeType | None:
         for known in self.types.values():
@@ -202,9 +224,9 @@ class BlockStorage:
             pool for pool in self.pools.values()
             if kind.fits(pool) and pool.backend.state == 'up'
             and pool.backend.status == 'enabled'
-            and pool.total_gb - pool.allocated_gb >= size]
+            and pool.total_gb - pool.used_gb >= size]
         return min(fitting, default=None, key=lambda pool: (
-            pool.allocated_gb - pool.total_gb, pool.name))
+            pool.used_gb - pool.total_gb, pool.name))
 
     # Operations.
 
@@ -226,6 +248,7 @@ class BlockStorage:
             self.touch(volume, status='error')
             return
         self.place(volume, pool)
+        self._count(volume, volume.size)
         self.touch(volume, status='available')
         self._tell('volume.create.end', volume)
 
@@ -242,15 +265,14 @@ class BlockStorage:
     def _deleted(self, volume: Volume) -> None:
         self.forget(volume)
         # Hidden copies have no quota and so nobody is told.
-        self._tell('' if volume.migration_status
-                   and volume.migration_status.startswith(HIDDEN)
-                   else 'volume.delete.end', volume)
+        self._tell('' if volume.hidden else 'volume.delete.end', volume)
 
     def extend(self, volume: Volume, size: int) -> None:
         if size <= volume.size:
             raise web.HTTPError(
                 400, 'Invalid input received: New size for extend must be '
                      'greater than current size.')
+        self._count(volume, size - volume.size)
         self.touch(volume, size=size)
         self._tell('volume.resize.end', volume)
 
@@ -312,9 +334,15 @@ class BlockStorage:
     def _copy(self, volume: Volume, pool: Pool, kind: VolumeType) -> None:
         """Begin to copy the data to a hidden volume."""
         fault = self._fault(volume, 'volume')
-        if not kind.fits(pool) or pool.total_gb - pool.allocated_gb \
+        if not kind.fits(pool) or pool.total_gb - pool.used_gb \
                 < volume.size:
             self._move_failed(volume)
+            return
+        if (fault is None and pool.backend is volume.pool.backend
+                and pool.backend.moves and not volume.attachments):
+            self.touch(volume, migration_status='migrating')
+            self._later(self.timing.migration * 0.9, self._moved, volume,
+                        pool)
             return
         copy = dataclasses.replace(
             volume, id=str(uuid.uuid4()), number=next(self.state.sequence),
@@ -345,6 +373,13 @@ class BlockStorage:
         self._tell('volume.retype' if volume.type is not copied else '',
                    volume, old)
         self._later(self.timing.delete, self._deleted, copy)
+
+    def _moved(self, volume: Volume, pool: Pool) -> None:
+        """End a move that the driver made."""
+        old = volume.pool
+        self.place(volume, pool)
+        self.touch(volume, migration_status='success')
+        self._tell('', volume, old)
 
     def _move_failed(self, volume: Volume) -> None:
         self.touch(volume, migration_status='error', status=volume.resting)

@@ -44,6 +44,8 @@ class StorageNotificationTestCase(cloud.CloudTestCase):
         self.endpoints = self.collector.notification_endpoints
         self.messages = []
         self.storage = self.cloud.storage
+        # The other one's driver moves no volumes by itself.
+        self.storage.backends['storage-1@lvm-1'].moves = True
         self.cloud.state.subscribe(self._publish)
 
     def _publish(self, event, subject):
@@ -116,6 +118,14 @@ class TestStories(StorageNotificationTestCase):
         self.deliver(self.settle())
         self.assertEqual(there, known.get_pool_by_volume(volume).name)
         self.check()
+
+    def test_migrations_by_a_driver(self):
+        for backend in self.storage.backends.values():
+            backend.moves = True
+        self.test_migration()
+        self.assertTrue(any(
+            pool.allocated_gb != pool.used_gb
+            for pool in self.storage.pools.values()))
 
     def test_change_of_type(self):
         volume = self.some(random.Random(1))
