@@ -27,6 +27,9 @@ from watcher.decision_engine.strategy.common import settings
 MIGRATE = 'migrate'
 SUCCEEDED = 'SUCCEEDED'
 
+#: Percents that differ by less are equal.
+ROUNDING = 1e-9
+
 Times = dict[str, datetime.datetime]
 
 
@@ -125,7 +128,7 @@ class Gain:
         if needed <= 0:
             return None
         improvement = 100 * (before - after) / before if before > 0 else 0.0
-        if improvement >= needed:
+        if improvement >= needed - ROUNDING:
             return None
         return (f'moving {server.label} ({transferred(server):.0f} GB) would '
                 f'improve things by {improvement:.1f} %, and '
