@@ -237,6 +237,21 @@ class TestCollector(ComputeModelTestCase):
         model = self.collector.get_latest_cluster_data_model()
         self.assertNotIn(lost, model.get_all_instances())
 
+    def test_audits_follow_aggregates_and_inventories(self):
+        """Field report 2.3 row 21, for what nobody notifies."""
+        self.collector.freshness = 0.0
+        before = self.collector.get_latest_cluster_data_model()
+        self.assertEqual(
+            64.0, before.get_node_by_name('compute-1').vcpu_capacity)
+        with self.cloud.state.lock:
+            self.cloud.state.hosts['compute-1'].inventory[
+                'VCPU'].allocation_ratio = 2.0
+            next(iter(self.cloud.state.aggregates.values())).hosts.clear()
+        model = self.collector.get_latest_cluster_data_model()
+        self.assertEqual(
+            32.0, model.get_node_by_name('compute-1').vcpu_capacity)
+        self.assertNotEqual(before.aggregates, model.aggregates)
+
     def test_one_model_serves_audits_of_different_scopes(self):
         self.collector.freshness = 600.0
         scopes = {name: [{'compute': [
@@ -282,15 +297,19 @@ class TestCollector(ComputeModelTestCase):
 
 class TestPages(ComputeModelTestCase):
 
-    SPEC = {'hosts': 1300, 'servers': 2900, 'vcpus': 1000,
-            'memory_mb': 10000000, 'disk_gb': 100000}
+    SPEC = {'hosts': 30, 'servers': 250, 'vcpus': 1000}
 
     def test_requests_grow_with_pages_not_with_servers(self):
-        model = self.build()
-        self.assertEqual(4200, len(model))
+        self.assertEqual(1000, rest_helper.PAGE_SIZE)
+        self.useFixture(fixtures.MockPatchObject(
+            rest_helper, 'PAGE_SIZE', 20))
+        self.assertEqual(280, len(self.build()))
         asked = collections.Counter(self.paths('compute'))
         self.assertEqual(2, asked['GET /v2.1/os-hypervisors/detail'])
-        self.assertEqual(3, asked['GET /v2.1/servers/detail'])
-        self.assertEqual(1300, sum(
+        self.assertEqual(13, asked['GET /v2.1/servers/detail'])
+        self.assertEqual(30, sum(
             path.endswith('/inventories')
             for path in self.paths('placement')))
+        # The login, the aggregates, what versions there are.
+        self.assertLessEqual(len(self.cloud.requests()),
+                             250 / 20 + 2 * 30 / 20 + 30 + 20)

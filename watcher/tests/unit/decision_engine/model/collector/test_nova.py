@@ -18,6 +18,7 @@ from watcher.common.loader import loadable
 from watcher.decision_engine.model.collector import inventories
 from watcher.decision_engine.model.collector import last_known
 from watcher.decision_engine.model.collector import nova
+from watcher.decision_engine.scope import compute
 from watcher.tests import base
 
 UUID = '{:08x}-0000-4000-8000-000000000000'.format
@@ -80,6 +81,7 @@ class FakePlacement:
         self.inventories = inventories
 
     def get_all_inventories(self, uuids, workers, timeout, call):
+        self.limits = (workers, timeout)
         if isinstance(self.inventories, Exception):
             raise self.inventories
         found, missing = {}, {}
@@ -107,8 +109,9 @@ class BuilderTestCase(base.TestCase):
         if not isinstance(inventories, Exception):
             inventories = dict(inventories)
         builder = nova.NovaModelBuilder.__new__(nova.NovaModelBuilder)
+        self.placement = FakePlacement(inventories)
         builder.set_up(FakeNova(hypervisors, list(servers), pinned_az),
-                       FakePlacement(inventories), self.known, self.before)
+                       self.placement, self.known, self.before)
         self.before = builder.execute()
         return self.before
 
@@ -136,6 +139,29 @@ class TestNovaModelBuilder(BuilderTestCase):
         self.assertEqual({'c1': [UUID(101)]}, self.hosts(model))
         self.assertEqual([UUID(101)], list(model.get_all_instances()))
         self.assertEqual({}, model.incomplete_nodes)
+
+    def test_bare_metal_in_aggregates_and_zones(self):
+        """Field report 1.4 line 51."""
+        model = self.build(
+            [hypervisor(1, 'c1'), hypervisor(
+                2, 'ironic', 'b1', hypervisor_type='ironic')])
+        model.aggregates = (nova_helper.Aggregate(
+            id=1, name='mixed', availability_zone=None, metadata={},
+            hosts=['c1', 'ironic']),)
+        model.zones = {'c1': 'z', 'ironic': 'z'}
+        for rule in ({'host_aggregates': [{'name': 'mixed'}]},
+                     {'availability_zones': [{'name': 'z'}]},
+                     {'exclude': [{'compute_nodes': [{'name': 'ironic'}]}]}):
+            scoped = compute.ComputeScope(
+                [{'compute': [rule]}], None).get_scoped_model(model.copy())
+            self.assertEqual({'c1': []}, self.hosts(scoped))
+
+    def test_time_and_threads_have_options_of_their_own(self):
+        """Field report 1.4 lines 48 and 67: not the period of the sync."""
+        self.config('collector', compute_resources_collector_timeout=77)
+        self.config('watcher_decision_engine', max_general_workers=3)
+        self.build([hypervisor(1, 'c1')])
+        self.assertEqual((3, 77), self.placement.limits)
 
     def test_one_service_with_several_hypervisors(self):
         model = self.build(

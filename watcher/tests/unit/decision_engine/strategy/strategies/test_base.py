@@ -11,6 +11,7 @@
 # under the License.
 
 import datetime
+import logging
 from unittest import mock
 
 from watcher.common import exception
@@ -192,6 +193,17 @@ class TestModels(base.TestCase):
         self.model = model_root.ModelRoot(stale=True)
         self.assertRaises(exception.ClusterStateStale,
                           lambda: Recorded().compute_model)
+
+    def test_models_are_rendered_for_readers_only(self):
+        """Field report 2.3 row 22."""
+        for level, times in ((logging.INFO, 0), (logging.DEBUG, 1)):
+            with mock.patch.object(
+                    strategies.LOG, 'isEnabledFor',
+                    lambda wanted, level=level: wanted >= level), (
+                    mock.patch.object(model_root.ModelRoot, 'to_xml',
+                                      return_value='')) as rendered:
+                Recorded()._pre_execute()
+            self.assertEqual(times, rendered.call_count)
 
     def test_assigned_model_is_used(self):
         strategy = Recorded()
