@@ -11,9 +11,9 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 #
-# MariaDB, PostgreSQL and RabbitMQ for the tests, from Debian packages, with
-# ports and folders of their own: whatever runs on this machine already is
-# neither used nor disturbed.
+# MariaDB, PostgreSQL, RabbitMQ and Prometheus for the tests, from Debian
+# packages, with ports and folders of their own: whatever runs on this machine
+# already is neither used nor disturbed.
 #
 #   tools/ci-services.sh start    install what is missing (as root), start,
 #                                 wait until each answers; harmless to repeat
@@ -68,11 +68,13 @@ find_rabbitmq() {
 }
 
 find_mariadb() { PATH=$PATH:/usr/sbin command -v mariadbd; }
+find_prometheus() { command -v prometheus; }
 
 missing_packages() {
     find_mariadb >/dev/null || echo mariadb-server
     find_postgres >/dev/null || echo postgresql
     find_rabbitmq >/dev/null || echo rabbitmq-server
+    find_prometheus >/dev/null || echo prometheus
     command -v python3 >/dev/null || echo python3
 }
 
@@ -150,7 +152,7 @@ prepare_folders() {
         chown "$RUN_USER" "$DATA"
     fi
     chmod 700 "$DATA"
-    for name in mariadb postgresql rabbitmq log; do
+    for name in mariadb postgresql rabbitmq prometheus log; do
         as_server mkdir -p "$DATA/$name"
     done
 }
@@ -408,6 +410,52 @@ stop_rabbitmq() {
     rm -f "$DATA/epmd.port"
 }
 
+# --- Prometheus -------------------------------------------------------------
+
+prometheus_answers() {
+    is_listening "$(port_of prometheus)" && python3 - \
+        "http://127.0.0.1:$(port_of prometheus)/-/ready" <<'PY'
+import sys
+import urllib.request
+
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+opener.open(sys.argv[1], timeout=2)
+PY
+}
+
+start_prometheus() {
+    local dir=$DATA/prometheus port
+    if is_running prometheus && prometheus_answers >/dev/null 2>&1; then
+        say "prometheus already answers on 127.0.0.1:$(port_of prometheus)"
+        return
+    fi
+    stop_one prometheus TERM
+    # What an earlier run measured is of no use.
+    as_server rm -rf "$dir/data"
+    port=$(free_port 29090)
+    save_port prometheus "$port"
+    # The tests write their samples into it; only one target is scraped, so
+    # that there is one.
+    cat >"$dir.yml" <<YAML
+global:
+  scrape_interval: 1h
+scrape_configs:
+  - job_name: self
+    static_configs:
+      - targets: ['127.0.0.1:$port']
+        labels: {fqdn: monitor.example.org}
+storage:
+  tsdb:
+    out_of_order_time_window: 3h
+YAML
+    chmod 644 "$dir.yml"
+    launch prometheus "$(find_prometheus)" --config.file="$dir.yml" \
+        --storage.tsdb.path="$dir/data" --storage.tsdb.retention.time=1d \
+        --web.listen-address="127.0.0.1:$port" \
+        --web.enable-remote-write-receiver --log.level=warn
+    wait_for prometheus prometheus_answers
+}
+
 # --- commands ---------------------------------------------------------------
 
 write_env() {
@@ -415,6 +463,7 @@ write_env() {
 export WATCHER_TEST_MYSQL_URL='mysql+pymysql://$ACCOUNT:$PASSWORD@127.0.0.1:$(port_of mariadb)/mysql?ssl_disabled=true'
 export WATCHER_TEST_POSTGRESQL_URL='postgresql+psycopg2://$ACCOUNT:$PASSWORD@127.0.0.1:$(port_of postgresql)/postgres'
 export WATCHER_TEST_RABBIT_URL='rabbit://$ACCOUNT:$PASSWORD@127.0.0.1:$(port_of rabbitmq)/'
+export WATCHER_TEST_PROMETHEUS_URL='http://127.0.0.1:$(port_of prometheus)'
 ENV
 }
 
@@ -425,6 +474,7 @@ start() {
     start_mariadb
     start_postgresql
     start_rabbitmq
+    start_prometheus
     write_env
     say "variables for the tests: eval \"\$(tools/ci-services.sh env)\""
 }
@@ -433,6 +483,7 @@ stop() {
     [ -d "$BASE" ] || return 0
     prepare_folders
     rm -f "$BASE/env"
+    stop_one prometheus TERM
     stop_rabbitmq
     stop_one postgresql INT
     stop_one mariadb TERM

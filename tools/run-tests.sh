@@ -42,7 +42,7 @@ if [ -n "${WATCHER_TEST_NO_SKIP:-}" ]; then
 fi
 
 servers=${WATCHER_TEST_MYSQL_URL:-}${WATCHER_TEST_POSTGRESQL_URL:-}
-servers+=${WATCHER_TEST_RABBIT_URL:-}
+servers+=${WATCHER_TEST_RABBIT_URL:-}${WATCHER_TEST_PROMETHEUS_URL:-}
 if [ $# -eq 0 ] && [ -z "$servers" ] && tools/ci-services.sh check; then
     # Servers that somebody else has started here stay.
     tools/ci-services.sh env >/dev/null 2>&1 ||
