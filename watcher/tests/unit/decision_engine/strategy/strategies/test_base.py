@@ -196,10 +196,10 @@ class TestModels(base.TestCase):
 
     def test_models_are_rendered_for_readers_only(self):
         """Field report 2.3 row 22."""
-        for level, times in ((logging.INFO, 0), (logging.DEBUG, 1)):
+        for lowest, times in ((logging.INFO, 0), (logging.DEBUG, 1)):
             with mock.patch.object(
                     strategies.LOG, 'isEnabledFor',
-                    lambda wanted, level=level: wanted >= level), (
+                    lambda wanted, lowest=lowest: wanted >= lowest), (
                     mock.patch.object(model_root.ModelRoot, 'to_xml',
                                       return_value='')) as rendered:
                 Recorded()._pre_execute()
