@@ -16,7 +16,10 @@ import dataclasses
 import threading
 from unittest import mock
 
+import fixtures
+
 from watcher.common import exception
+from watcher.common import rest_helper
 from watcher.common import utils
 from watcher.common.loader import loadable
 from watcher.decision_engine.model import model_root

@@ -392,6 +392,15 @@ class Element:
         element._key = LOOSE
         return element
 
+    def with_values_of(self, other: 'Element',
+                       names: Iterable[str]) -> 'Element':
+        """Return a new element: this one with some values of another."""
+        values, others = list(self._values), other._detached()
+        for name in names:
+            index = self.fields[name].index
+            values[index] = others[index]
+        return self.from_values(tuple(values))
+
     # Writing --------------------------------------------------------------
 
     def _store(self, field, value):

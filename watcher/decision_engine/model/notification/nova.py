@@ -58,6 +58,12 @@ UPDATES = frozenset(
         'resume', 'shelve', 'shelve_offload', 'shutdown', 'suspend',
         'unpause', 'unrescue', 'unshelve')])
 
+#: What is known about a server that is not in the model.
+NOTHING = element.Instance()
+
+#: What only some models have.
+EXTENDED = frozenset(('flavor_extra_specs',))
+
 #: Seconds without a sign of life after which Nova takes a service for dead.
 SERVICE_DOWN_TIME = 60
 
@@ -164,8 +170,8 @@ class NovaNotifications(base.NotificationEndpoint):
         if data['state'] in GONE:
             return self._server_deleted(told, payload, data)
         fields = self._server_fields(payload, data)
-        element.Instance(**fields)  # or they are not usable
-        return functools.partial(self._put_server, told, fields)
+        return functools.partial(
+            self._put_server, told, element.Instance(**fields), fields.keys())
 
     def _server_fields(self, payload, data):
         flavor = _object(data['flavor'])
@@ -189,8 +195,8 @@ class NovaNotifications(base.NotificationEndpoint):
             fields['flavor_extra_specs'] = flavor['extra_specs']
         return fields
 
-    def _put_server(self, told, fields):
-        model, host = self.cluster_data_model, fields['host']
+    def _put_server(self, told, news, names):
+        model, host = self.cluster_data_model, news.host
         with model.lock:
             if not model.seen(told.key, told.when):
                 return
@@ -198,19 +204,18 @@ class NovaNotifications(base.NotificationEndpoint):
                 _drop(model, told.key)
                 return
             before = _host_of(model, told.key)
-            known = {}
+            known = NOTHING
             if told.key in model:
-                known = model.get_instance_by_uuid(told.key).as_dict()
-            wanted = {**known, **fields}
+                known = model.get_instance_by_uuid(told.key)
             if not model.extended_attributes_enabled:
-                wanted.pop('flavor_extra_specs', None)
+                names = names - EXTENDED
             # First where it was: what is free there must not count the new
             # size.
-            node = _find_node(model, host, fields, known, before)
+            node = _find_node(model, host, news, known, before)
             if before is not None and before != node:
                 model.unmap_instance(told.key, before)
                 model.touch(before, told.sent_at)
-            model.add_instance(element.Instance(**wanted))
+            model.add_instance(known.with_values_of(news, names))
             if node is not None:
                 model.map_instance(told.key, node)
                 model.touch(node, told.sent_at)
@@ -352,14 +357,14 @@ def _drop(model: model_root.ModelRoot, uuid: str) -> None:
         LOG.debug('Server %s is not in the model any more', uuid)
 
 
-def _find_node(model, host, fields, known, before):
+def _find_node(model, host, news, known, before):
     """Return the key of the host that a message names.
 
     A service can have several hypervisors; then a server stays on its own.
     """
     uuids = model.get_node_uuids_by_name(host) if host else ()
     if before in uuids and (known.get('hypervisor_hostname')
-                            == fields['hypervisor_hostname']):
+                            == news.hypervisor_hostname):
         return before
     return uuids[0] if uuids else None
 

@@ -137,6 +137,21 @@ class TestElements(base.TestCase):
                          element.Instance.trusted(**values))
 
 
+    def test_with_values_of_another(self):
+        metadata = {'a': ['b']}
+        known = element.Instance(uuid='I', name='old', vcpus=1, locked=True)
+        news = element.Instance(uuid='I', name='new', metadata=metadata)
+        made = known.with_values_of(news, ['name', 'metadata', 'vcpus'])
+        metadata['a'].append('c')
+        self.assertEqual(
+            {'uuid': 'I', 'name': 'new', 'locked': True,
+             'metadata': {'a': ['b']}},
+            {name: made[name] for name in (
+                'uuid', 'name', 'locked', 'metadata')})
+        self.assertFalse(made.obj_attr_is_set('vcpus'))
+        self.assertEqual('old', known.name)
+
+
 class TestElementsOfModels(base.TestCase):
 
     def setUp(self):

@@ -13,11 +13,14 @@
 import datetime
 from unittest import mock
 
+import fixtures
+
 from watcher.common import exception
 from watcher.common import utils
 from watcher.common.loader import loadable
 from watcher.decision_engine.model import element
 from watcher.decision_engine.model import model_root
+from watcher.decision_engine.model import persistent
 from watcher.decision_engine.model.collector import nova as nova_collector
 from watcher.decision_engine.model.notification import nova
 from watcher.tests import base
@@ -95,6 +98,42 @@ class NovaTestCase(base.TestCase):
     @property
     def server(self):
         return self.model.get_instance_by_uuid('S')
+
+
+class TestCost(NovaTestCase):
+    """Counted, not timed: how many entries a message copies."""
+
+    def setUp(self):
+        super().setUp()
+        self.copied = []
+        own = persistent._Parts.own
+
+        def count(parts, number):
+            new = number not in parts.mine
+            owned = own(parts, number)
+            self.copied.append(new * len(owned))
+            return owned
+        self.useFixture(fixtures.MockPatchObject(
+            persistent._Parts, 'own', count))
+
+    def copied_by_a_move(self, servers):
+        for number in range(servers):
+            self.model.add_instance(element.Instance(
+                uuid=f'S{number}', vcpus=1, memory=1, disk=1, host='h1'))
+            self.model.map_instance(f'S{number}', 'H1')
+        view = self.model.copy()
+        self.copied.clear()
+        self.send('instance.live_migration_post_dest.end',
+                  server('S7', host='h2'))
+        copied = len(self.copied), sum(self.copied)
+        self.assertEqual('H2', self.host_of('S7'))
+        self.assertEqual('h1', view.get_instance_by_uuid('S7').host)
+        return copied
+
+    def test_size_of_the_cloud_does_not_matter(self):
+        steps, entries = self.copied_by_a_move(3000)
+        self.assertLess(steps, 40)
+        self.assertLess(entries, 10 * 64)
 
 
 class TestServers(NovaTestCase):
