@@ -21,22 +21,19 @@ from typing import Any
 
 import networkx as nx
 from oslo_config import cfg
-from oslo_log import log
 
 from watcher import objects
 from watcher._i18n import _
 from watcher.common import exception
-from watcher.common import utils
-from watcher.db import api as db_api
 from watcher.decision_engine.planner import base
-
-LOG = log.getLogger(__name__)
 
 _STORED = ('uuid', 'action_type', 'input_parameters', 'state', 'parents')
 
 
-class WeightPlanner(base.BasePlanner):
+class WeightPlanner(base.StoringPlanner):
     """The default planner."""
+
+    NAME = 'weight'
 
     action_weights = {
         'nop': 70,
@@ -79,44 +76,32 @@ class WeightPlanner(base.BasePlanner):
                      'time, by action type. Types that are not named keep '
                      'their default; the default of types of other vendors '
                      'is 1.'),
+            cfg.FloatOpt(
+                'default_weight',
+                help='Weight of action types that "weights" does not name. '
+                     'If it is not set, an audit that plans such an action '
+                     'fails.'),
         ]
 
-    def schedule(self, context, audit_id, solution):
-        """Store plan, indicators and actions, or nothing at all.
-
-        :raises: UnsupportedActionType, Invalid if an action of the solution
-            could never run.
-        """
-        self._check(solution.actions)
-        with db_api.get_instance().transaction():
-            action_plan = self.create_action_plan(
-                context, audit_id, solution)
-            base.create_efficacy_indicators(
-                context, action_plan.id, solution.efficacy_indicators)
-            sorted_actions = self.get_sorted_actions_by_weight(
-                context, action_plan, solution)
-            graph = self.compute_action_graph(sorted_actions)
-            self.create_scheduled_actions(graph)
-            if not solution.actions:
-                LOG.info('The action plan %s has no actions: there is '
-                         'nothing to improve', action_plan.uuid)
-                action_plan.state = objects.action_plan.State.SUCCEEDED
-                action_plan.save()
-        return action_plan
-
-    def _check(self, actions):
+    def check_types(self, actions):
         weights = self._weights()
         for action in actions:
             action_type = action['action_type']
-            if action_type in weights:
+            if action_type in weights or self._default_weight is not None:
                 self._parallelization(action_type)
                 continue
             raise exception.UnsupportedActionType(
                 _('The action type %(type)s has no weight. Add it to '
-                  '[watcher_planners.weight] weights and parallelization.')
+                  '[watcher_planners.weight] weights, or set default_weight.')
                 % {'type': action_type}, action_type=action_type)
-        if actions:
-            base.ActionValidator().check(actions)
+
+    def store_actions(self, context, plan, solution):
+        self.create_scheduled_actions(self.compute_action_graph(
+            self.get_sorted_actions_by_weight(context, plan, solution)))
+
+    @property
+    def _default_weight(self) -> float | None:
+        return (self.config or {}).get('default_weight')
 
     def _weights(self) -> dict[str, float]:
         """Return the weights as numbers, configured types first."""
@@ -125,14 +110,15 @@ class WeightPlanner(base.BasePlanner):
                    **{name: weight
                       for name, weight in self.action_weights.items()
                       if name not in configured}}
-        return {name: _number(weight, 'weights', name)
+        return {name: base.number(self, 'weights', name, weight)
                 for name, weight in weights.items()}
 
     def _parallelization(self, action_type: str) -> int:
         configured = self._configured('parallelization')
         count = configured.get(
             action_type, self.parallelization.get(action_type, 1))
-        return max(1, int(_number(count, 'parallelization', action_type)))
+        return max(1, int(base.number(self, 'parallelization', action_type,
+                                      count)))
 
     def _configured(self, option: str) -> Mapping[str, Any]:
         return (self.config or {}).get(option) or {}
@@ -147,10 +133,6 @@ class WeightPlanner(base.BasePlanner):
         for i in range(0, len(lst), n):
             yield lst[i:i + n]
 
-    def create_action_plan(self, context, audit_id, solution):
-        """Store the record of the plan."""
-        return base.create_plan(context, audit_id, solution)
-
     def get_sorted_actions_by_weight(self, context, action_plan,
                                      solution) -> list[tuple[float, list]]:
         """Return ``(weight, unsaved actions of one type)``, heaviest first.
@@ -161,16 +143,15 @@ class WeightPlanner(base.BasePlanner):
         weights = self._weights()
         by_type = {name: [] for name in weights}
         for action in solution.actions:
-            by_type[action['action_type']].append(objects.Action(
-                context,
-                uuid=utils.generate_uuid(),
-                action_plan_id=action_plan.id,
-                action_plan=action_plan,
-                action_type=action['action_type'],
-                input_parameters=action['input_parameters'],
-                state=objects.action.State.PENDING,
-                parents=[]))
-        groups = [(weights[name], actions)
+            fields = base.new_action(action)
+            why = fields.pop('explanation')
+            planned = objects.Action(
+                context, action_plan_id=action_plan.id,
+                action_plan=action_plan, **fields)
+            # Beside the fields, until the action is stored.
+            planned.explanation = why
+            by_type.setdefault(action['action_type'], []).append(planned)
+        groups = [(weights.get(name, self._default_weight), actions)
                   for name, actions in by_type.items() if actions]
         return sorted(groups, key=lambda group: -group[0])
 
@@ -207,22 +188,15 @@ class WeightPlanner(base.BasePlanner):
 
     def create_scheduled_actions(self, graph: nx.DiGraph) -> None:
         """Store the actions of the graph with their parents."""
-        actions = list(graph.nodes)
-        if not actions:
+        planned = list(graph.nodes)
+        if not planned:
             return
-        for action in actions:
+        actions = []
+        for action in planned:
             action.parents = [
                 parent.uuid for parent in graph.predecessors(action)]
-        actions[0].action_plan.create_actions(
-            [{name: action[name] for name in _STORED} for action in actions])
-
-
-def _number(value: Any, option: str, action_type: str) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise exception.Invalid(
-            _('[watcher_planners.weight] %(option)s: %(value)r of '
-              '%(type)s is not a number.') % {
-                  'option': option, 'value': value,
-                  'type': action_type}) from None
+            actions.append({
+                **{name: action[name] for name in _STORED},
+                'explanation': getattr(action, 'explanation', None)})
+        base.check_graph(actions)
+        planned[0].action_plan.create_actions(actions)

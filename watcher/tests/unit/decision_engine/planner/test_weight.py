@@ -10,6 +10,8 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+from unittest import mock
+
 from watcher import objects
 from watcher.common import exception
 from watcher.common import utils
@@ -17,90 +19,21 @@ from watcher.decision_engine.goal import goals
 from watcher.decision_engine.planner import base as planner_base
 from watcher.decision_engine.planner import manager
 from watcher.decision_engine.planner import weight
-from watcher.decision_engine.solution import default
 from watcher.objects import events
-from watcher.tests import base
-from watcher.tests.fixtures import database
 from watcher.tests.fixtures import models
 from watcher.tests.unit.decision_engine import factories
+from watcher.tests.unit.decision_engine.planner import base
 
 STATE = objects.action_plan.State
+Recorder = base.Recorder
+solution = base.solution
 
 
-def solution(*actions, goal=goals.Dummy, strategy='dummy'):
-    found = default.DefaultSolution(
-        goal=goal(utils.Struct()), strategy=utils.Struct(name=strategy))
-    for action_type, name in actions:
-        parameters, resource = PARAMETERS[action_type](name)
-        found.add_action(action_type, parameters, resource_id=resource)
-    return found
+class WeightTestCase(base.PlannerTestCase):
+    planner_class = weight.WeightPlanner
 
 
-PARAMETERS = {
-    'nop': lambda name: ({'message': name}, None),
-    'sleep': lambda name: ({'duration': float(name)}, None),
-    'migrate': lambda name: (
-        {'migration_type': 'live', 'source_node': 'h1'}, models.uuid(name)),
-    'resize': lambda name: ({'flavor': 'x2'}, models.uuid(name)),
-    'stop': lambda name: ({}, models.uuid(name)),
-    'change_nova_service_state': lambda name: (
-        {'state': 'disabled', 'resource_name': name}, models.uuid(name)),
-    'foo': lambda name: ({}, None),
-}
-
-
-class Recorder:
-    """Listens to announcements."""
-
-    def __init__(self):
-        self.heard = []
-
-    def on_create(self, obj):
-        self.heard.append(('create', obj.obj_name(), obj.get('state')))
-
-    def on_update(self, obj, old_state):
-        self.heard.append(('update', obj.obj_name(), old_state, obj.state))
-
-    def on_delete(self, obj):
-        self.heard.append(('delete', obj.obj_name()))
-
-
-class PlannerTestCase(base.TestCase):
-
-    def setUp(self):
-        super().setUp()
-        self.useFixture(database.Database())
-        self.context = factories.context()
-        self.goal = factories.goal()
-        self.strategy = factories.strategy(self.goal)
-        self.audit = factories.audit(self.goal, self.strategy)
-
-    def planner(self, **config):
-        return weight.WeightPlanner(utils.Struct(config))
-
-    def schedule(self, found, **config):
-        return self.planner(**config).schedule(
-            self.context, self.audit.id, found)
-
-    def graph(self, plan):
-        """Return (what, positions of the parents) for each action."""
-        actions = objects.Action.list(
-            self.context, filters={'action_plan_id': plan.id})
-        position = {action.uuid: i for i, action in enumerate(actions)}
-        return [(self.short(action), [position[p] for p in action.parents])
-                for action in actions]
-
-    @staticmethod
-    def short(action):
-        given = action.input_parameters
-        for name in ('i1', 'i2', 'i3', 'h1', 'h3', 'A', 'B'):
-            if given.get('resource_id') == models.uuid(name):
-                return action.action_type, name
-        return action.action_type, given.get('message',
-                                             given.get('duration'))
-
-
-class TestWorkedExamples(PlannerTestCase):
+class TestWorkedExamples(WeightTestCase):
 
     def test_w1(self):
         plan = self.schedule(solution(
@@ -165,16 +98,32 @@ class TestWorkedExamples(PlannerTestCase):
         self.assertEqual([], objects.ActionPlan.list(self.context))
 
 
-class TestWeightPlanner(PlannerTestCase):
+class TestWeightPlanner(WeightTestCase):
 
-    def test_type_that_is_not_installed(self):
+    def test_type_that_is_not_installed_here(self):
         found = solution(('nop', 'x'))
+        found.add_action('foo', {'any': 'thing'})
+        plan = self.schedule(found, weights={'foo': 1})
+        self.assertEqual([[], [0]],
+                         [parents for _, parents in self.graph(plan)])
+        self.assertIn('type foo cannot be checked', self.logger.output)
+
+    def test_plug_in_that_cannot_be_loaded_here(self):
+        with mock.patch('watcher.applier.actions.nop.Nop.__init__',
+                        side_effect=ImportError('no such library')):
+            plan = self.schedule(solution(('nop', 'x')))
+        self.assertEqual(1, len(self.graph(plan)))
+        self.assertIn('no such library', self.logger.output)
+
+    def test_default_weight(self):
+        found = solution(('migrate', 'i1'), ('sleep', '1'))
         found.add_action('foo')
-        error = self.assertRaises(
-            exception.UnsupportedActionType, self.schedule, found,
-            weights={'foo': 1})
-        self.assertIn('not installed', str(error))
-        self.assertEqual([], objects.ActionPlan.list(self.context))
+        found.add_action('bar')
+        found.add_action('foo', {'second': 1})
+        plan = self.schedule(found, default_weight=35)
+        self.assertEqual(
+            ['sleep', 'foo', 'foo', 'bar', 'migrate'],
+            [what[0] for what, _ in self.graph(plan)])
 
     def test_parameters_are_checked_before_anything_is_stored(self):
         found = solution(('nop', 'x'))
