@@ -30,7 +30,7 @@ from watcherclient.common import command as client_command
 from watcher.tests import base as tests_base
 from watcher.tests.functional.api import base
 
-VERSIONS = ('1.0', '1.1', '1.2', '1.5', '1.7')
+VERSIONS = ('1.0', '1.1', '1.2', '1.5', '1.8')
 
 #: What the client asks for on its own.
 DEFAULT_VERSION = '1.5'
@@ -311,6 +311,18 @@ class TestCommands(base.ShellTestCase):
                 '-f', 'json', version=version))
             self.assertEqual(start, 'Start Time' in shown or None)
             self.assertEqual(force, shown.get('Force'))
+
+    def test_types_of_data_models(self):
+        """The client has columns for compute only; it does not choke."""
+        for kind in ('compute', 'storage', 'baremetal'):
+            for more in ((), ('--detail',)):
+                rows = json.loads(self.command(
+                    'datamodel', 'list', '--type', kind, *more, '-f', 'json',
+                    version='1.8'))
+                self.assertEqual('vm1' if kind == 'compute' else None,
+                                 rows[0]['Server Name'])
+        self._assert_error(404, ['storage'], 'datamodel', 'list', '--type',
+                           'storage', version='1.7')
 
     def test_pages(self):
         names = self._rows('pages')

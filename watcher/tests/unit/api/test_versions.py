@@ -16,6 +16,7 @@ import pathlib
 from watcher.api import versions
 from watcher.api.controllers import v1
 from watcher.api.controllers.v1 import data_model
+from watcher.decision_engine.model import element
 from watcher.tests import base
 
 STORIES = pathlib.Path(__file__).parents[2] / 'functional' / 'gabbits'
@@ -114,6 +115,23 @@ class TestAdditions(base.TestCase):
             '1.6': {'server_pinned_az', 'server_flavor_extra_specs'},
             '1.8': {'node_updated_at', 'node_source', 'node_read_at',
                     'node_age', 'node_incomplete_reason'}}, added)
+
+    def test_fields_of_elements_in_the_data_model(self):
+        """Whoever adds a field to an element decides whether it shows."""
+        hidden = {'server_host', 'server_hypervisor_hostname',
+                  'server_created'}
+        for kind, elements in {
+                'compute': {'node': element.ComputeNode,
+                            'server': element.Instance},
+                'storage': {'node': element.StorageNode,
+                            'pool': element.Pool, 'volume': element.Volume},
+                'baremetal': {'node': element.IronicNode}}.items():
+            told = set(data_model.FRESHNESS) | {'pool_updated_at',
+                                                'pool_source'}
+            self.assertEqual(
+                {f'{prefix}_{name}' for prefix, cls in elements.items()
+                 for name in cls.fields} - hidden,
+                set(data_model.MEMBERS[kind]) - told)
 
     def test_types_of_the_data_model(self):
         self.assertEqual(['compute', 'storage', 'baremetal'],
