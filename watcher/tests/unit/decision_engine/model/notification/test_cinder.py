@@ -359,6 +359,20 @@ class TestCapacity(NotificationTestCase):
         self.capacity(free=None, total='unknown', virtual_free=-5.0)
         self.assertEqual((100, 90, 6, 7, 0), self.pool())
 
+    def test_figures_that_are_no_figures(self):
+        """Field report test 33, for what Cinder notifies."""
+        def known():
+            pool = self.model.get_pool_by_pool_name(P)
+            return pool.total_capacity_gb, pool.free_capacity_gb
+        for second, told in enumerate((
+                'unknown', 'infinite', None, '', 'many', float('inf'),
+                float('nan')), 1):
+            self.capacity(second=second, total=told, free=told,
+                          allocated=told, provisioned=told)
+            self.assertEqual((100, 90), known(), told)
+        self.capacity(second=10, total=0, free=0.0)
+        self.assertEqual((0, 0), known())
+
     def test_older_messages_change_nothing(self):
         self.capacity(second=9)
         self.capacity(second=8, free=1.0)
