@@ -16,6 +16,7 @@ within the process, and a cloud that only pretends.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import fcntl
 import signal
@@ -25,10 +26,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
+import oslo_messaging as messaging
+
 from watcher.cmd import common
 from watcher.sandbox import allinone
 from watcher.sandbox.cloud import compute
 from watcher.sandbox.cloud import generator
+from watcher.sandbox.cloud import notifications
 from watcher.sandbox.cloud import server
 
 READY = """\
@@ -67,6 +71,10 @@ def _parser() -> argparse.ArgumentParser:
         help='port of the simulated cloud (default: any free one)')
     add('--cloud-only', action='store_true',
         help='serve the simulated cloud only')
+    add('--notify', metavar='URL',
+        help='with --cloud-only: publish what changes in the cloud on this '
+             'message bus, as Nova, Cinder and Ironic do, for example '
+             'rabbit://user:password@localhost:5672/')
     add('--hosts', type=int, default=4, help='compute hosts in the cloud')
     add('--servers', type=int, default=12, help='servers in the cloud')
     add('--vcpus', type=int, default=None, help='CPUs of each host')
@@ -132,14 +140,25 @@ def _wait_for_end() -> None:
         continue
 
 
-def _serve_cloud(cloud: server.Cloud) -> int:
-    cloud.start()
-    print('The simulated cloud is ready: %s\nKeystone: %s, user admin, '
-          'password %s' % (cloud.url, cloud.auth_url,
-                           cloud.credentials()['password']), flush=True)
-    _wait_for_end()
-    cloud.stop()
+def _serve_cloud(cloud: server.Cloud, bus: str | None) -> int:
+    with contextlib.ExitStack() as stack:
+        stack.callback(cloud.stop)
+        if bus:
+            stack.callback(_publisher(cloud, bus).stop)
+        cloud.start()
+        print('The simulated cloud is ready: %s\nKeystone: %s, user admin, '
+              'password %s' % (cloud.url, cloud.auth_url,
+                               cloud.credentials()['password']), flush=True)
+        _wait_for_end()
     return 0
+
+
+def _publisher(cloud: server.Cloud, bus: str) -> notifications.Publisher:
+    try:
+        return notifications.Publisher(cloud.state, bus)
+    except (messaging.DriverLoadFailure,
+            messaging.InvalidTransportURL) as exc:
+        raise SystemExit('watcher-sandbox: --notify: %s' % exc) from exc
 
 
 def _claim(state_dir: Path) -> TextIO:
@@ -187,9 +206,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit code."""
     parser = _parser()
     args = parser.parse_args(sys.argv[1:] if argv is None else argv)
+    if args.notify and not args.cloud_only:
+        parser.error('--notify goes with --cloud-only; a whole sandbox has '
+                     'a bus of its own')
     cloud = _cloud(parser, args)
     if args.cloud_only:
-        return _serve_cloud(cloud)
+        return _serve_cloud(cloud, args.notify)
     state_dir = args.state_dir.absolute()
     try:
         lock = _claim(state_dir)

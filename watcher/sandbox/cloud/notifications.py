@@ -32,9 +32,17 @@ LOG = log.getLogger(__name__)
 #: Publisher id, event type and payload.
 Message = tuple[str, str, dict[str, Any]]
 
+#: How often sending a message is tried again while the bus is away, and
+#: seconds that are left for what is not sent when the cloud ends.
+RETRIES = 3
+PATIENCE = 10.0
+
 
 class Publisher:
     """Sends what the services of the cloud would send, in that order.
+
+    A bus that stays away costs messages, which the log tells, but neither
+    the cloud nor its end.
 
     :param state: the cloud.
     :param transport_url: the bus, such as ``fake://`` or ``rabbit://...``.
@@ -64,7 +72,8 @@ class Publisher:
                 conf, url=transport_url)
             self._transports.append(transport)
             self._sources.append((make, messaging.Notifier(
-                transport, driver='messagingv2', topics=[topic])))
+                transport, driver='messagingv2', topics=[topic],
+                retry=RETRIES)))
         self._thread = threading.Thread(
             target=self._run, name='sandbox-notifications', daemon=True)
         self._thread.start()
@@ -95,9 +104,16 @@ class Publisher:
         """Wait until everything that has happened is sent."""
         self._queue.join()
 
-    def stop(self) -> None:
-        """Send what is left and close the connections."""
+    def stop(self, patience: float = PATIENCE) -> None:
+        """Send what is left and close the connections.
+
+        :param patience: seconds to wait for a bus that is away.
+        """
         self._queue.put(None)
-        self._thread.join()
+        self._thread.join(patience)
+        if self._thread.is_alive():
+            LOG.error('The message bus does not answer; %d notifications of '
+                      'the cloud are lost', self._queue.qsize())
+            return
         for transport in self._transports:
             transport.cleanup()
