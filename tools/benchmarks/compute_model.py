@@ -13,7 +13,7 @@
 
 Prints processor time, and each time as a multiple of reading one page of
 JSON with as many servers, so that results of different machines can be
-compared. With --http the model is also read from a simulated cloud.
+compared. What reading it over HTTP costs is the matter of model_build.py.
 
     python tools/benchmarks/compute_model.py --hosts 1000 --servers 20000
 """
@@ -27,19 +27,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from keystoneauth1 import loading as ka_loading
-
 from watcher import conf
 from watcher.common import nova_helper
 from watcher.decision_engine.model import element
 from watcher.decision_engine.model import model_root
 from watcher.decision_engine.model.collector import nova
 from watcher.decision_engine.scope import compute
-from watcher.sandbox import settings
-from watcher.sandbox.cloud import generator
-from watcher.sandbox.cloud import server as cloud_server
-
-CONF = conf.CONF
 
 SERVER = {
     'status': 'ACTIVE', 'OS-EXT-STS:vm_state': 'active',
@@ -173,44 +166,15 @@ def _resident() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def over_http(hosts: int, servers: int) -> None:
-    """Read the model from a simulated cloud in this process.
-
-    The processor time is that of both sides.
-    """
-    cloud = cloud_server.Cloud(generator.CloudSpec(
-        hosts=hosts, servers=servers, vcpus=10000, memory_mb=100000000,
-        disk_gb=1000000))
-    cloud.start()
-    CONF([], default_config_files=[], default_config_dirs=[])
-    CONF.register_opts(ka_loading.get_auth_plugin_conf_options('password'),
-                       group='watcher_clients_auth')
-    CONF.set_override('auth_type', 'password', group='watcher_clients_auth')
-    for name, value in cloud.credentials(
-            settings.USER, settings.PROJECT).items():
-        CONF.set_override(name, value, group='watcher_clients_auth')
-    start = time.monotonic()
-    model = nova.NovaModelBuilder().execute()
-    spent = time.monotonic() - start
-    requests = len(cloud.requests.entries())
-    cloud.stop()
-    print(f'{"read over HTTP":<42}{spent * 1000:12.2f} ms, '
-          f'{requests} requests for {len(model)} elements, '
-          f'{requests / len(model):.3f} for each')
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--hosts', type=int, default=1000)
     parser.add_argument('--servers', type=int, default=20000)
-    parser.add_argument('--http', action='store_true',
-                        help='also read it from a simulated cloud')
     args = parser.parse_args()
+    conf.CONF([], default_config_files=[], default_config_dirs=[])
     logging.disable(logging.WARNING)
     print(f'{args.hosts} hosts, {args.servers} servers')
     in_memory(args.hosts, args.servers)
-    if args.http:
-        over_http(args.hosts, args.servers)
 
 
 if __name__ == '__main__':
