@@ -348,8 +348,9 @@ class BlockStorage:
             volume, id=str(uuid.uuid4()), number=next(self.state.sequence),
             type=kind, pool=pool, status='available', attachments=[],
             migration_status='target:' + volume.id)
+        # Cinder does not announce it.
         self.add(copy)
-        self._tell('volume.create.end', copy)
+        self._tell('', copy)
         self.touch(volume, migration_status='migrating')
         if fault is not None and fault.outcome == 'hang':
             return
@@ -363,6 +364,7 @@ class BlockStorage:
             self._later(self.timing.delete, self._deleted, copy)
             return
         old, new, copied = volume.pool, copy.pool, volume.type
+        self._attach_anew(volume, copy)
         self.place(volume, new)
         self.place(copy, old)
         self.touch(volume, migration_status='success', type=copy.type,
@@ -373,6 +375,20 @@ class BlockStorage:
         self._tell('volume.retype' if volume.type is not copied else '',
                    volume, old)
         self._later(self.timing.delete, self._deleted, copy)
+
+    def _attach_anew(self, volume: Volume, copy: Volume) -> None:
+        """Let servers use a copy as Nova does: told of both volumes."""
+        used, volume.attachments = volume.attachments, []
+        for one in used:
+            copy.attachments.append({
+                **one, 'id': copy.id, 'volume_id': copy.id,
+                'attachment_id': str(uuid.uuid4())})
+            self.state.emit('volume.attach.end', copy)
+            self.state.emit('volume.detach.end', volume)
+        volume.attachments = [{**one, 'id': volume.id,
+                               'volume_id': volume.id}
+                              for one in copy.attachments]
+        copy.attachments = []
 
     def _moved(self, volume: Volume, pool: Pool) -> None:
         """End a move that the driver made."""

@@ -119,6 +119,23 @@ class TestStories(StorageNotificationTestCase):
         self.assertEqual(there, known.get_pool_by_volume(volume).name)
         self.check()
 
+    def test_migration_of_a_used_volume(self):
+        volume = self.some(random.Random(1))
+        with self.cloud.state.lock:
+            self.storage.attach(self.storage.volumes[volume], 'some-server')
+            here = self.storage.volumes[volume].pool.name
+            there = next(name for name in self.storage.pools
+                         if name != here and name[:-1] == here[:-1])
+        self.connect().migrate_volume(volume, host=there)
+        messages = self.settle()
+        self.deliver(message for message in messages
+                     if message[1] != 'capacity.pool')
+        known = self.collector.current_model.get_volume_by_uuid(volume)
+        self.assertEqual(['some-server'], [
+            one['server_id'] for one in known.attachments])
+        self.deliver(messages)
+        self.check()
+
     def test_migrations_by_a_driver(self):
         for backend in self.storage.backends.values():
             backend.moves = True
@@ -190,6 +207,8 @@ class TestHistories(StorageNotificationTestCase):
         elif what == 'update':
             sdk.update_volume(volume, name=f'name-{chance.random()}')
         else:
+            if what == 'migrate':
+                volume = self.some(chance, 'in-use') or volume
             self._move(sdk, chance, volume, what)
 
     def _move(self, sdk, chance, ident, what):

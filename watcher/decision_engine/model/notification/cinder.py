@@ -59,6 +59,12 @@ RESIZING = ('volume.create.end', 'volume.delete.end', 'volume.resize.end',
             'volume.manage_existing.end', 'volume.unmanage.end',
             'volume.retype')
 
+#: Events that describe a volume as it was before.
+OUTDATED = 'volume.transfer.'
+
+#: Statuses of a volume that servers use or that is being moved.
+BUSY = ('in-use', 'retyping', 'maintenance')
+
 #: What keeps Cinder from answering about a single resource.
 NO_ANSWER = (exception.StorageResourceNotFound, exception.CinderClientError,
              exception.AuthorizationFailure)
@@ -378,7 +384,7 @@ class VolumeNotification(CinderNotification):
         news = News(uuid, base.sent_at(metadata), pool=payload.get('host'))
         if event_type in ('volume.delete.end', 'volume.unmanage.end'):
             change = self._remove
-        elif self._ask_volume(news):
+        elif self._ask_volume(news, event_type.startswith(OUTDATED)):
             change = self._put
             news.fields = self._fields(payload)
         else:
@@ -386,13 +392,15 @@ class VolumeNotification(CinderNotification):
         self.ask_pool(news, news.pool, event_type in RESIZING)
         return functools.partial(change, news)
 
-    def _ask_volume(self, news):
+    def _ask_volume(self, news, again):
         """Read a volume that is new to the model.
 
+        :param again: also when it is not new.
         :returns: whether it is one to be shown.
         """
         model = self.model
-        if model is None or news.key in model.get_all_volumes():
+        if model is None or (not again
+                             and news.key in model.get_all_volumes()):
             return True
         heard = model.heard_at(news.key)
         if news.when and heard and news.when < heard:
@@ -403,8 +411,8 @@ class VolumeNotification(CinderNotification):
             return False
         except (exception.CinderClientError,
                 exception.AuthorizationFailure) as exc:
-            LOG.info('The new volume %(volume)s cannot be read; what its '
-                     'message tells is used: %(reason)s',
+            LOG.info('Volume %(volume)s cannot be read; what its message '
+                     'tells is used: %(reason)s',
                      {'volume': news.key, 'reason': exc})
             return True
         news.records[news.key] = record
@@ -448,12 +456,15 @@ class VolumeNotification(CinderNotification):
             fields['name'] = payload['display_name'] or ''
         if 'metadata' in payload:
             fields['metadata'] = _metadata(payload['metadata'])
-        if 'volume_attachment' in payload:
+        attachments = payload.get('volume_attachment')
+        if attachments or ('volume_attachment' in payload
+                           and payload.get('status') not in BUSY):
+            # Busy, and used by nobody: servers are given a copy, which is to
+            # become this volume. Cinder tells that of the copy.
             fields['attachments'] = [
                 {'server_id': one.get('instance_uuid'),
                  'attachment_id': one.get('id')}
-                for one in payload['volume_attachment'] or ()
-                if isinstance(one, dict)]
+                for one in attachments or () if isinstance(one, dict)]
         if 'glance_metadata' in payload:
             # Cinder leaves it out of volumes that were made bootable by
             # hand, so that its absence means nothing.

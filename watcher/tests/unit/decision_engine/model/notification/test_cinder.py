@@ -195,12 +195,26 @@ class TestVolumes(NotificationTestCase):
     def test_states_that_were_reset_and_other_projects(self):
         self.send('volume.reset_status.end', self.told(status='error'), 1)
         self.assertEqual('error', self.volume().status)
-        self.send('volume.transfer.create.end',
-                  self.told(status='awaiting-transfer'), 2)
-        self.assertEqual('awaiting-transfer', self.volume().status)
-        self.send('volume.transfer.accept.end', self.told(tenant_id='p2'), 3)
+        self.reader.error = away()
+        self.send('volume.transfer.accept.end', self.told(tenant_id='p2'), 2)
         self.assertEqual(('available', 'p2'),
                          (self.volume().status, self.volume().project_id))
+
+    def test_transfers_are_told_of_with_the_status_before(self):
+        self.reader.records[UUID(1)] = test_cinder.volume(
+            1, P, status='awaiting-transfer')
+        self.send('volume.transfer.create.end', self.told())
+        self.assertEqual('awaiting-transfer', self.volume().status)
+
+    def test_used_volumes_that_move_keep_their_servers(self):
+        used = [{'instance_uuid': UUID(5), 'id': UUID(6)}]
+        self.send('volume.attach.end', self.told(
+            status='in-use', volume_attachment=used), 1)
+        self.send('volume.detach.end', self.told(status='in-use'), 2)
+        self.assertEqual([{'server_id': UUID(5), 'attachment_id': UUID(6)}],
+                         self.volume().attachments)
+        self.send('volume.detach.end', self.told(), 3)
+        self.assertEqual([], self.volume().attachments)
 
     def test_delete(self):
         for event in ('volume.delete.end', 'volume.unmanage.end'):
