@@ -73,6 +73,8 @@ class AetosHelper(prometheus_base.PrometheusBase):
             endpoint = session.get_endpoint(
                 service_type=SERVICE_TYPE, interface=interface,
                 region_name=options.region_name, skip_discovery=True)
+        except ka_exceptions.EndpointNotFound:
+            endpoint = None
         except ka_exceptions.ClientException as exc:
             raise self._unknown(_('Keystone does not tell where it is: %s')
                                 % exc) from exc

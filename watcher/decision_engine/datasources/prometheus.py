@@ -30,6 +30,9 @@ class _Session(requests.Session):
 
     def request(self, *args, **kwargs):
         kwargs.setdefault('timeout', CONF.prometheus_client.http_timeout)
+        # Given with the request: REQUESTS_CA_BUNDLE in the environment would
+        # win over what is set on the session.
+        kwargs.setdefault('verify', self.verify)
         return super().request(*args, **kwargs)
 
 
