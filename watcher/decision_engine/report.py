@@ -51,6 +51,7 @@ def _describe(model) -> str:
         return ''
     missing = ''.join(f'  {key}: {reason}\n' for key, reason
                       in model.incomplete_nodes.items())
+    missing += ''.join(f'  {gap}\n' for gap in model.gaps)
     return (f'read {age:.0f} seconds ago\n'
             + (f'not complete:\n{missing}' if missing else '') + '\n')
 

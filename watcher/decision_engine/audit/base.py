@@ -64,7 +64,8 @@ def explain(exc: BaseException) -> str:
         where = '.'.join(str(part) for part in exc.absolute_path)
         return f'{where}: {exc.message}' if where else exc.message
     if isinstance(exc, exception.WatcherException):
-        return str(exc) or type(exc).__name__
+        return ' '.join([str(exc) or type(exc).__name__,
+                         *getattr(exc, '__notes__', ())])
     if isinstance(exc, db_exc.DBError):
         return f'the database does not work ({type(exc).__name__})'
     # The text of foreign errors may hold anything, also secrets.

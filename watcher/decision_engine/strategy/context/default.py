@@ -16,21 +16,34 @@ import copy
 from oslo_log import log
 from oslo_utils import timeutils
 
+from watcher import conf
 from watcher.common import clients
 from watcher.common import exception
 from watcher.common import schedule
 from watcher.common import utils
+from watcher.conf import decision_engine
 from watcher.decision_engine.strategy.context import base
+from watcher.decision_engine.strategy.selection import best
 from watcher.decision_engine.strategy.selection import default
 
+CONF = conf.CONF
 LOG = log.getLogger(__name__)
 
 
 class DefaultStrategyContext(base.BaseStrategyContext):
 
     def execute_strategy(self, audit, request_context):
-        """Run the audit's strategy and return its solution."""
-        strategy = self.select_strategy(audit)
+        """Run the audit's strategy, or the best one, for its solution."""
+        if (audit.strategy_id is None
+                and CONF.watcher_decision_engine.strategy_selection
+                == decision_engine.BEST):
+            return best.BestStrategySelector(
+                audit.goal.name, lambda strategy: self.run(audit, strategy),
+                osc=clients.OpenStackClients()).solve()
+        return self.run(audit, self.select_strategy(audit))
+
+    def run(self, audit, strategy):
+        """Prepare a strategy for the audit, run it, return its solution."""
         strategy.audit_scope = copy.deepcopy(audit.scope) or []
         strategy.input_parameters.update(
             self.parameters_for(audit, strategy))
@@ -39,7 +52,13 @@ class DefaultStrategyContext(base.BaseStrategyContext):
                  'parameters %(parameters)s',
                  {'audit': audit.uuid, 'strategy': strategy.name,
                   'parameters': dict(strategy.input_parameters)})
-        return strategy.execute(audit=audit)
+        try:
+            return strategy.execute(audit=audit)
+        except exception.WatcherException as exc:
+            # A host that was left out is not found, for example.
+            for caveat in strategy.caveats:
+                exc.add_note(caveat)
+            raise
 
     @staticmethod
     def select_strategy(audit):

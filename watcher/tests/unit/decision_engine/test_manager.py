@@ -10,6 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import datetime
 import time
 from unittest import mock
 
@@ -116,6 +117,16 @@ class TestReport(base.TestCase):
         self.assertIn('\n~~~~~~~\ncompute\n~~~~~~~\n', text)
         self.assertIn('host-A', text)
         self.assertIn('not built yet', text)
+
+    def test_what_is_not_known(self):
+        model = models.cloud({models.node('A'): []})
+        model.built_at = datetime.datetime.now(datetime.UTC)
+        model.incomplete_nodes['N9'] = 'host-9: HTTP 500'
+        model.gaps = ('Nova does not describe 3 servers',)
+        text = self.show({'return_value': {
+            'compute': mock.Mock(current_model=model)}})
+        self.assertIn('not complete:\n  N9: host-9: HTTP 500\n  Nova does '
+                      'not describe 3 servers\n', text)
 
     def test_collectors_are_not_known(self):
         self.assertIn('wrong password', self.show(

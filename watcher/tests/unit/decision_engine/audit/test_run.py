@@ -81,8 +81,9 @@ class AuditTestCase(base.TestCase):
             happens(audit)
             solution = default.DefaultSolution(
                 goal=goals.Dummy(utils.Struct()),
-                strategy=utils.Struct(name='dummy', planner='weight',
-                                      caveats=self.caveats))
+                strategy=utils.Struct(name='dummy', planner='weight'))
+            if self.caveats is not None:
+                solution.strategy.caveats = self.caveats
             for number in range(actions):
                 solution.add_action('nop', {'message': str(number)})
             return solution

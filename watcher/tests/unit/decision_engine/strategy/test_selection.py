@@ -16,6 +16,7 @@ import jsonschema
 
 from watcher.common import exception
 from watcher.common import utils
+from watcher.decision_engine.audit import base as audit_base
 from watcher.decision_engine.loading import default as loading
 from watcher.decision_engine.strategy.context import default as context
 from watcher.decision_engine.strategy.selection import default
@@ -89,6 +90,24 @@ class TestParameters(base.TestCase):
         taken['actions'][0]['input_parameters']['message'] = 'b'
         self.assertEqual(
             'a', given['actions'][0]['input_parameters']['message'])
+
+
+class TestFailure(base.TestCase):
+
+    def test_an_error_tells_what_the_strategy_could_not_see(self):
+        class Blind(dummy_strategy.DummyStrategy):
+            def pre_execute(self):
+                self.caveats.append('Left out: compute-3.')
+                raise exception.ComputeNodeNotFound(name='compute-3')
+        audit = mock.Mock(scope=[], parameters={}, interval=None)
+        runner = context.DefaultStrategyContext()
+        with mock.patch.object(runner, 'select_strategy',
+                               return_value=Blind(utils.Struct())):
+            error = self.assertRaises(
+                exception.ComputeNodeNotFound, runner.execute_strategy,
+                audit, None)
+        self.assertEqual(f'{error} Left out: compute-3.',
+                         audit_base.explain(error))
 
 
 class TestInterval(base.TestCase):
