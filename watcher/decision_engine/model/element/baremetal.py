@@ -12,14 +12,15 @@
 """The element of the bare metal model."""
 
 from watcher.decision_engine.model.element import base
+from watcher.decision_engine.model.element import fields
 
 
 class IronicNode(base.Element):
     """A bare metal node; without power state until Ironic asked for it."""
 
-    power_state = base.String(nullable=True)
-    maintenance = base.Boolean()
-    maintenance_reason = base.String(nullable=True)
-    extra = base.Mapping()
-    uuid = base.String()
-    human_id = base.String(default='')
+    power_state = fields.String(nullable=True)
+    maintenance = fields.Boolean()
+    maintenance_reason = fields.String(nullable=True)
+    extra = fields.Mapping()
+    uuid = fields.String()
+    human_id = fields.String(default='')

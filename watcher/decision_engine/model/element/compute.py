@@ -14,6 +14,7 @@
 import enum
 
 from watcher.decision_engine.model.element import base
+from watcher.decision_engine.model.element import fields
 
 
 class ServiceState(enum.Enum):
@@ -48,20 +49,20 @@ class ComputeNode(base.Element):
     the hypervisor and of its resource provider. Memory is in MB, disk in GB.
     """
 
-    hostname = base.String()
-    status = base.String(default=ServiceState.ENABLED.value)
-    disabled_reason = base.String(nullable=True)
-    state = base.String(default=ServiceState.ONLINE.value)
-    memory = base.NonNegativeInteger()
-    memory_mb_reserved = base.NonNegativeInteger()
-    disk = base.NonNegativeInteger()
-    disk_gb_reserved = base.NonNegativeInteger()
-    vcpus = base.NonNegativeInteger()
-    vcpu_reserved = base.NonNegativeInteger()
-    memory_ratio = base.NonNegativeFloat()
-    vcpu_ratio = base.NonNegativeFloat()
-    disk_ratio = base.NonNegativeFloat()
-    uuid = base.String()
+    hostname = fields.String()
+    status = fields.String(default=ServiceState.ENABLED.value)
+    disabled_reason = fields.String(nullable=True)
+    state = fields.String(default=ServiceState.ONLINE.value)
+    memory = fields.NonNegativeInteger()
+    memory_mb_reserved = fields.NonNegativeInteger()
+    disk = fields.NonNegativeInteger()
+    disk_gb_reserved = fields.NonNegativeInteger()
+    vcpus = fields.NonNegativeInteger()
+    vcpu_reserved = fields.NonNegativeInteger()
+    memory_ratio = fields.NonNegativeFloat()
+    vcpu_ratio = fields.NonNegativeFloat()
+    disk_ratio = fields.NonNegativeFloat()
+    uuid = fields.String()
 
     @property
     def memory_mb_capacity(self) -> float:
@@ -85,18 +86,18 @@ class Instance(base.Element):
     One that is shelved and offloaded, or was never placed, has no host.
     """
 
-    watcher_exclude = base.Boolean(default=False)
-    name = base.String()
-    state = base.String(default=InstanceState.ACTIVE.value)
-    memory = base.NonNegativeInteger()
-    disk = base.NonNegativeInteger()
-    vcpus = base.NonNegativeInteger()
-    metadata = base.Json()
-    project_id = base.Uuid()
-    locked = base.Boolean(default=False)
-    host = base.String(nullable=True)
-    hypervisor_hostname = base.String(nullable=True)
-    created = base.DateTime()
-    pinned_az = base.String(default='')
-    flavor_extra_specs = base.Json(default={})
-    uuid = base.String()
+    watcher_exclude = fields.Boolean(default=False)
+    name = fields.String()
+    state = fields.String(default=InstanceState.ACTIVE.value)
+    memory = fields.NonNegativeInteger()
+    disk = fields.NonNegativeInteger()
+    vcpus = fields.NonNegativeInteger()
+    metadata = fields.Json()
+    project_id = fields.Uuid()
+    locked = fields.Boolean(default=False)
+    host = fields.String(nullable=True)
+    hypervisor_hostname = fields.String(nullable=True)
+    created = fields.DateTime()
+    pinned_az = fields.String(default='')
+    flavor_extra_specs = fields.Json(default={})
+    uuid = fields.String()

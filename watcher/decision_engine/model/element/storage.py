@@ -14,6 +14,7 @@
 import enum
 
 from watcher.decision_engine.model.element import base
+from watcher.decision_engine.model.element import fields
 
 
 class VolumeState(enum.Enum):
@@ -35,13 +36,13 @@ class VolumeState(enum.Enum):
 class StorageNode(base.Element):
     """A storage backend; ``host`` is ``host@backend``."""
 
-    host = base.String()
-    zone = base.String()
-    status = base.String(default='enabled')
-    state = base.String(default='up')
-    volume_type = base.ListOfStrings()
-    uuid = base.String(default='')
-    human_id = base.String(default='')
+    host = fields.String()
+    zone = fields.String()
+    status = fields.String(default='enabled')
+    state = fields.String(default='up')
+    volume_type = fields.ListOfStrings()
+    uuid = fields.String(default='')
+    human_id = fields.String(default='')
 
 
 class Pool(base.Element):
@@ -50,15 +51,15 @@ class Pool(base.Element):
     Figures that the driver does not know are unset. Capacities are in GB.
     """
 
-    name = base.String()
-    total_volumes = base.Figure()
-    total_capacity_gb = base.Figure()
-    free_capacity_gb = base.Figure()
-    provisioned_capacity_gb = base.Figure()
-    allocated_capacity_gb = base.Figure()
-    virtual_free = base.Figure(default=0)
-    uuid = base.String(default='')
-    human_id = base.String(default='')
+    name = fields.String()
+    total_volumes = fields.Figure()
+    total_capacity_gb = fields.Figure()
+    free_capacity_gb = fields.Figure()
+    provisioned_capacity_gb = fields.Figure()
+    allocated_capacity_gb = fields.Figure()
+    virtual_free = fields.Figure(default=0)
+    uuid = fields.String(default='')
+    human_id = fields.String(default='')
 
 
 class Volume(base.Element):
@@ -67,17 +68,17 @@ class Volume(base.Element):
     A volume whose creation failed has no pool.
     """
 
-    size = base.NonNegativeInteger()
-    status = base.String(default=VolumeState.AVAILABLE.value)
-    attachments = base.ListOfDicts()
-    name = base.String()
-    multiattach = base.Boolean()
-    snapshot_id = base.Uuid(nullable=True)
-    project_id = base.Uuid()
-    metadata = base.Json()
-    bootable = base.Boolean()
-    volume_type = base.String(nullable=True)
-    created_at = base.String()
-    host = base.String(nullable=True)
-    uuid = base.String(default='')
-    human_id = base.String(default='')
+    size = fields.NonNegativeInteger()
+    status = fields.String(default=VolumeState.AVAILABLE.value)
+    attachments = fields.ListOfDicts()
+    name = fields.String()
+    multiattach = fields.Boolean()
+    snapshot_id = fields.Uuid(nullable=True)
+    project_id = fields.Uuid()
+    metadata = fields.Json()
+    bootable = fields.Boolean()
+    volume_type = fields.String(nullable=True)
+    created_at = fields.String()
+    host = fields.String(nullable=True)
+    uuid = fields.String(default='')
+    human_id = fields.String(default='')
