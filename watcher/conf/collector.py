@@ -47,10 +47,11 @@ OPTS = [
         'compute_resources_collector_timeout',
         default=600,
         min=30,
-        help='Seconds to wait for the next batch of answers while the '
-             'compute model is read. When nothing arrives for so long the '
-             'reading is given up. Raise it if the log shows timeouts on a '
-             'large or slow cloud.'),
+        help='Seconds to wait for the next answer while the compute model '
+             'is read, with all tries. When Nova does not answer for so long '
+             'the reading is given up; hosts for which Placement does not '
+             'answer keep the inventories that were read last. Raise it if '
+             'the log shows timeouts on a large or slow cloud.'),
     cfg.IntOpt(
         'stale_after',
         default=7200,

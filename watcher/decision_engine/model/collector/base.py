@@ -401,6 +401,11 @@ def _is_refusal(error: Exception) -> bool:
 class BaseModelBuilder(metaclass=abc.ABCMeta):
     """Base of what reads a cluster and builds its model."""
 
+    @property
+    def time_limit(self) -> float | None:
+        """Seconds after which a failing call is not repeated any more."""
+        return None
+
     @abc.abstractmethod
     def execute(self, model_scope: list | None = None) -> base.Model:
         """Build and return the model.
@@ -416,19 +421,23 @@ class BaseModelBuilder(metaclass=abc.ABCMeta):
         """Call ``f`` up to ``[collector] api_query_max_retries`` times.
 
         Between the calls it waits ``api_query_interval`` seconds. An error
-        that cannot go away by itself is not tried again.
+        that cannot go away by itself is not tried again, nor is any after
+        :attr:`time_limit`.
 
         :raises: the last error.
         """
         tries = CONF.collector.api_query_max_retries
         pause = CONF.collector.api_query_interval
+        begun, limit = time.monotonic(), self.time_limit
         for attempt in range(1, tries + 1):
             try:
                 return f(*args, **kwargs)
             except _LASTING:
                 raise
             except Exception as exc:
-                if attempt == tries or _is_refusal(exc):
+                late = (limit is not None
+                        and time.monotonic() - begun >= limit)
+                if attempt == tries or late or _is_refusal(exc):
                     raise
                 report = LOG.warning if attempt == 1 else LOG.debug
                 report('Try %(attempt)d of %(tries)d failed, the next comes '

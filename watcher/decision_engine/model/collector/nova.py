@@ -176,6 +176,11 @@ class NovaModelBuilder(base.BaseModelBuilder):
 
     def call_retry_reset(self, exc: Exception) -> None:
         """Do nothing: the shared connection repairs itself."""
+    @property
+    def time_limit(self) -> float:
+        """Seconds after which a failing call is not repeated any more."""
+        return CONF.collector.compute_resources_collector_timeout
+
 
     def execute(self,
                 model_scope: list | None = None) -> model_root.ModelRoot:

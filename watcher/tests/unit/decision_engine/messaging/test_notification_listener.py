@@ -70,6 +70,16 @@ class TestDistributor(base.TestCase):
 
 class TestTopics(base.TestCase):
 
+    def test_what_others_use_by_default_is_listened_to(self):
+        """Field report 1.5 line 74."""
+        self.assertEqual(
+            [('nova', 'versioned_notifications'),
+             ('openstack', 'notifications')],
+            [(target.exchange, target.topic) for target
+             in notification_listener.targets(
+                 self.conf.conf.watcher_decision_engine
+                 .notification_topics)])
+
     def test_targets(self):
         self.assertEqual(
             [('nova', 'versioned'), ('a', 'b.c'), (None, 'plain')],

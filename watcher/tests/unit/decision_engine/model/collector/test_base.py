@@ -291,3 +291,15 @@ class TestCallRetry(base.TestCase):
         self.assertRaises(exception.NovaClientError,
                           self.builder.call_retry, function)
         self.assertEqual(3, function.call_count)
+
+    def test_no_more_tries_when_time_is_over(self):
+        """Field report 1.4 line 48."""
+        now = iter((0.0, 59.0, 60.0))
+
+        class Limited(Builder):
+            time_limit = 60.0
+        function = mock.Mock(side_effect=KeyError('slow'))
+        with mock.patch.object(collector_base.time, 'monotonic',
+                               lambda: next(now)):
+            self.assertRaises(KeyError, Limited().call_retry, function)
+        self.assertEqual(2, function.call_count)

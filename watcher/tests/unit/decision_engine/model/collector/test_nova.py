@@ -62,6 +62,9 @@ class FakeNova:
     def get_aggregate_list(self):
         return []
 
+    def get_server_groups(self, call):
+        return []
+
     def get_service_list(self):
         return [nova_helper.Service(
             uuid=UUID(900), binary='nova-compute', host='c1', zone='z',
@@ -162,6 +165,8 @@ class TestNovaModelBuilder(BuilderTestCase):
         self.config('watcher_decision_engine', max_general_workers=3)
         self.build([hypervisor(1, 'c1')])
         self.assertEqual((3, 77), self.placement.limits)
+        self.assertEqual(77, nova.NovaModelBuilder.__new__(
+            nova.NovaModelBuilder).time_limit)
 
     def test_one_service_with_several_hypervisors(self):
         model = self.build(
