@@ -17,6 +17,9 @@ GROUP = cfg.OptGroup(
     'watcher_decision_engine',
     title='Options of the decision engine')
 
+#: Values of strategy_selection.
+FIRST, BEST = 'first', 'best'
+
 OPTS = [
     cfg.StrOpt(
         'conductor_topic',
@@ -49,6 +52,18 @@ OPTS = [
         deprecated_reason='Notifications are published as infra-optim:<host>.',
         help='Has no effect. It is accepted so that old configuration files '
              'keep working.'),
+    cfg.StrOpt(
+        'strategy_selection',
+        default=FIRST,
+        choices=[
+            (FIRST, 'the first strategy of the goal by name'),
+            (BEST, 'all strategies of the goal are run, and the plan that '
+                   'brings most is taken; its explanation tells which ones '
+                   'were compared')],
+        mutable=True,
+        help='Which strategy an audit runs that names a goal but no '
+             'strategy. Comparing costs the time of all strategies of the '
+             'goal.'),
     cfg.IntOpt(
         'max_audit_workers',
         default=2,

@@ -29,6 +29,7 @@ class BaseSolution(metaclass=abc.ABCMeta):
     :param goal: the goal object.
     :param strategy: the strategy object.
     :ivar explanation: why the plan is what it is; None if nobody said it.
+    :ivar selection: how the strategy was chosen among others, if it was.
     :ivar remarks: sentences about what was not done, for whoever wonders
         why something is missing from the plan.
     """
@@ -40,6 +41,7 @@ class BaseSolution(metaclass=abc.ABCMeta):
         self.model = None
         self.efficacy = efficacy.Efficacy(goal, strategy)
         self.explanation: explanation.Explanation | None = None
+        self.selection: dict | None = None
         self.remarks: list[str] = []
 
     @property

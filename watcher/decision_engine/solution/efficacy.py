@@ -13,6 +13,7 @@
 
 import numbers
 
+import numpy
 from oslo_log import log
 
 from watcher._i18n import _
@@ -58,9 +59,19 @@ class Efficacy:
         self.indicators: list[Indicator] = []
         self.global_efficacy: list[Indicator] | None = None
 
+    @property
+    def indicators_map(self) -> IndicatorsMap:
+        """The values as they were set."""
+        return self._efficacy_indicators
+
     def set_efficacy_indicators(self, **indicators_map: float) -> None:
-        """Add or replace values by indicator name."""
-        self._efficacy_indicators.update(indicators_map)
+        """Add or replace values by indicator name.
+
+        Numbers of numpy become plain ones, as schemas and JSON want them.
+        """
+        self._efficacy_indicators.update({
+            name: value.item() if isinstance(value, numpy.generic) else value
+            for name, value in indicators_map.items()})
 
     def compute_global_efficacy(self) -> None:
         """Check the values against the goal and compute its figures.

@@ -23,7 +23,8 @@ action plan; the API shows them. Of an action::
                     "alternatives": ["host-b", "host-c"]}]}
 
 The explanation of a plan has ``summary`` in place of ``reason``, and also
-``remarks``; what was ruled out are the changes that were not planned.
+``remarks``; what was ruled out are the changes that were not planned. It has
+``selection`` if several strategies were compared.
 """
 
 import dataclasses
@@ -161,11 +162,15 @@ def of_solution(solution: Any) -> dict[str, Any]:
         _counted(solution))
     found = given.to_dict()
     found['summary'] = found.pop('reason')
-    remarks = list(getattr(solution, 'remarks', ()))
+    remarks = [*getattr(solution.strategy, 'caveats', ()),
+               *getattr(solution, 'remarks', ())]
     found['remarks'] = remarks[:MAX_REMARKS]
     if len(remarks) > MAX_REMARKS:
         found['remarks'].append(
             f'{len(remarks) - MAX_REMARKS} more remarks are in the log')
+    selection = getattr(solution, 'selection', None)
+    if selection:
+        found['selection'] = selection
     return found
 
 

@@ -44,6 +44,15 @@ class EfficacySpecification(metaclass=abc.ABCMeta):
         """
         raise NotImplementedError
 
+    def get_score(self, indicators_map) -> float | None:
+        """Tell how good a solution is, to compare strategies of the goal.
+
+        :param indicators_map: values by indicator name; may be empty.
+        :returns: a number, greater is better, 0 if nothing improves; None
+            if the indicators do not tell.
+        """
+        return None
+
     @property
     def schema(self) -> dict:
         """JSON schema of the whole mapping of indicators."""

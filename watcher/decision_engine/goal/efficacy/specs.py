@@ -57,6 +57,14 @@ class ServerConsolidation(base.EfficacySpecification):
 class WorkloadBalancing(base.EfficacySpecification):
     """How many of the instances have to move."""
 
+    def get_score(self, indicators_map):
+        """Return the share of the deviation that the plan takes away."""
+        before = indicators_map.get('standard_deviation_before_audit')
+        after = indicators_map.get('standard_deviation_after_audit')
+        if before is None or after is None:
+            return None
+        return (before - after) / before if before else 0.0
+
     def get_indicators_specifications(self):
         return [
             indicators.InstanceMigrationsCount(),
@@ -81,6 +89,16 @@ class WorkloadBalancing(base.EfficacySpecification):
 
 class HardwareMaintenance(base.EfficacySpecification):
     """How much of what should move away does."""
+
+    def get_score(self, indicators_map):
+        """Return the share of all servers and volumes that are moved."""
+        if not indicators_map:
+            return None
+        # Those of updates are the same once more.
+        wanted, planned = (
+            sum(indicators_map[names[position]]
+                for names in self._RATIOS[:3]) for position in (2, 1))
+        return planned / wanted if wanted else 0.0
 
     _RATIOS = (
         ('live_instance_migrate_ratio',

@@ -11,6 +11,8 @@
 # under the License.
 """Takes the named strategy, or the first one of the goal."""
 
+from collections.abc import Mapping
+
 from oslo_log import log
 
 from watcher.common import exception
@@ -46,14 +48,23 @@ class DefaultStrategySelector(base.BaseSelector):
         return self.strategy_loader.load(name, osc=self.osc)
 
     def _first_of_goal(self) -> str:
-        for name, cls in sorted(
-                self.strategy_loader.list_available().items()):
-            if _goal_of(name, cls) == self.goal_name:
-                LOG.info('The audit names no strategy; %(strategy)s is the '
-                         'first one of the goal %(goal)s',
-                         {'strategy': name, 'goal': self.goal_name})
-                return name
-        raise exception.NoAvailableStrategyForGoal(goal=self.goal_name)
+        names = strategies_of(self.goal_name,
+                              self.strategy_loader.list_available())
+        if not names:
+            raise exception.NoAvailableStrategyForGoal(goal=self.goal_name)
+        LOG.info('The audit names no strategy; %(strategy)s is the first one '
+                 'of the goal %(goal)s',
+                 {'strategy': names[0], 'goal': self.goal_name})
+        return names[0]
+
+
+def strategies_of(goal_name: str, available: Mapping[str, type]) -> list[str]:
+    """Return the names of the strategies of a goal, sorted.
+
+    :param available: classes of strategies by entry-point name.
+    """
+    return [name for name, cls in sorted(available.items())
+            if _goal_of(name, cls) == goal_name]
 
 
 def _goal_of(name, cls):

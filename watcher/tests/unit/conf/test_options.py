@@ -202,6 +202,7 @@ class TestContract(base.TestCase):
             ('watcher_datasources', 'stale_after'),
             ('watcher_decision_engine', 'notification_silence'),
             ('watcher_decision_engine', 'reconcile_interval'),
+            ('watcher_decision_engine', 'strategy_selection'),
             # once of oslo.service, which is about to drop them
             ('DEFAULT', 'wsgi_default_pool_size'),
             ('DEFAULT', 'max_header_line'),
