@@ -12,9 +12,10 @@
 """The simulated cloud as a whole, served over HTTP.
 
 One port, a path for each service as in many real clouds: ``/identity``,
-``/compute``, ``/placement``, ``/image``, and ``/volume`` when it has storage
-backends; ``/sandbox`` controls it. A new service (bare metal) is a module with
-a :class:`~watcher.sandbox.cloud.web.Service`, added in ``_make_services``.
+``/compute``, ``/placement``, ``/image``, ``/volume`` when it has storage
+backends and ``/baremetal`` when it has nodes; ``/sandbox`` controls it. A new
+service is a module with a :class:`~watcher.sandbox.cloud.openstack.Service`,
+added in ``_make_services``.
 """
 
 from __future__ import annotations
