@@ -25,6 +25,7 @@ Server = records.Server
 Hypervisor = records.Hypervisor
 Flavor = records.Flavor
 Aggregate = records.Aggregate
+ServerGroup = records.ServerGroup
 Service = records.Service
 ServerMigration = records.ServerMigration
 

@@ -34,6 +34,9 @@ LOG = log.getLogger(__name__)
 #: come: one slow provider holds up the reading no longer than that.
 STRAGGLERS = 30.0
 
+#: From here on providers can be found by a required trait.
+TRAITS_VERSION = '1.18'
+
 # Stands among the answers: no uuid is left to be asked for.
 _ALL_ASKED = object()
 
@@ -99,11 +102,35 @@ class PlacementHelper:
                 LOG.warning('Placement knows no resource provider %s',
                             rp_uuid)
                 return None
-            raise exception.PlacementClientError(
-                reason=exc.reason, http_status=exc.status,
-                connection_error=exc.connection_error) from exc
+            raise self._error(exc) from exc
         return {name: Inventory.from_api(record)
                 for name, record in body['inventories'].items()}
+
+    def get_providers_with_trait(self, trait: str) -> frozenset[str]:
+        """Return the roots of the providers that have a trait.
+
+        One request, however many there are. A trait that Placement does not
+        know is one that nobody has.
+
+        :raises: PlacementClientError
+        """
+        try:
+            body = self._rest.get('/resource_providers',
+                                  params={'required': trait},
+                                  microversion=TRAITS_VERSION)
+        except rest.RequestFailed as exc:
+            if exc.status == 400:
+                return frozenset()
+            raise self._error(exc) from exc
+        return frozenset(
+            record.get('root_provider_uuid') or record['uuid']
+            for record in body['resource_providers'])
+
+    @staticmethod
+    def _error(failed):
+        return exception.PlacementClientError(
+            reason=failed.reason, http_status=failed.status,
+            connection_error=failed.connection_error)
 
     def get_all_inventories(
             self, rp_uuids: Iterable[str], workers: int,

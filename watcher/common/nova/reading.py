@@ -179,6 +179,27 @@ class NovaReader(rest_helper.RestHelper):
         return [records.Aggregate.from_api(item)
                 for item in body['aggregates']]
 
+    def get_server_groups(
+            self, call: Callable | None = None) -> list[records.ServerGroup]:
+        """Return the server groups of all projects.
+
+        Nova pages them by number and does not say which page is the last.
+
+        :param call: as for :meth:`server_pages`.
+        """
+        call = call or (lambda func, *args, **kwargs: func(*args, **kwargs))
+        groups: dict[str, records.ServerGroup] = {}
+        while True:
+            before = len(groups)
+            body = call(self._read, '/os-server-groups',
+                        versions.SERVER_GROUPS, params={
+                            'all_projects': 'True', 'offset': before,
+                            'limit': rest_helper.PAGE_SIZE})
+            for item in body['server_groups']:
+                groups[item['id']] = records.ServerGroup.from_api(item)
+            if len(groups) == before:
+                return list(groups.values())
+
     def get_service_list(
             self, host: str | None = None) -> list[records.Service]:
         """Return the nova-compute services.

@@ -173,6 +173,28 @@ class Aggregate:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class ServerGroup:
+    """A server group; ``members`` are uuids of servers that exist."""
+
+    id: str
+    name: str
+    policy: str
+    members: tuple[str, ...]
+    max_server_per_host: int = 1
+
+    @classmethod
+    def from_api(cls, record: dict[str, Any]) -> 'ServerGroup':
+        """Read one element of ``server_groups``, also in older forms."""
+        policies = record.get('policies') or ['']
+        rules = record.get('rules') or {}
+        return cls(
+            id=record['id'], name=record.get('name') or '',
+            policy=record.get('policy') or policies[0],
+            members=tuple(record.get('members') or ()),
+            max_server_per_host=int(rules.get('max_server_per_host') or 1))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Service:
     """A compute service: status enabled/disabled, state up/down."""
 

@@ -17,7 +17,17 @@ immutable and shared by all views of a model.
 """
 
 import dataclasses
+import re
+from collections.abc import Iterator
 from collections.abc import Mapping
+
+_TRAIT = re.compile('trait([^:]*):(.+)')
+_RESOURCE = re.compile('resources([^:]*):(.+)')
+
+REQUIRED, FORBIDDEN = 'required', 'forbidden'
+
+#: Resource classes that the capacity of a host covers already.
+ORDINARY = frozenset(('VCPU', 'MEMORY_MB', 'DISK_GB'))
 
 AFFINITY = 'affinity'
 ANTI_AFFINITY = 'anti-affinity'
@@ -50,16 +60,16 @@ class Wishes:
 
     :param extra_specs: those of its flavor.
     :param pinned_az: the availability zone that it has to stay in; empty
-        for none.
+        for none, None when nobody knows.
     :param tags: what its owner has tagged it with.
     """
 
     extra_specs: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    pinned_az: str = ''
+    pinned_az: str | None = ''
     tags: tuple[str, ...] = ()
 
     def __bool__(self):
-        return bool(self.extra_specs or self.pinned_az or self.tags)
+        return bool(self.extra_specs or self.tags) or self.pinned_az != ''
 
 
 #: The wishes of servers of which no others are known.
@@ -75,13 +85,42 @@ class Register:
     def __init__(self):
         self._known: dict[tuple, Wishes] = {}
 
-    def wishes(self, extra_specs: Mapping[str, str] | None,
+    def wishes(self, extra_specs: Mapping[str, str],
                pinned_az: str | None, tags: tuple[str, ...]) -> Wishes:
         """Return the object for these wishes."""
-        extra_specs = extra_specs or {}
-        key = (tuple(sorted(extra_specs.items())), pinned_az or '', tags)
+        key = (tuple(sorted(extra_specs.items())), pinned_az, tags)
         try:
             return self._known[key]
         except KeyError:
-            made = Wishes(dict(extra_specs), pinned_az or '', tags)
-            return self._known.setdefault(key, made or NO_WISHES)
+            made = Wishes(dict(extra_specs), pinned_az, tags)
+            return self._known.setdefault(key, made)
+
+    def traits(self) -> list[str]:
+        """Return all traits that any of these wishes is about."""
+        return sorted({trait for wishes in self._known.values()
+                       for trait, _kind in traits_in(wishes.extra_specs)})
+
+
+def traits_in(specs: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the traits that extra specs require or forbid.
+
+    A trait of a numbered group may be that of any part of the host; what is
+    forbidden there does not concern the host as a whole.
+    """
+    for key, value in sorted(specs.items()):
+        found = _TRAIT.fullmatch(key)
+        if found and (value == REQUIRED
+                      or value == FORBIDDEN and not found[1]):
+            yield found[2], value
+
+
+def resources_in(specs: Mapping[str, str], vcpus: float) -> dict[str, float]:
+    """Return the further resources that a flavor asks for, by class."""
+    wanted: dict[str, float] = {}
+    for key, value in specs.items():
+        found = _RESOURCE.fullmatch(key)
+        if found and found[2] not in ORDINARY and str(value).isdigit():
+            wanted[found[2]] = wanted.get(found[2], 0) + int(value)
+    if specs.get('hw:cpu_policy') == 'dedicated':
+        wanted['PCPU'] = wanted.get('PCPU', 0) or vcpus
+    return {name: amount for name, amount in wanted.items() if amount}

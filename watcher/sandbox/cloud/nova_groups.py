@@ -245,6 +245,9 @@ class ServerGroups(nova_base.NovaBase):
         every = identity.is_admin and 'all_projects' in request.query
         found = [g for g in self.state.groups.values()
                  if every or g.project_id == identity.project_id]
+        offset = int(request.arg('offset') or 0)
+        limit = self._limit(request)
+        found = found[offset:offset + limit]
         return web.json_response({'server_groups': [
             self.views.group(g, request.version) for g in found]})
 

@@ -94,11 +94,25 @@ class Placement(openstack.Versioned):
             name = request.arg('name')
             uuid = request.arg('uuid', 'in_tree')
             wanted = self._resources(request.arg('resources'))
+            required = self._traits(request)
             hosts = [h for h in hosts
                      if name in (None, h.hypervisor_hostname)
-                     and uuid in (None, h.uuid) and h.fits(wanted)]
+                     and uuid in (None, h.uuid) and h.fits(wanted)
+                     and required <= {*TRAITS, *h.traits}]
             return web.json_response({'resource_providers': [
                 self._view(h, request.version) for h in hosts]})
+
+    def _traits(self, request: web.Request) -> set[str]:
+        required = set((request.arg('required') or '').split(',')) - {''}
+        known = {*TRAITS, 'COMPUTE_STATUS_DISABLED'}.union(
+            *(host.traits for host in self.state.hosts.values()))
+        if request.version < (1, 18) and required:
+            raise web.HTTPError(400, 'Invalid query string parameters: '
+                                     "'required' was unexpected")
+        if required - known:
+            raise web.HTTPError(400, 'No such trait(s): %s.'
+                                % ', '.join(sorted(required - known)))
+        return required
 
     @staticmethod
     def _resources(text: str | None) -> dict[str, int]:
@@ -192,7 +206,7 @@ class Placement(openstack.Versioned):
                              uuid: str) -> web.Response:
         with self.state.lock:
             host = self._provider(uuid)
-            traits = list(TRAITS)
+            traits = [*TRAITS, *sorted(host.traits)]
             if host.status == 'disabled':
                 traits.append('COMPUTE_STATUS_DISABLED')
             return web.json_response({

@@ -109,6 +109,8 @@ class Host:
     zone: str = DEFAULT_ZONE
     hypervisor_type: str = 'QEMU'
     generation: int = 1
+    #: Those that only this host has.
+    traits: set[str] = dataclasses.field(default_factory=set)
     #: Sums over all allocations, of servers and of migrations.
     used: Resources = dataclasses.field(default_factory=dict)
     servers: dict[str, Server] = dataclasses.field(default_factory=dict)

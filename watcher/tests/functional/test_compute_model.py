@@ -17,14 +17,17 @@ import threading
 from unittest import mock
 
 import fixtures
+from oslo_utils import uuidutils
 
 from watcher.common import exception
 from watcher.common import rest_helper
 from watcher.common import utils
 from watcher.common.loader import loadable
 from watcher.decision_engine.model import model_root
+from watcher.decision_engine.model import scheduling
 from watcher.decision_engine.model.collector import base as collector_base
 from watcher.decision_engine.model.collector import nova
+from watcher.sandbox.cloud import state as cloud_state
 from watcher.tests.functional import cloud
 
 
@@ -123,13 +126,46 @@ class TestContents(ComputeModelTestCase):
         self.assertEqual(5, len(model.aggregates))
         self.assertIsNotNone(model.built_at)
 
+    def test_what_binds_servers_to_hosts(self):
+        state = self.cloud.state
+        first, second = self.cloud.servers_of('compute-2')[:2]
+        with state.lock:
+            group = cloud_state.ServerGroup(
+                id=uuidutils.generate_uuid(), name='web',
+                policy='anti-affinity', project_id='p', user_id='u',
+                members=[first, second], rules={'max_server_per_host': 2})
+            state.groups[group.id] = group
+            state.servers[first].pinned_zone = 'az-2'
+            state.servers[first].flavor = dataclasses.replace(
+                state.servers[first].flavor,
+                extra_specs={'trait:CUSTOM_FAST': 'required',
+                             'resources:VGPU': '1'})
+            host = state.hosts['compute-1']
+            host.traits.add('CUSTOM_FAST')
+            host.inventory['VGPU'] = cloud_state.Inventory(total=4)
+            state.touch(state.servers[first])
+        model = self.build()
+        self.assertEqual((scheduling.ServerGroup(
+            group.id, 'web', 'anti-affinity', (first, second), 2),),
+            model.server_groups)
+        wishes = model.get_wishes(first)
+        self.assertEqual('az-2', wishes.pinned_az)
+        self.assertEqual('1', wishes.extra_specs['resources:VGPU'])
+        self.assertTrue(model.pinned_zones_known)
+        self.assertEqual({'CUSTOM_FAST': {host.uuid}}, model.traits)
+        self.assertEqual({'VGPU': {host.uuid: 4.0}}, model.inventories)
+        # Not shown unless that is wanted.
+        self.assertEqual({}, model.get_instance_by_uuid(
+            first).flavor_extra_specs)
+
     def test_number_of_requests(self):
         self.build()
         self.cloud.forget_requests()
         self.build()
         self.assertEqual(
             ['GET /v2.1/os-aggregates', 'GET /v2.1/os-hypervisors/detail',
-             'GET /v2.1/os-services', 'GET /v2.1/servers/detail'],
+             'GET /v2.1/os-server-groups', 'GET /v2.1/os-services',
+             'GET /v2.1/servers/detail'],
             sorted(self.paths('compute')))
         self.assertEqual(12, len(self.paths('placement')))
         self.assertEqual([], self.paths('identity'))

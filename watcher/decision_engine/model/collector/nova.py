@@ -36,6 +36,7 @@ from watcher.decision_engine.model import model_root
 from watcher.decision_engine.model.collector import base
 from watcher.decision_engine.model.collector import inventories
 from watcher.decision_engine.model.collector import last_known
+from watcher.decision_engine.model.collector import rules
 from watcher.decision_engine.model.notification import nova as notified
 from watcher.decision_engine.scope import compute as compute_scope
 from watcher.decision_engine.scope import schemas
@@ -170,17 +171,18 @@ class NovaModelBuilder(base.BaseModelBuilder):
         self._known = last_known.LastKnown() if known is None else known
         self._before = before
         self._pinned_az = nova.is_pinned_az_available()
+        self._rules = rules.RulesReader(self.model, before, self.call_retry)
         self._nova_disks: list[str] = []
         self._absent: dict[str, str] = {}
         self._kept: set[tuple[str, str]] = set()
 
-    def call_retry_reset(self, exc: Exception) -> None:
-        """Do nothing: the shared connection repairs itself."""
     @property
     def time_limit(self) -> float:
         """Seconds after which a failing call is not repeated any more."""
         return CONF.collector.compute_resources_collector_timeout
 
+    def call_retry_reset(self, exc: Exception) -> None:
+        """Do nothing: the shared connection repairs itself."""
 
     def execute(self,
                 model_scope: list | None = None) -> model_root.ModelRoot:
@@ -198,6 +200,7 @@ class NovaModelBuilder(base.BaseModelBuilder):
         hypervisors = self._read_hypervisors()
         known = self._add_nodes(hypervisors)
         self._add_instances(known)
+        self._rules.read_traits(self.placement_helper)
         self._known.keep({*hypervisors, *self._absent, *self._kept})
         LOG.info('Read %(nodes)d compute nodes and %(servers)d servers',
                  {'nodes': len(self.model.get_all_compute_nodes()),
@@ -227,6 +230,7 @@ class NovaModelBuilder(base.BaseModelBuilder):
         services = self.call_retry(self.nova_helper.get_service_list)
         self.model.zones = {service.host: service.zone
                             for service in services}
+        self._rules.read_groups(self.nova_helper)
 
     # Hosts ----------------------------------------------------------------
 
@@ -249,6 +253,7 @@ class NovaModelBuilder(base.BaseModelBuilder):
 
         :returns: uuid by the names under which servers may name a host
         """
+        self.model.inventories = {}
         readings = inventories.read(
             self.placement_helper, hypervisors, self._known,
             self.call_retry, self.model.built_at)
@@ -279,9 +284,18 @@ class NovaModelBuilder(base.BaseModelBuilder):
             uuid=node.uuid, hostname=sys.intern(node.service_host),
             status=node.status, state=node.state,
             disabled_reason=node.service_disabled_reason, **fields))
+        self._add_further(node.uuid, reading.inventories)
         reason = reading.problem and f'{node.service_host}: {reading.problem}'
         self.model.touch(node.uuid, self.model.built_at, clocks.BUILD,
                          reason, reading.read_at)
+
+    def _add_further(self, uuid, offered):
+        """Note what a host offers of further resource classes."""
+        for name, inventory in offered.items():
+            if name not in RESOURCE_CLASSES:
+                self.model.inventories.setdefault(name, {})[uuid] = (
+                    (inventory.total - inventory.reserved)
+                    * inventory.allocation_ratio)
 
     def _leave_out(self, uuid, reason, host=None):
         self._absent[uuid] = host or uuid
@@ -371,6 +385,7 @@ class NovaModelBuilder(base.BaseModelBuilder):
                 self.model.add_instance(
                     self._before.get_instance_by_uuid(uuid))
                 self.model.map_instance(uuid, host)
+                self._rules.keep(uuid)
         self.model.forget(host)
         self.model.touch(
             host, self.model.built_at, clocks.BUILD, f'{name}: {reason}',
@@ -401,6 +416,7 @@ class NovaModelBuilder(base.BaseModelBuilder):
             self.model.remove_instance(uuid)
         self.model.add_instance(self._instance(
             record, uuid, state, flavor, host, hypervisor))
+        self._rules.note(uuid, record)
         if node is not None:
             self.model.map_instance(uuid, node)
         return True

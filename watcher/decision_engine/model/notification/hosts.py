@@ -147,6 +147,7 @@ class UnknownHosts:
             for uuid, server in found.get_all_instances().items():
                 if model.seen(uuid, found.built_at):
                     model.add_instance(server)
+                    model.set_wishes(uuid, found.get_wishes(uuid))
             for uuid in {*servers, *found.get_all_instances()}:
                 self._place(model, uuid, name)
 

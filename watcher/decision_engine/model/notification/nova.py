@@ -32,6 +32,7 @@ from watcher.common import nova_helper
 from watcher.decision_engine.model import clocks
 from watcher.decision_engine.model import element
 from watcher.decision_engine.model import model_root
+from watcher.decision_engine.model import scheduling
 from watcher.decision_engine.model.notification import base
 from watcher.decision_engine.model.notification import filtering
 from watcher.decision_engine.model.notification import hosts
@@ -207,6 +208,8 @@ class NovaNotifications(base.NotificationEndpoint):
             known = NOTHING
             if told.key in model:
                 known = model.get_instance_by_uuid(told.key)
+            specs = (news.flavor_extra_specs
+                     if 'flavor_extra_specs' in names else None)
             if not model.extended_attributes_enabled:
                 names = names - EXTENDED
             # First where it was: what is free there must not count the new
@@ -216,6 +219,7 @@ class NovaNotifications(base.NotificationEndpoint):
                 model.unmap_instance(told.key, before)
                 model.touch(before, told.sent_at)
             model.add_instance(known.with_values_of(news, names))
+            _note_wishes(model, told.key, specs, known is NOTHING)
             if node is not None:
                 model.map_instance(told.key, node)
                 model.touch(node, told.sent_at)
@@ -388,3 +392,16 @@ def _zones(model, *changed):
     return {**model.zones, **{
         host: by_host.get(host, DEFAULT_ZONE) for host in affected
         if host in model.zones}}
+
+
+def _note_wishes(model, uuid, specs, is_new):
+    """Note the extra specs of a server's flavor.
+
+    Where a new server is pinned to, no message tells.
+    """
+    known = model.get_wishes(uuid)
+    pinned = (None if is_new and model.pinned_zones_known
+              else known.pinned_az)
+    model.set_wishes(uuid, scheduling.Wishes(
+        known.extra_specs if specs is None else dict(specs), pinned,
+        known.tags))

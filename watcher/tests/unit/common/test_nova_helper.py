@@ -160,6 +160,33 @@ class TestVersions(NovaHelperTestCase):
         self.helper.get_compute_node_list()
         self.assertEqual(['2.96', '2.81', '2.87'], self.nova.versions())
 
+    def test_server_groups_of_all_projects(self):
+        def group(number, **fields):
+            return {'id': f'g{number}', 'name': 'web', 'members': ['s'],
+                    **fields}
+        pages = [[group(1, policy='anti-affinity',
+                        rules={'max_server_per_host': 3})],
+                 [group(2, policies=['affinity'], rules={})], []]
+        asked = []
+
+        def answer(params):
+            asked.append(params)
+            return {'server_groups': pages[params['offset']]}
+        self.nova.answer('GET', '/os-server-groups', answer)
+        found = self.helper.get_server_groups()
+        self.assertEqual(
+            [('g1', 'anti-affinity', 3), ('g2', 'affinity', 1)],
+            [(group.id, group.policy, group.max_server_per_host)
+             for group in found])
+        self.assertEqual(['True'] * 3,
+                         [params['all_projects'] for params in asked])
+
+    def test_a_nova_that_ignores_the_offset(self):
+        self.nova.answer('GET', '/os-server-groups', {'server_groups': [
+            {'id': 'g1', 'name': 'web', 'policy': 'affinity',
+             'members': []}]})
+        self.assertEqual(1, len(self.helper.get_server_groups()))
+
     def test_an_older_nova_gets_its_own_newest(self):
         self.nova.newest = (2, 60)
         self.nova.servers(server())

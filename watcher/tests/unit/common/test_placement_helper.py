@@ -36,7 +36,11 @@ class FakePlacement(rest.RestClient):
         self.request_ids = set()
 
     def request(self, method, path, **kwargs):
-        uuid = path.split('/')[2]
+        if kwargs.get('params'):
+            uuid = kwargs['params']['required']
+            assert kwargs['microversion'] == '1.18'
+        else:
+            uuid = path.split('/')[2]
         self.asked.append(uuid)
         current = oslo_context.get_current()
         self.request_ids.add(current and current.request_id)
@@ -78,6 +82,23 @@ class TestPlacementHelper(base.TestCase):
             exception.PlacementClientError,
             self.helper(a=refused(500)).get_inventories, 'a')
         self.assertIn('HTTP 500', str(error))
+
+    def test_providers_with_a_trait(self):
+        helper = self.helper(CUSTOM_X={'resource_providers': [
+            {'uuid': 'a', 'root_provider_uuid': 'a'},
+            {'uuid': 'part', 'root_provider_uuid': 'b'}, {'uuid': 'c'}]})
+        self.assertEqual({'a', 'b', 'c'},
+                         helper.get_providers_with_trait('CUSTOM_X'))
+
+    def test_trait_that_placement_does_not_know(self):
+        helper = self.helper(CUSTOM_X=refused(400))
+        self.assertEqual(frozenset(),
+                         helper.get_providers_with_trait('CUSTOM_X'))
+
+    def test_a_failure_is_not_nobody(self):
+        helper = self.helper(CUSTOM_X=refused(503))
+        self.assertRaises(exception.PlacementClientError,
+                          helper.get_providers_with_trait, 'CUSTOM_X')
 
     def test_many(self):
         uuids = [f'u{number}' for number in range(500)]

@@ -20,8 +20,9 @@ from watcher.decision_engine.strategy.common.filters import base
 class AvailabilityZoneFilter(base.DestinationFilter):
     """Keeps servers in the availability zone that they are bound to.
 
-    Nova tells that from its microversion 2.96 on. Before, any server may
-    be bound to the zone that it is in, so it stays there.
+    Nova tells that from its microversion 2.96 on, and not in notifications.
+    A server of which it is not known may be bound to the zone that it is
+    in, so it stays there.
     """
 
     def prepare(self, state: cluster.ClusterState) -> None:
@@ -34,27 +35,30 @@ class AvailabilityZoneFilter(base.DestinationFilter):
             self._masks: dict[str, numpy.ndarray] = {}
 
     def _bound_to(self, server):
+        """Return a zone or None, and whether it is known."""
         if self._zones is None:
-            return None
+            return None, True
         if self.state.facts.pinned_zones_known:
-            return self.state.wishes(server).pinned_az or None
+            zone = self.state.wishes(server).pinned_az
+            if zone is not None:
+                return zone or None, True
         home = int(self.state.initial_host_of[server])
-        return None if home == cluster.NOWHERE else self._zones[home]
+        return (None if home == cluster.NOWHERE else self._zones[home],
+                False)
 
     def why_not(self, server: int, host: int) -> str | None:
         """Return in which zone the host is not."""
-        zone = self._bound_to(server)
+        zone, known = self._bound_to(server)
         if zone is None or self._zones[host] == zone:
             return None
-        bound = ('it is bound' if self.state.facts.pinned_zones_known
-                 else 'it may be bound')
-        return (f'{bound} to the availability zone {zone}, and '
+        return (f"it {'is' if known else 'may be'} bound to the "
+                f'availability zone {zone}, and '
                 f'{self.state.hosts[host].hostname} is in '
                 f'{self._zones[host]}')
 
     def mask(self, server: int) -> numpy.ndarray | None:
         """Return the hosts of the zone."""
-        zone = self._bound_to(server)
+        zone, _known = self._bound_to(server)
         if zone is None:
             return None
         if zone not in self._masks:

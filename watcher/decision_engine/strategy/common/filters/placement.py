@@ -11,47 +11,11 @@
 # under the License.
 """What Placement knows of hosts beside vCPUs, memory and disk."""
 
-import re
-from collections.abc import Iterator
-from collections.abc import Mapping
-
 import numpy
 
+from watcher.decision_engine.model import scheduling
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common.filters import base
-
-_TRAIT = re.compile('trait([^:]*):(.+)')
-_RESOURCE = re.compile('resources([^:]*):(.+)')
-
-REQUIRED, FORBIDDEN = 'required', 'forbidden'
-
-#: Classes that the capacity of a host covers already.
-ORDINARY = frozenset(('VCPU', 'MEMORY_MB', 'DISK_GB'))
-
-
-def traits_in(specs: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the traits that extra specs require or forbid.
-
-    A trait of a numbered group may be that of any part of the host; what is
-    forbidden there does not concern the host as a whole.
-    """
-    for key, value in sorted(specs.items()):
-        found = _TRAIT.fullmatch(key)
-        if found and (value == REQUIRED
-                      or value == FORBIDDEN and not found[1]):
-            yield found[2], value
-
-
-def resources_in(specs: Mapping[str, str], vcpus: float) -> dict[str, float]:
-    """Return the further resources that a flavor asks for, by class."""
-    wanted: dict[str, float] = {}
-    for key, value in specs.items():
-        found = _RESOURCE.fullmatch(key)
-        if found and found[2] not in ORDINARY and str(value).isdigit():
-            wanted[found[2]] = wanted.get(found[2], 0) + int(value)
-    if specs.get('hw:cpu_policy') == 'dedicated':
-        wanted['PCPU'] = wanted.get('PCPU', 0) or vcpus
-    return {name: amount for name, amount in wanted.items() if amount}
 
 
 class TraitsFilter(base.DestinationFilter):
@@ -70,7 +34,7 @@ class TraitsFilter(base.DestinationFilter):
         wanted = self._wanted.get(id(wishes))
         if wanted is None:
             wanted = self._wanted[id(wishes)] = tuple(
-                traits_in(wishes.extra_specs))
+                scheduling.traits_in(wishes.extra_specs))
         return wanted
 
     def why_not(self, server: int, host: int) -> str | None:
@@ -82,10 +46,11 @@ class TraitsFilter(base.DestinationFilter):
         for trait, kind in wanted:
             # A trait that was never asked for: nobody is known to have it.
             having = self.state.facts.traits.get(trait, frozenset())
-            if (record.uuid in having) != (kind == REQUIRED):
+            required = kind == scheduling.REQUIRED
+            if (record.uuid in having) != required:
                 return (f'its flavor has {trait} {kind}, and '
-                        f'{record.hostname} has '
-                        f"{'not ' if kind == REQUIRED else ''}that trait")
+                        f"{record.hostname} has {'not ' * required}that "
+                        'trait')
         return None
 
     def mask(self, server: int) -> numpy.ndarray | None:
@@ -117,7 +82,7 @@ class ResourceClassesFilter(base.DestinationFilter):
                                for host in state.hosts])
             for name, offered in inventories.items()}
         for server, wishes in state.facts.wishes.items():
-            wanted = resources_in(
+            wanted = scheduling.resources_in(
                 wishes.extra_specs, state.servers[server].resources.vcpus)
             # Of what nobody is known to offer nothing can be said.
             wanted = {name: amount for name, amount in wanted.items()

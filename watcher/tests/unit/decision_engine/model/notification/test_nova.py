@@ -20,6 +20,7 @@ from watcher.common import utils
 from watcher.common.loader import loadable
 from watcher.decision_engine.model import element
 from watcher.decision_engine.model import model_root
+from watcher.decision_engine.model import scheduling
 from watcher.decision_engine.model import persistent
 from watcher.decision_engine.model.collector import nova as nova_collector
 from watcher.decision_engine.model.notification import nova
@@ -170,6 +171,24 @@ class TestServers(NovaTestCase):
         self.send('instance.update', server(flavor=flavor(extra_specs=None)))
         self.assertEqual({'hw:a': 'b'}, self.server.flavor_extra_specs)
         self.assertEqual('az', self.server.pinned_az)
+
+    def test_wishes_are_known_whether_shown_or_not(self):
+        self.model.pinned_zones_known = True
+        self.send('instance.create.end', server())
+        # Messages do not tell where it is pinned to.
+        self.assertEqual(
+            scheduling.Wishes({'hw:a': 'b'}, None),
+            self.model.get_wishes('S'))
+        self.assertEqual({}, self.server.flavor_extra_specs)
+        self.model.set_wishes('S', scheduling.Wishes(
+            {'hw:a': 'b'}, 'north', ('keep',)))
+        for told, known in (({'hw:c': 'd'}, {'hw:c': 'd'}),
+                            (None, {'hw:c': 'd'}), ({}, {})):
+            self.send('instance.update', server(
+                flavor=flavor(extra_specs=told)))
+            self.assertEqual(
+                scheduling.Wishes(known, 'north', ('keep',)),
+                self.model.get_wishes('S'))
 
     def test_volume_booted(self):
         self.send('instance.update', server(image_uuid=''))

@@ -1,0 +1,109 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Measured loads as arrays beside a state of the cluster.
+
+::
+
+    loads = Loads(self.datasource_backend, state)
+    cpu = loads.of_hosts('host_cpu_usage', period=300)
+    ...decide with arrays...
+    for remark in loads.remarks():
+        self.solution.add_remark(remark)
+
+Each metric is one batch, whatever the number of hosts or servers. NaN stands
+for hosts and servers without a value or with an outdated one: nothing is known
+about them, which is not the same as no load.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy
+
+from watcher.decision_engine.datasources import batch
+from watcher.decision_engine.datasources import metrics
+from watcher.decision_engine.strategy.common import cluster
+
+#: How many hosts or servers a remark names before it only counts.
+MAX_NAMED = 5
+
+
+class Loads:
+    """Reads metrics of the hosts and servers of a state.
+
+    :param backend: data source that offers the metrics.
+    :param state: its numbering is that of the arrays.
+    """
+
+    def __init__(self, backend: Any, state: cluster.ClusterState):
+        self._backend = backend
+        self._state = state
+        self._remarks: list[str] = []
+
+    def of_hosts(self, metric: str, period: int = metrics.DEFAULT_PERIOD,
+                 aggregate: str = metrics.DEFAULT_AGGREGATE,
+                 granularity: int | None = metrics.DEFAULT_GRANULARITY,
+                 hosts: Sequence[int] | None = None) -> numpy.ndarray:
+        """Return a metric of the hosts as float64, NaN where unknown.
+
+        :param hosts: numbers of the only hosts to ask about; the others are
+            NaN as well.
+        :raises: DataSourceQueryFailed, MetricCoverageTooLow,
+            MetricNotAvailable
+        """
+        return self._read(
+            metric, metrics.COMPUTE_NODE, self._state.node,
+            [host.hostname for host in self._state.hosts], hosts,
+            (period, aggregate, granularity))
+
+    def of_servers(self, metric: str, period: int = metrics.DEFAULT_PERIOD,
+                   aggregate: str = metrics.DEFAULT_AGGREGATE,
+                   granularity: int | None = metrics.DEFAULT_GRANULARITY,
+                   servers: Sequence[int] | None = None) -> numpy.ndarray:
+        """Return a metric of the servers; see :meth:`of_hosts`."""
+        return self._read(
+            metric, metrics.INSTANCE, self._state.instance,
+            self._state.servers, servers, (period, aggregate, granularity))
+
+    def _read(self, metric, resource_type, element, labels, wanted, how):
+        values = numpy.full(len(labels), numpy.nan)
+        if wanted is None:
+            wanted = range(len(labels))
+        elements = [element(number) for number in wanted]
+        if not elements:
+            return values
+        period, aggregate, granularity = how
+        answer = self._backend.statistic_aggregation_batch(
+            elements, resource_type, metric, period=period,
+            aggregate=aggregate, granularity=granularity)
+        values[list(wanted)] = answer.array(
+            [found.uuid for found in elements])
+        self._note(answer, {found.uuid: labels[number] for number, found
+                            in zip(wanted, elements, strict=True)})
+        return values
+
+    def _note(self, answer: batch.MetricBatch, labels: dict) -> None:
+        unknown = [*answer.missing, *answer.stale]
+        if not unknown:
+            return
+        named = ', '.join(
+            getattr(labels[uuid], 'label', labels[uuid])
+            for uuid in unknown[:MAX_NAMED])
+        more = ', ...' if len(unknown) > MAX_NAMED else ''
+        self._remarks.append(
+            f'{answer.metric} is known of {len(answer) - len(unknown)} of '
+            f'{len(answer)}, {len(answer.stale)} values are outdated; '
+            f'nothing is assumed about {named}{more}')
+
+    def remarks(self) -> list[str]:
+        """Say in words what could not be read; empty if all was."""
+        return list(self._remarks)
