@@ -70,7 +70,9 @@ class DataSourceManager:
             'aetos': lambda: aetos.AetosHelper(osc=self.osc),
         }
         # A copy: what an operator overrides now must not outlive the file.
-        self.metric_map = copy.deepcopy(type(self).metric_map)
+        # Of each source for itself: prometheus and aetos begin with one map.
+        self.metric_map = {name: copy.deepcopy(known) for name, known
+                           in type(self).metric_map.items()}
         overrides = self.load_metric_map(
             CONF.watcher_decision_engine.metric_map_path)
         if 'grafana' in self.datasources:
