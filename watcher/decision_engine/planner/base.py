@@ -210,6 +210,25 @@ def new_action(action: Mapping[str, Any],
             'explanation': explanation.of_action(action)}
 
 
+def waits(planned: Sequence[Mapping[str, Any]],
+          actions: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Return the UUIDs that each action waits for by its strategy's wish.
+
+    Wishes that contradict the given order are left out.
+
+    :param planned: actions of a solution, in the order of the plan.
+    :param actions: the new actions made of them.
+    """
+    uuid_of: dict[int, str] = {}
+    found = []
+    for wish, action in zip(planned, actions, strict=True):
+        found.append([uuid_of[id(other)]
+                      for other in getattr(wish, 'after', ())
+                      if id(other) in uuid_of])
+        uuid_of[id(wish)] = action['uuid']
+    return found
+
+
 def parameter(action: Mapping[str, Any], name: str) -> Any:
     """Return an input parameter that a planner cannot do without.
 

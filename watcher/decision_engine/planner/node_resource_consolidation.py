@@ -76,9 +76,16 @@ class NodeResourceConsolidationPlanner(base.StoringPlanner):
             else:
                 enable.append(action)
         disabled = _gathered(disable)
+        moves = {action['uuid'] for of_host in migrations.values()
+                 for action in of_host}
         for of_host in migrations.values():
             _in_a_row(of_host, disabled)
         _one_move_at_a_time(actions)
+        for action, wished in zip(actions, base.waits(planned, actions),
+                                  strict=True):
+            if action['action_type'] == MIGRATE:
+                _add_parents(action, [uuid for uuid in wished
+                                      if uuid in moves])
         _let_wait(enable, [of_host[-1]['uuid']
                            for of_host in migrations.values()] or disabled)
         return [*disable,
@@ -111,9 +118,14 @@ def _one_move_at_a_time(actions: list[Action]) -> None:
             continue
         server = base.parameter(action, 'resource_id')
         former = last.get(server)
-        if former is not None and former not in action['parents']:
-            action['parents'].append(former)
+        if former is not None:
+            _add_parents(action, [former])
         last[server] = action['uuid']
+
+
+def _add_parents(action: Action, uuids: list[str]) -> None:
+    action['parents'] += [uuid for uuid in uuids
+                          if uuid not in action['parents']]
 
 
 def _let_wait(actions: list[Action], uuids: list[str]) -> None:

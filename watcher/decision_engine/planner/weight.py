@@ -150,6 +150,7 @@ class WeightPlanner(base.StoringPlanner):
                 action_plan=action_plan, **fields)
             # Beside the fields, until the action is stored.
             planned.explanation = why
+            planned.wish = action
             by_type.setdefault(action['action_type'], []).append(planned)
         groups = [(weights.get(name, self._default_weight), actions)
                   for name, actions in by_type.items() if actions]
@@ -171,19 +172,24 @@ class WeightPlanner(base.StoringPlanner):
     def _layers(self, actions: list) -> Iterator[list]:
         """Cut the actions of one type into layers.
 
-        Two actions on the same resource never share a layer: they would
-        run at the same time.
+        Two actions on the same resource never share a layer, nor does an
+        action with one that it has to wait for: they would run at the same
+        time.
         """
         limit = self._parallelization(actions[0].action_type)
-        layer, resources = [], set()
+        layer, taken = [], set()
         for action in actions:
             resource = (action.input_parameters or {}).get('resource_id')
-            if len(layer) == limit or resource in resources:
+            wish = getattr(action, 'wish', None)
+            waits = {id(other) for other in getattr(wish, 'after', ())}
+            if (len(layer) == limit or resource in taken
+                    or not waits.isdisjoint(taken)):
                 yield layer
-                layer, resources = [], set()
+                layer, taken = [], set()
             layer.append(action)
+            taken.add(id(wish))
             if resource is not None:
-                resources.add(resource)
+                taken.add(resource)
         yield layer
 
     def create_scheduled_actions(self, graph: nx.DiGraph) -> None:

@@ -16,7 +16,8 @@ on the same one runs one after the other, heavy types first:
 
 * two actions on one server or volume never run at the same time;
 * a migration waits for changes of the service of both its hosts;
-* a host is switched off when nothing is left to be done on it.
+* a host is switched off when nothing is left to be done on it;
+* an action waits for those that its strategy names (``after``).
 
 How many actions run at once is up to the workflow engine, and to the option
 ``parallelization``.
@@ -266,17 +267,19 @@ class WorkloadStabilizationPlanner(base.StoringPlanner):
                 ) -> list[dict[str, Any]]:
         """Return the actions to store, heavy types first, with parents."""
         weights = self._weights()
-        actions = [base.new_action(action) for action in sorted(
-            planned, key=lambda action: -weights[action['action_type']])]
+        planned = sorted(
+            planned, key=lambda action: -weights[action['action_type']])
+        actions = [base.new_action(action) for action in planned]
+        wishes = base.waits(planned, actions)
         rules: dict[str, BaseActionValidator] = {}
         resources = ResourceActionMap()
         parents_of: dict[str, Sequence[str]] = {}
-        for action in actions:
+        for action, wished in zip(actions, wishes, strict=True):
             name = action['action_type']
             if name not in rules:
                 rules[name] = self.load_child_class(name) or _AnyAction()
             parents = rules[name].validate_parents(resources, action) or ()
-            action['parents'] = _necessary(parents, parents_of)
+            action['parents'] = _necessary([*parents, *wished], parents_of)
             parents_of[action['uuid']] = action['parents']
         self._limit(actions)
         return actions

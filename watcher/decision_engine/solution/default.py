@@ -29,8 +29,11 @@ class PlannedAction(dict):
     """An action of a solution: type and input parameters.
 
     It is a plain dictionary with the keys ``action_type`` and
-    ``input_parameters``. The attribute ``explanation`` says why the strategy
-    wants it; it takes no part in comparisons.
+    ``input_parameters``. Attributes take no part in comparisons:
+
+    :ivar explanation: why the strategy wants it.
+    :ivar after: actions added before that have to end before this one
+        starts, where the planner would not see it by itself.
     """
 
     def __init__(self, action_type: str, input_parameters: dict,
@@ -38,6 +41,7 @@ class PlannedAction(dict):
         super().__init__(action_type=action_type,
                          input_parameters=input_parameters)
         self.explanation = why
+        self.after: list[PlannedAction] = []
 
     @property
     def reason(self) -> str | None:
@@ -57,7 +61,7 @@ class DefaultSolution(base.BaseSolution):
                    input_parameters: dict | None = None,
                    resource_id: str | None = None,
                    reason: str | explanation.Explanation | None = None
-                   ) -> None:
+                   ) -> PlannedAction:
         """Append an action unless an equal one is there already.
 
         :param input_parameters: parameters of the action; they are copied.
@@ -65,6 +69,7 @@ class DefaultSolution(base.BaseSolution):
         :param reason: why: a sentence, or an explanation with the figures
             that counted and the alternatives that were ruled out. It is
             logged, stored with the action and shown by the API.
+        :returns: the action, the one that is there already if there is one.
         :raises: ReservedWord if the parameters hold a resource_id.
         """
         parameters = copy.deepcopy(dict(input_parameters or {}))
@@ -79,11 +84,12 @@ class DefaultSolution(base.BaseSolution):
             LOG.warning('The action %(action)s is already part of the '
                         'solution; it is not added a second time',
                         {'action': action})
-            return
+            return self._actions[self._actions.index(action)]
         self._actions.append(action)
         LOG.info('Planned %(type)s %(parameters)s: %(reason)s',
                  {'type': action_type, 'parameters': parameters,
                   'reason': reason or 'no reason given by the strategy'})
+        return action
 
     def _is_duplicate(self, action: dict) -> bool:
         # The key only says whether a look is worth while: strategies may

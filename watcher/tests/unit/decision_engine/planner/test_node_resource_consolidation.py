@@ -92,6 +92,15 @@ class TestNodeResourceConsolidationPlanner(ConsolidationTestCase):
         self.assertEqual([[], [0, 2], []],
                          [parents for _, parents in self.graph(plan)])
 
+    def test_wishes_of_the_strategy(self):
+        found = solution(
+            state('h1', 'disabled'), move('i1', 'h1'), move('i2', 'h2'),
+            state('h1', 'enabled'))
+        found.actions[2].after = found.actions[:2] + found.actions[3:]
+        plan = self.schedule(found)
+        self.assertEqual([[], [0], [0, 1], [1, 2]],
+                         [parents for _, parents in self.graph(plan)])
+
     def test_without_a_source(self):
         found = solution(move('i1', 'h1'))
         del found.actions[0]['input_parameters']['source_node']

@@ -156,6 +156,14 @@ class TestWeightPlanner(WeightTestCase):
         self.assertEqual([[], [], [0, 1]],
                          [parents for _, parents in self.graph(plan)])
 
+    def test_wishes_of_the_strategy(self):
+        found = solution(('migrate', 'i1'), ('migrate', 'i2'),
+                         ('migrate', 'i3'))
+        found.actions[1].after = [found.actions[0]]
+        plan = self.schedule(found, parallelization={'migrate': 5})
+        self.assertEqual([[], [0], [0]],
+                         [parents for _, parents in self.graph(plan)])
+
     def test_records(self):
         found = solution(
             ('migrate', 'i1'), goal=goals.ServerConsolidation)

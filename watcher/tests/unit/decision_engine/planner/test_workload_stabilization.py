@@ -136,6 +136,18 @@ class TestWorkloadStabilizationPlanner(WorkloadStabilizationTestCase):
         self.assertEqual([[], [0], [1], [2], [3]], self.parents(
             *moves, parallelization={'migrate': '0'}))
 
+    def test_wishes_of_the_strategy(self):
+        found = solution(('volume_migrate', 'i2'), move('i1', 'h1', 'h2'),
+                         move('i2', 'h1', 'h2'), ('nop', 'm'))
+        volume, first, second, nop = found.actions
+        first.after = [volume]
+        second.after = [volume, first]
+        # It runs before them anyway.
+        nop.after = [second]
+        plan = self.schedule(found)
+        self.assertEqual([[], [], [1], [2]],
+                         [parents for _, parents in self.graph(plan)])
+
     def test_weights_are_numbers(self):
         plan = self.schedule(
             solution(('nop', 'm'), ('sleep', '1')),

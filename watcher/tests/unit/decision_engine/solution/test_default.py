@@ -41,6 +41,9 @@ class TestDefaultSolution(base.TestCase):
     def test_equal_content_twice_is_kept_once(self):
         self.solution.add_action('nop', {'a': 1, 'b': 2}, reason='first')
         self.solution.add_action('nop', {'b': 2, 'a': 1}, reason='second')
+        self.assertIs(
+            self.solution.actions[0],
+            self.solution.add_action('nop', {'a': 1, 'b': 2}))
         self.assertEqual(['first'],
                          [a.reason for a in self.solution.actions])
         self.solution.add_action('sleep', {'a': 1, 'b': 2})
