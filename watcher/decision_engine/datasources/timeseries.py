@@ -305,7 +305,7 @@ def _smooth(values: numpy.ndarray, window: int) -> numpy.ndarray:
     place = (numpy.arange(count) - count / 2) / max(count, 1)
     # Around the mean, so that sums of large values lose no digits.
     level = numpy.nan_to_num(_mean(values, -1))[..., None]
-    known = numpy.where(good, known - level, 0.0)
+    known = numpy.where(good, values - level, 0.0)
     half = window // 2
     first = numpy.clip(numpy.arange(count) - half, 0, count)
     last = numpy.clip(numpy.arange(count) + half + 1, 0, count)
