@@ -14,6 +14,7 @@
 import datetime
 import random
 import uuid
+from unittest import mock
 
 import hypothesis
 from hypothesis import strategies as st
@@ -218,6 +219,34 @@ class TestHistories(NotifiedTestCase):
     @hypothesis.given(steps=STEPS, seed=st.integers(0, 10 ** 6))
     def test_the_model_equals_a_fresh_one(self, steps, seed):
         self.replay(steps, seed)
+        self.check()
+
+    @hypothesis.settings(
+        max_examples=8, deadline=None, derandomize=True, database=None,
+        suppress_health_check=list(hypothesis.HealthCheck))
+    @hypothesis.given(early=STEPS, late=STEPS, seed=st.integers(0, 10 ** 6))
+    def test_messages_that_arrive_during_a_rebuild(self, early, late, seed):
+        """Field report test 21: while it is read, mixed and doubled."""
+        chance = random.Random(seed)
+        self.collector.synchronize()
+        build = self.collector.execute
+
+        def live(steps):
+            for action, number in steps:
+                if action != 'rebuild':
+                    self.act(action, number)
+            messages = self.settle()
+            messages += chance.sample(messages, len(messages) // 2)
+            chance.shuffle(messages)
+            self.deliver(messages)
+
+        def execute():
+            live(early)
+            model = build()
+            live(late)
+            return model
+        with mock.patch.object(self.collector, 'execute', execute):
+            self.collector.synchronize()
         self.check()
 
     def test_every_action_does_something(self):
