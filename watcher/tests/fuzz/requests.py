@@ -425,7 +425,7 @@ def _other_routes(name, resource):
     if parameters:
         given = {parameter: weighted(
             (3, values.reference(parameter, known, st.sampled_from(
-                ('compute', 'compute', 'storage', '')))),
+                ('compute', 'compute', 'storage', 'baremetal', '')))),
             (1, values.nasty_texts)) for parameter in parameters}
         yield 2, _requests(f'GET {name}', 'GET', (st.just(name),),
                            _queries(_some_pairs(given)))
