@@ -88,6 +88,8 @@ class Actuator(base.UnclassifiedStrategy):
             self.solution.add_action(
                 action['action_type'], action['input_parameters'],
                 resource_id=action.get('resource_id'), reason=REASON)
+        self.solution.explain(
+            f'The audit names {len(self.actions)} actions', 'requested')
 
     def post_execute(self):
         """The goal has no indicators."""

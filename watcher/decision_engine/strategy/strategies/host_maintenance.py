@@ -333,10 +333,24 @@ class HostMaintenance(base.HostMaintenanceBaseStrategy):
                 disabled_reason=self.REASON_FOR_MAINTAINING)
         for treatment in decision.treatments:
             self._emit_treatment(situation.source, treatment)
+        self._explain(situation, decision)
+
+    def _explain(self, situation: Situation, decision: Decision) -> None:
+        source = situation.source.hostname
         if not self.solution.actions:
-            self.solution.add_remark(
-                f'{situation.source.hostname} is already under maintenance '
-                'and holds no instance that could be moved')
+            self.solution.explain(
+                f'{source} is already under maintenance and holds no '
+                'instance that could be moved', 'maintained')
+            return
+        parts = [f'{source} is disabled'] if decision.maintain else []
+        for how, words in ((feasibility.MIGRATE_LIVE, 'migrated live'),
+                           (feasibility.MIGRATE_COLD, 'migrated cold'),
+                           (STOP, 'stopped')):
+            count = sum(t.how == how for t in decision.treatments)
+            if count:
+                parts.append(f'instances {words}: {count} of '
+                             f'{len(situation.servers)}')
+        self.solution.explain('; '.join(parts), 'maintenance')
 
     def _change_state(self, host, state, reason, **more):
         self.solution.add_action(

@@ -97,6 +97,9 @@ class TestWorkedExample(base.TestCase):
         solution = run(self.cloud(), backup_node='host-B')
         for action in solution.actions:
             self.assertTrue(action.reason, action)
+        self.assertEqual(
+            'host-A is disabled; instances migrated live: 2 of 4; instances '
+            'migrated cold: 1 of 4', solution.explanation.reason)
         self.assertEqual('it is active; goes to the backup node',
                          solution.actions[2].reason)
 
@@ -162,7 +165,9 @@ class TestHostMaintenance(base.TestCase):
             'A', status='disabled',
             disabled_reason='watcher_maintaining'): []})
         self.assertEqual([], solution.actions)
-        self.assertIn('already under maintenance', solution.remarks[0])
+        self.assertIn('already under maintenance',
+                      solution.explanation.reason)
+        self.assertEqual('maintained', solution.explanation.code)
 
     def test_node_under_maintenance_that_still_holds_instances(self):
         solution = run({models.node(
