@@ -78,8 +78,14 @@ class BaseClusterDataModelCollector(loadable.LoadableSingleton,
     #: it an option.
     freshness: float | None = None
 
+    #: Help of the option ``max_age``, by which operators change
+    #: :attr:`freshness`; collectors without it have no such option.
+    MAX_AGE_HELP = ''
+
     def __init__(self, config: Any, osc: Any = None):
         super().__init__(config)
+        if self.MAX_AGE_HELP:
+            self.freshness = (config or {}).get('max_age', self.freshness)
         self.osc = osc
         self.lock = threading.RLock()
         self.sync_lock = threading.RLock()
@@ -105,7 +111,7 @@ class BaseClusterDataModelCollector(loadable.LoadableSingleton,
     @classmethod
     def get_config_opts(cls) -> list[cfg.Opt]:
         """Return the options of the collector."""
-        return [
+        options = [
             cfg.IntOpt(
                 'period',
                 default=3600,
@@ -113,6 +119,11 @@ class BaseClusterDataModelCollector(loadable.LoadableSingleton,
 Seconds between two full readings of the cluster into this model.
 """),
         ]
+        if cls.MAX_AGE_HELP:
+            options.append(cfg.FloatOpt(
+                'max_age', default=cls.freshness, min=0,
+                help=cls.MAX_AGE_HELP))
+        return options
 
     # For plug-ins ---------------------------------------------------------
 

@@ -19,7 +19,6 @@ rest.
 import datetime
 from typing import Any
 
-from oslo_config import cfg
 from oslo_log import log
 
 from watcher._i18n import _
@@ -52,26 +51,12 @@ class BaremetalClusterDataModelCollector(
     # Ironic publishes no notifications unless its operator asks for it.
     freshness = 5.0
 
-    def __init__(self, config: Any, osc: Any = None):
-        super().__init__(config, osc)
-        self.freshness = (config or {}).get('max_age', self.freshness)
-
-    @classmethod
-    def get_config_opts(cls) -> list[cfg.Opt]:
-        """Return the options of the collector."""
-        return [
-            *super().get_config_opts(),
-            cfg.FloatOpt(
-                'max_age',
-                default=cls.freshness,
-                min=0,
-                help="""
+    MAX_AGE_HELP = """
 Seconds that the bare metal model may be old when an audit asks for it. An
 older one is read anew first; audits that start together share one reading.
 Raise it when Ironic publishes notifications and Watcher receives them, or
 when reading all nodes takes longer than you want audits to wait.
-"""),
-        ]
+"""
 
     @property
     def notification_endpoints(self) -> list[endpoints.NodeNotification]:

@@ -67,9 +67,17 @@ class NovaClusterDataModelCollector(base.BaseClusterDataModelCollector):
     freshness = 5.0
     notified_freshness = 300.0
 
+    MAX_AGE_HELP = """
+Seconds that the compute model may be old when an audit asks for it and no
+notifications of Nova arrive. An older one is read anew first; audits that
+start together share one reading. On a large cloud, where a reading takes
+longer than you want audits to wait, have Nova publish notifications, or raise
+it: audits then may plan with servers that have moved or gone meanwhile, and
+actions on these fail with an explanation.
+"""
+
     def __init__(self, config: Any, osc: Any = None):
         super().__init__(config, osc)
-        self.freshness = (config or {}).get('max_age', self.freshness)
         self.notified_freshness = (config or {}).get(
             'max_age_notified', self.notified_freshness)
         self._endpoint = notified.NovaNotifications(self)
@@ -79,18 +87,6 @@ class NovaClusterDataModelCollector(base.BaseClusterDataModelCollector):
         """Return the options of the collector."""
         return [
             *super().get_config_opts(),
-            cfg.FloatOpt(
-                'max_age',
-                default=cls.freshness,
-                min=0,
-                help="""
-Seconds that the compute model may be old when an audit asks for it and no
-notifications of Nova arrive. An older one is read anew first; audits that
-start together share one reading. On a large cloud, where a reading takes
-longer than you want audits to wait, have Nova publish notifications, or raise
-it: audits then may plan with servers that have moved or gone meanwhile, and
-actions on these fail with an explanation.
-"""),
             cfg.FloatOpt(
                 'max_age_notified',
                 default=cls.notified_freshness,
