@@ -22,6 +22,7 @@ Measured loads are no part of it. Keep them beside it, in arrays of the same
 numbering, with NaN where nothing was measured (never 0, which is a value).
 """
 
+import copy
 import dataclasses
 import itertools
 from collections.abc import Callable
@@ -143,7 +144,8 @@ class ClusterState:
                 self.host_of[placed], self.demand[placed, column],
                 minlength=len(self.hosts))
         self.free = self.capacity - self.used
-        self._members = [set(servers) for servers in self.on_host]
+        self._members: list[set[int]] = [
+            set(servers) for servers in self.on_host]
         # Servers of a host, in order, until one comes or goes.
         self._ordered: list[list[int] | None] = list(self.on_host)
         self._arrival = numpy.zeros(len(self.servers), dtype=numpy.int64)
@@ -179,12 +181,21 @@ class ClusterState:
                    host_of, on_host, model, Facts.from_model(model, index))
 
     def copy(self) -> 'ClusterState':
-        """Return an independent state in which nothing has moved yet."""
-        return ClusterState(
-            self.hosts, self.servers, self.capacity, self.largest,
-            self.demand, self.host_of.copy(),
-            [self.servers_on(host) for host in range(len(self.hosts))],
-            self.model, self.facts)
+        """Return an independent state in which nothing has moved yet.
+
+        It shares what never changes, and nobody watches it.
+        """
+        made = copy.copy(self)
+        made.host_of = self.host_of.copy()
+        made.initial_host_of = self.host_of.copy()
+        made.used = self.used.copy(order='F')
+        made.free = self.free.copy(order='F')
+        made._members = [set(members) for members in self._members]
+        made._ordered = list(self._ordered)
+        made._arrival = self._arrival.copy()
+        made._steps = []
+        made._watchers = []
+        return made
 
     # Looking --------------------------------------------------------------
 

@@ -18,10 +18,12 @@ into actions, indicators and reasons in words. The documented methods
 """
 
 import abc
+from collections.abc import Mapping
 
 from oslo_config import cfg
 from oslo_log import log
 from oslo_utils import strutils
+from oslo_utils import timeutils
 
 from watcher._i18n import _
 from watcher.common import clients
@@ -32,11 +34,19 @@ from watcher.common.loader import loadable
 from watcher.conf import datasources as conf_datasources
 from watcher.decision_engine.datasources import manager as datasources
 from watcher.decision_engine.loading import default as loading
+from watcher.decision_engine.model import model_root
 from watcher.decision_engine.model import picture
 from watcher.decision_engine.model.collector import manager
 from watcher.decision_engine.solution import default
 from watcher.decision_engine.solution import explanation
+from watcher.decision_engine.strategy.common import cluster
+from watcher.decision_engine.strategy.common import destinations
+from watcher.decision_engine.strategy.common import eligibility
 from watcher.decision_engine.strategy.common import level
+from watcher.decision_engine.strategy.common import plan_check
+from watcher.decision_engine.strategy.common import settings
+from watcher.decision_engine.strategy.common import simulation
+from watcher.decision_engine.strategy.common import stability
 
 LOG = log.getLogger(__name__)
 
@@ -55,6 +65,9 @@ class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
 
     MIGRATION = 'migrate'
 
+    CHECKS_PLAN = True
+    """Whether what the plan would do is simulated before it is stored."""
+
     def __init__(self, config, osc=None):
         super().__init__(config)
         self.ctx = context.admin_context()
@@ -68,6 +81,8 @@ class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
         self._osc = osc
         self._collector_manager = None
         self._compute_model = None
+        self._found_model = None
+        self._found_state = None
         self._storage_model = None
         self._baremetal_model = None
         self._input_parameters = utils.Struct()
@@ -159,8 +174,25 @@ class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
         self.pre_execute()
         self.do_execute(audit=audit)
         self.post_execute()
+        self._check_plan()
         self.solution.compute_global_efficacy()
         return self.solution
+
+    def _check_plan(self):
+        # Without a model of servers there is nothing to apply actions to.
+        if self.CHECKS_PLAN and self._found_model is not None:
+            plan_check.check(self.solution, self.found_state(),
+                             self.shared_options, self.plan_measures())
+
+    def plan_measures(self) -> Mapping[str, simulation.Measure]:
+        """Return what a plan must not make more of, by name.
+
+        Functions of a :class:`.ClusterState`, which has the servers in the
+        same order as :meth:`found_state`. A plan that makes one greater is
+        not recommended. By default what allocations tell about the goal;
+        strategies that go by measured loads name their own.
+        """
+        return simulation.GOAL_MEASURES.get(self.goal.name, {})
 
     def _pre_execute(self):
         """Make sure that the compute model can be used."""
@@ -259,7 +291,44 @@ class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
             self._compute_model = self._scoped_model('compute')
             if hasattr(self._compute_model, 'invalidate_resource_cache'):
                 self._compute_model.invalidate_resource_cache()
-        return _usable(self._compute_model)
+        model = _usable(self._compute_model)
+        if self._found_model is None and isinstance(
+                model, model_root.ModelRoot):
+            self._found_model = model.copy()
+        return model
+
+    def found_state(self) -> cluster.ClusterState:
+        """Return the cluster as it was found, as numbers; a new one.
+
+        :raises: ClusterStateNotDefined, ClusterStateStale
+        """
+        if self._found_state is None:
+            model = self.compute_model
+            self._found_state = cluster.ClusterState.from_model(
+                self._found_model or model)
+        return self._found_state.copy()
+
+    @property
+    def shared_options(self) -> settings.Settings:
+        """What is configured in ``[watcher_strategies]`` for this one."""
+        return settings.Settings.of_strategy(self.name)
+
+    def rules_for(self, state: cluster.ClusterState
+                  ) -> destinations.DestinationRules:
+        """Return the rules about where servers may go in a state."""
+        return destinations.DestinationRules(state, self.shared_options)
+
+    def eligibility_for(self, state: cluster.ClusterState
+                        ) -> eligibility.Eligibility:
+        """Return the answers to which servers may be moved, and how.
+
+        It reads which ones have moved lately, if that matters: one query.
+        """
+        options = self.shared_options
+        now = timeutils.utcnow(with_timezone=True)
+        moved = stability.recent_moves(self.ctx, options.min_residence, now)
+        lately = stability.Residence(state, options, moved, now)
+        return eligibility.Eligibility(state, options, lately.why_not)
 
     @property
     def storage_model(self):
@@ -371,6 +440,9 @@ def _usable(model):
 
 
 class DummyBaseStrategy(BaseStrategy, metaclass=abc.ABCMeta):
+    # Their actions are made up.
+    CHECKS_PLAN = False
+
     @classmethod
     def get_goal_name(cls):
         return 'dummy'

@@ -20,8 +20,8 @@ from watcher.common import utils
 from watcher.common.loader import loadable
 from watcher.decision_engine.model import element
 from watcher.decision_engine.model import model_root
-from watcher.decision_engine.model import scheduling
 from watcher.decision_engine.model import persistent
+from watcher.decision_engine.model import scheduling
 from watcher.decision_engine.model.collector import nova as nova_collector
 from watcher.decision_engine.model.notification import nova
 from watcher.tests import base

@@ -1,0 +1,131 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The check that every plan goes through before it is stored.
+
+The actions of a solution are applied, one after another, to the cluster as
+the strategy found it. What cannot work at its turn is put later or left out,
+and a plan that makes what its goal measures worse is not recommended. See
+``[watcher_strategies] plan_check``.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from oslo_log import log
+
+from watcher.decision_engine.strategy.common import cluster
+from watcher.decision_engine.strategy.common import settings
+from watcher.decision_engine.strategy.common import simulation
+
+LOG = log.getLogger(__name__)
+
+#: Actions that the simulation knows.
+SIMULATED = frozenset((simulation.MIGRATE, simulation.SERVICE_STATE,
+                       simulation.STOP))
+
+
+def check(solution: Any, state: cluster.ClusterState,
+          options: settings.Settings,
+          measures: Mapping[str, simulation.Measure]) -> None:
+    """Check a solution and, if so configured, mend it.
+
+    :param state: the cluster as the strategy found it; is not changed.
+    :param measures: what the plan must not make more of.
+    """
+    if options.plan_check == settings.OFF or not any(
+            action['action_type'] in SIMULATED
+            for action in solution.actions):
+        return
+    given = list(solution.actions)
+    found = simulation.arrange(
+        given, simulation.Simulation(state.copy(), options))
+    for _action, reason in found.refused:
+        solution.add_remark(f'Not possible: {reason}.')
+    enforce = options.plan_check == settings.ENFORCE
+    if enforce:
+        _replace(solution, found.actions)
+    if measures:
+        _judge(solution, simulation.compare(state, found.state, measures),
+               enforce)
+    if enforce:
+        _order(solution, state)
+
+
+def _replace(solution, actions):
+    """Have other actions, and count anew what the indicators count."""
+    kept = {id(action) for action in actions}
+    gone = [action for action in solution.actions
+            if id(action) not in kept]
+    solution.actions[:] = actions
+    values = solution.efficacy.indicators_map
+    solution.set_efficacy_indicators(**{
+        name: max(0, values[name] - sum(map(counts, gone)))
+        for name, counts in _COUNTED.items() if name in values and gone})
+
+
+def _judge(solution, comparison, enforce):
+    """Empty a solution that makes things worse."""
+    if not comparison.worse:
+        LOG.info('The simulated plan: %s', comparison)
+        return
+    verdict = f'The plan would make things worse: {comparison}'
+    if not enforce:
+        solution.add_remark(f'{verdict}.')
+        return
+    _replace(solution, [])
+    values = solution.efficacy.indicators_map
+    if 'released_compute_nodes_count' in values:
+        solution.set_efficacy_indicators(released_compute_nodes_count=0)
+    if 'standard_deviation_before_audit' in values:
+        solution.set_efficacy_indicators(
+            standard_deviation_after_audit=values[
+                'standard_deviation_before_audit'])
+    solution.add_remark(f'{verdict}; it is not recommended.')
+    solution.explain(f'{verdict}.', code='worse')
+
+
+def _order(solution, state):
+    """Tell the planner which actions have to wait for which others."""
+    actions = list(solution.actions)
+    for action, numbers in zip(actions, simulation.needs(actions, state),
+                               strict=True):
+        after = getattr(action, 'after', None)
+        if after is None:
+            continue
+        known = {id(other) for other in after}
+        after += [actions[number] for number in sorted(numbers)
+                  if id(actions[number]) not in known]
+
+
+def _migrates(action):
+    return action['action_type'] == simulation.MIGRATE
+
+
+def _migrates_how(kind):
+    def counts(action):
+        return (_migrates(action) and
+                action['input_parameters'].get('migration_type') == kind)
+    return counts
+
+
+def _moves_volume(action):
+    return action['action_type'] == 'volume_migrate'
+
+
+#: Which actions indicators count.
+_COUNTED = {
+    'instance_migrations_count': _migrates,
+    'planned_live_migrate_instance_count': _migrates_how('live'),
+    'planned_cold_migrate_instance_count': _migrates_how('cold'),
+    'planned_volume_migrate_count': _moves_volume,
+    'planned_volume_update_count': _moves_volume,
+}
