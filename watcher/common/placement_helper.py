@@ -24,9 +24,8 @@ from oslo_context import context as oslo_context
 from oslo_log import log
 
 from watcher._i18n import _
-from watcher.common import clients
 from watcher.common import exception
-from watcher.common import rest
+from watcher.common import rest_helper
 
 LOG = log.getLogger(__name__)
 
@@ -35,7 +34,7 @@ LOG = log.getLogger(__name__)
 STRAGGLERS = 30.0
 
 #: From here on providers can be found by a required trait.
-TRAITS_VERSION = '1.18'
+TRAITS_VERSION = (1, 18)
 
 # Stands among the answers: no uuid is left to be asked for.
 _ALL_ASKED = object()
@@ -70,7 +69,7 @@ class Inventory:
 Inventories = dict[str, Inventory]
 
 
-class PlacementHelper:
+class PlacementHelper(rest_helper.RestHelper):
     """Reads inventories; cheap to make.
 
     :param session: a keystoneauth session or an openstacksdk connection to
@@ -81,11 +80,8 @@ class PlacementHelper:
     :raises: AuthorizationFailure when the credentials are incomplete.
     """
 
-    def __init__(self, session: Any = None, context: Any = None, *,
-                 osc: Any = None):
-        self.context = context
-        self._rest = clients.rest_client(
-            'placement', session if session is not None else osc)
+    GROUP = 'placement'
+    ERROR = exception.PlacementClientError
 
     def get_inventories(self, rp_uuid: str) -> Inventories | None:
         """Return the inventories of a resource provider by class.
@@ -96,13 +92,12 @@ class PlacementHelper:
         """
         path = f'/resource_providers/{rp_uuid}/inventories'
         try:
-            body = self._rest.get(path)
-        except rest.RequestFailed as exc:
-            if exc.status == 404:
-                LOG.warning('Placement knows no resource provider %s',
-                            rp_uuid)
-                return None
-            raise self._error(exc) from exc
+            body = self._read(path)
+        except exception.PlacementClientError as exc:
+            if exc.kwargs.get('http_status') != 404:
+                raise
+            LOG.warning('Placement knows no resource provider %s', rp_uuid)
+            return None
         return {name: Inventory.from_api(record)
                 for name, record in body['inventories'].items()}
 
@@ -115,22 +110,20 @@ class PlacementHelper:
         :raises: PlacementClientError
         """
         try:
-            body = self._rest.get('/resource_providers',
-                                  params={'required': trait},
-                                  microversion=TRAITS_VERSION)
-        except rest.RequestFailed as exc:
-            if exc.status == 400:
-                return frozenset()
-            raise self._error(exc) from exc
+            body = self._read('/resource_providers', TRAITS_VERSION,
+                              params={'required': trait})
+        except exception.PlacementClientError as exc:
+            if exc.kwargs.get('http_status') != 400:
+                raise
+            return frozenset()
         return frozenset(
             record.get('root_provider_uuid') or record['uuid']
             for record in body['resource_providers'])
 
-    @staticmethod
-    def _error(failed):
-        return exception.PlacementClientError(
-            reason=failed.reason, http_status=failed.status,
-            connection_error=failed.connection_error)
+    def _version(self, wanted):
+        # Asking for the newest one would cost a request more; every
+        # Placement of these years knows ours.
+        return wanted and rest_helper.format_version(wanted)
 
     def get_all_inventories(
             self, rp_uuids: Iterable[str], workers: int,
