@@ -1,0 +1,225 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Tests of the check that plans go through before they are stored."""
+
+from unittest import mock
+
+from watcher.common import utils
+from watcher.decision_engine.strategy.common import plan_check
+from watcher.decision_engine.strategy.common import simulation
+from watcher.decision_engine.strategy.common import stability
+from watcher.decision_engine.strategy.strategies import base as strategies
+from watcher.tests import base
+from watcher.tests.fixtures import models
+
+MOVES = [('a', 'A', 'B')]
+
+
+class Consolidation(strategies.ServerConsolidationBaseStrategy):
+    """Moves what it is told to, as plug-ins of third parties may do."""
+
+    moves = MOVES
+
+    @classmethod
+    def get_name(cls):
+        return 'a_third_party'
+
+    @classmethod
+    def get_display_name(cls):
+        return 'A third party'
+
+    @classmethod
+    def get_translatable_display_name(cls):
+        return 'A third party'
+
+    def pre_execute(self):
+        self._pre_execute()
+
+    def do_execute(self, audit=None):
+        model = self.compute_model
+        for name, source, target in self.moves:
+            instance = model.get_instance_by_uuid(models.uuid(name))
+            nodes = [model.get_node_by_name(f'host-{host}')
+                     for host in (source, target)]
+            self.add_action_migrate(instance, 'live', *nodes)
+            # They may change their view of the model.
+            model.migrate_instance(instance, *nodes)
+
+    def post_execute(self):
+        self.solution.set_efficacy_indicators(
+            compute_nodes_count=3, released_compute_nodes_count=1,
+            instance_migrations_count=len(self.solution.actions))
+
+
+class Balancing(Consolidation):
+
+    @classmethod
+    def get_goal_name(cls):
+        return 'workload_balancing'
+
+    def post_execute(self):
+        self.solution.set_efficacy_indicators(
+            instances_count=3, standard_deviation_before_audit=0.5,
+            standard_deviation_after_audit=0.1,
+            instance_migrations_count=len(self.solution.actions))
+
+    def plan_measures(self):
+        return {'most': lambda state: max(
+            state.count_on(host) for host in range(len(state.hosts)))}
+
+
+def run(nodes, moves, cls=Consolidation):
+    strategy = cls(utils.Struct())
+    strategy.moves = moves
+    strategy._compute_model = models.cloud({
+        models.node(name, vcpus=4):
+        [models.instance(server) for server in servers]
+        for name, servers in nodes.items()})
+    return strategy.execute()
+
+
+def brief(solution):
+    return [(action['input_parameters']['resource_name'],
+             action['input_parameters']['destination_node'])
+            for action in solution.actions]
+
+
+def values(solution):
+    return {indicator.name: indicator.value
+            for indicator in solution.efficacy_indicators}
+
+
+class TestPlanCheck(base.TestCase):
+
+    def test_a_good_plan_stays_as_it_is(self):
+        solution = run({'A': ['a'], 'B': ['b']}, MOVES)
+        self.assertEqual([('vm-a', 'host-B')], brief(solution))
+        self.assertEqual([], solution.remarks)
+        self.assertEqual(50, 100 * values(solution)[
+            'released_compute_nodes_count'] / 2)
+
+    def test_what_cannot_work_is_left_out(self):
+        solution = run({'A': ['a', 'c'], 'B': ['b1', 'b2'], 'C': ['d']},
+                       [('a', 'A', 'B'), ('c', 'A', 'C')])
+        self.assertEqual([('vm-c', 'host-C')], brief(solution))
+        self.assertEqual(1, values(solution)['instance_migrations_count'])
+        remark, = solution.remarks
+        self.assertIn('host-B has too little vCPU: 2 needed, 0 free', remark)
+
+    def test_room_is_made_first(self):
+        solution = run({'A': ['a'], 'B': ['b1', 'b2'], 'C': []},
+                       [('a', 'A', 'B'), ('b1', 'B', 'C')])
+        self.assertEqual([('vm-b1', 'host-C'), ('vm-a', 'host-B')],
+                         brief(solution))
+        first, second = solution.actions
+        self.assertEqual(([], [first]), (first.after, second.after))
+
+    def test_what_makes_things_worse_is_not_recommended(self):
+        solution = run({'A': ['a', 'c'], 'B': []}, MOVES)
+        self.assertEqual([], solution.actions)
+        self.assertEqual(
+            ['The plan would make things worse: hosts_in_use 1 -> 2; it is '
+             'not recommended.'], solution.remarks)
+        self.assertEqual('worse', solution.explanation.code)
+        self.assertEqual(
+            (0, 0), (values(solution)['instance_migrations_count'],
+                     values(solution)['released_compute_nodes_count']))
+
+    def test_strategies_name_what_they_measure(self):
+        solution = run({'A': ['a', 'c'], 'B': []}, MOVES, Balancing)
+        self.assertEqual([('vm-a', 'host-B')], brief(solution))
+        solution = run({'A': ['a'], 'B': ['b']}, MOVES, Balancing)
+        self.assertEqual([], solution.actions)
+        self.assertEqual(0.5, values(solution)[
+            'standard_deviation_after_audit'])
+
+    def test_report_changes_nothing(self):
+        self.config('watcher_strategies', plan_check='report')
+        solution = run({'A': ['a', 'c'], 'B': ['b1', 'b2'], 'C': []},
+                       [('a', 'A', 'B'), ('c', 'A', 'C')])
+        self.assertEqual([('vm-a', 'host-B'), ('vm-c', 'host-C')],
+                         brief(solution))
+        self.assertEqual(2, values(solution)['instance_migrations_count'])
+        self.assertEqual(2, len(solution.remarks))
+        self.assertIn('worse: hosts_in_use 2 -> 3.', solution.remarks[1])
+
+    def test_off(self):
+        self.config('watcher_strategies', plan_check='off')
+        with mock.patch.object(simulation, 'arrange') as arrange:
+            solution = run({'A': ['a', 'c'], 'B': []}, MOVES)
+        self.assertEqual(1, len(solution.actions))
+        self.assertFalse(arrange.called)
+
+    def test_one_strategy_may_be_left_alone(self):
+        strategies.settings.Settings.of_strategy('a_third_party')
+        self.config('watcher_strategies.a_third_party', plan_check='off')
+        solution = run({'A': ['a', 'c'], 'B': []}, MOVES)
+        self.assertEqual(1, len(solution.actions))
+
+    def test_plans_of_other_actions_cost_nothing(self):
+        strategy = Consolidation(utils.Struct())
+        strategy.solution.add_action('nop', {'message': 'hi'})
+        plan_check.check(strategy.solution, None, strategy.shared_options,
+                         {})
+        self.assertEqual(1, len(strategy.solution.actions))
+
+    def test_actions_of_other_kinds_of_solutions(self):
+        """Plain dictionaries cannot be told what to wait for."""
+        strategy = Consolidation(utils.Struct())
+        strategy._compute_model = models.cloud(
+            {models.node('A'): [models.instance('a')], models.node('B'): []})
+        strategy.do_execute()
+        strategy.solution.actions[:] = [
+            dict(action) for action in strategy.solution.actions]
+        strategy._check_plan()
+        self.assertEqual(1, len(strategy.solution.actions))
+
+
+class TestHelpersOfStrategies(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.strategy = Consolidation(utils.Struct())
+        self.strategy._compute_model = models.cloud(
+            {models.node('A'): [models.instance('a')], models.node('B'): []})
+
+    def test_found_state_is_that_from_before(self):
+        self.strategy.do_execute()
+        state = self.strategy.found_state()
+        self.assertEqual([0], state.host_of.tolist())
+        state.move(0, 1)
+        self.assertEqual([0], self.strategy.found_state().host_of.tolist())
+
+    def test_rules_have_the_options_of_the_strategy(self):
+        self.config('watcher_strategies', max_migrations_per_destination=1)
+        state = self.strategy.found_state()
+        state.move(0, 1)
+        rules = self.strategy.rules_for(state)
+        self.assertEqual({1: 1}, rules.limits.by_destination)
+
+    def test_eligibility_knows_what_was_moved_lately(self):
+        self.config('watcher_strategies', min_residence=3600)
+        state = self.strategy.found_state()
+        now = stability.datetime.datetime.now(stability.datetime.UTC)
+        with mock.patch.object(stability, 'recent_moves', return_value={
+                models.uuid('a'): now}) as read:
+            asked = self.strategy.eligibility_for(state)
+        self.assertEqual(3600, read.call_args.args[1])
+        self.assertIn('stays for 3600', asked.why_not_move(0))
+
+    def test_nothing_is_read_when_nothing_is_to_be_remembered(self):
+        with mock.patch.object(stability.objects.Action,
+                               'list_columns') as read:
+            asked = self.strategy.eligibility_for(
+                self.strategy.found_state())
+        self.assertIsNone(asked.why_not_move(0))
+        self.assertFalse(read.called)
