@@ -18,7 +18,6 @@ audit is refused, and in any case it says so.
 
 import dataclasses
 import datetime
-import itertools
 from typing import Any
 
 from oslo_config import cfg
@@ -202,7 +201,7 @@ class _Doubts:
                     self._facts(self.unknown))
 
     def _facts(self, hosts, most=MAX_NAMED):
-        named = list(itertools.islice(hosts.values(), most))
+        named = sorted(hosts.values())[:most]
         if len(hosts) > most:
             named.append(_('and %d more') % (len(hosts) - most))
         return {'cdm': self._name, 'count': len(hosts),

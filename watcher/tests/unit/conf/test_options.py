@@ -192,6 +192,7 @@ class TestContract(base.TestCase):
             ('cinder', 'http_retry_interval'),
             ('cinder', 'migration_timeout'),
             ('collector', 'incomplete_hosts'),
+            ('collector', 'last_known_max_age'),
             ('collector', 'stale_after'),
             ('watcher_applier', 'reconcile_interval'),
             ('prometheus_client', 'base_url'),
