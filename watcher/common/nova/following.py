@@ -32,6 +32,9 @@ IDLE_LOOKS = 3
 
 MIGRATION_LIVE = 'live-migration'
 
+#: How long an operator allows moves to take.
+LIMIT_OPTION = '[nova] migration_max_retries'
+
 Outcome = waiting.Outcome
 StopCheck = waiting.StopCheck
 
@@ -87,11 +90,13 @@ class ServerFollower(reading.NovaReader):
     def _follow(self, before: records.Server, what: str, limit: float,
                 interval: float, should_stop: StopCheck | None,
                 check: Callable[[records.Server, Looks], Outcome | None],
-                gone_is_fine: bool = False) -> Outcome:
+                gone_is_fine: bool = False,
+                option: str | None = LIMIT_OPTION) -> Outcome:
         """Look at a server until ``check`` returns an outcome.
 
         :param check: called with the server and the :class:`Looks` taken
             so far; None means to go on.
+        :param option: by which operators change the limit.
         """
         looks = Looks()
 
@@ -119,12 +124,14 @@ class ServerFollower(reading.NovaReader):
                     'what': what, 'server': before.uuid,
                     'condition': condition(exc.last)}, interrupted=True)
         except waiting.TooLong as exc:
-            return Outcome(False, _(
-                'the %(what)s of server %(server)s has not ended after '
-                '%(limit)d seconds and goes on in Nova (%(condition)s); see '
-                '[nova] migration_max_retries') % {
-                    'what': what, 'server': before.uuid, 'limit': limit,
-                    'condition': condition(exc.last)})
+            reason = _('the %(what)s of server %(server)s has not ended '
+                       'after %(limit)d seconds and goes on in Nova '
+                       '(%(condition)s)') % {
+                           'what': what, 'server': before.uuid,
+                           'limit': limit, 'condition': condition(exc.last)}
+            if option:
+                reason += _('; see %s') % option
+            return Outcome(False, reason)
 
     def _glance(self, instance_id: str) -> records.Server | None:
         """Return the server, or None while Nova does not answer."""

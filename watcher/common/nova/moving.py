@@ -272,7 +272,8 @@ class ServerMover(following.ServerFollower):
 
         :raises: InstanceNotFound, NovaClientError
         """
-        return self._switch(instance_id, 'os-stop', 'stopped', should_stop)
+        return self._switch(instance_id, 'os-stop', _('stop'), 'stopped',
+                            should_stop)
 
     def start_instance(self, instance_id: str,
                        should_stop: StopCheck | None = None) -> Outcome:
@@ -280,9 +281,10 @@ class ServerMover(following.ServerFollower):
 
         :raises: InstanceNotFound, NovaClientError
         """
-        return self._switch(instance_id, 'os-start', 'active', should_stop)
+        return self._switch(instance_id, 'os-start', _('start'), 'active',
+                            should_stop)
 
-    def _switch(self, instance_id, action, wanted, should_stop):
+    def _switch(self, instance_id, action, what, wanted, should_stop):
         before = self.find_instance(instance_id)
         if before.vm_state == wanted:
             return Outcome(True, _('server %(server)s was %(state)s already')
@@ -296,9 +298,9 @@ class ServerMover(following.ServerFollower):
                 return Outcome(True)
             return None
         self._ask(before, {action: None}, versions.ACTIONS, accepted)
-        return self._follow(before, action, POWER_LIMIT, POWER_INTERVAL,
+        return self._follow(before, what, POWER_LIMIT, POWER_INTERVAL,
                             should_stop, check,
-                            gone_is_fine=action == 'os-stop')
+                            gone_is_fine=action == 'os-stop', option=None)
 
     def wait_for_instance_state(self, server: records.Server, state: str,
                                 retry: int, sleep: float) -> bool:

@@ -116,6 +116,26 @@ class TestMoves(CinderHelperTestCase):
                                       should_stop=stop.is_set)
         self.assertTrue(outcome.interrupted)
 
+    def test_following_a_migration_and_its_source(self):
+        """As others do who have asked for it themselves."""
+        asked = self.cinder.migrate(self.volume, THERE,
+                                    should_stop=lambda: True)
+        self.assertTrue(asked.interrupted)
+        self.assertTrue(self.cinder.check_migrated(self.volume, 0.05))
+        self.assertEqual(THERE, self.look().host)
+        former = self.cinder.get_deleting_volume(self.look())
+        if former is not None:
+            self.assertTrue(self.cinder.check_volume_deleted(
+                former, retry_interval=0.05))
+        self.assertIsNone(self.cinder.get_deleting_volume(self.look()))
+
+    def test_following_a_change_of_type(self):
+        asked = self.cinder.retype(self.volume, 'lvm-2',
+                                   should_stop=lambda: True)
+        self.assertTrue(asked.interrupted)
+        self.assertTrue(self.cinder.check_retyped(
+            self.volume, 'lvm-2', 0.05))
+
     def test_lost_answer(self):
         self.cloud.faults.add(service='block-storage', method='POST',
                               path='/action$', drop=True, count=1)

@@ -712,6 +712,9 @@ class TestPower(NovaHelperTestCase):
         self.nova.servers(server(), server(task_state='powering-off'))
         outcome = self.helper.stop_instance(SERVER)
         self.assertFalse(outcome)
+        self.assertIn('the stop of server', outcome.reason)
+        # No option changes how long that may take.
+        self.assertNotIn('[nova]', outcome.reason)
         self.assertEqual(1080, self.clock.now)
 
     def test_start(self):
