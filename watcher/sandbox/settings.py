@@ -60,6 +60,8 @@ def for_cloud(cloud: server.Cloud, connection: str,
         'nova': {'migration_interval': 0.2, 'http_retry_interval': 0.2},
         'collector': {'api_query_max_retries': 3, 'api_query_interval': 0,
                       'collector_plugins': ','.join(_models(cloud))},
+        'watcher_datasources': {'datasources': 'aetos'},
+        'prometheus_client': {'base_url': cloud.url + '/prometheus'},
         'watcher_decision_engine': {'reconcile_interval': 1},
         'watcher_applier': {'reconcile_interval': 1},
     }

@@ -23,6 +23,7 @@ from typing import Any
 
 from watcher.sandbox.cloud import compute as cloud_compute
 from watcher.sandbox.cloud import faults as cloud_faults
+from watcher.sandbox.cloud import monitoring
 from watcher.sandbox.cloud import state as cloud_state
 from watcher.sandbox.cloud import web
 
@@ -74,12 +75,14 @@ class Control(web.Service):
     prefix = '/sandbox'
 
     def __init__(self, compute: cloud_compute.Compute,
-                 faults: cloud_faults.Faults, log: RequestLog) -> None:
+                 faults: cloud_faults.Faults, log: RequestLog,
+                 loads: monitoring.Loads) -> None:
         super().__init__()
         self.compute = compute
         self.state = compute.state
         self.faults = faults
         self.log = log
+        self.loads = loads
 
     def error(self, request: web.Request,
               error: web.HTTPError) -> web.Response:
@@ -168,6 +171,31 @@ class Control(web.Service):
         with self.state.lock:
             self.compute.set_host_state(self._host(name), wanted == 'up')
         return web.Response(204)
+
+    @web.route('GET PUT', '/loads', public=True)
+    def change_loads(self, request: web.Request) -> web.Response:
+        """Read or change loads and gaps of metrics.
+
+        ``cpu`` and ``ram`` map names or UUIDs of servers to percent;
+        ``silent`` and ``outdated`` list hosts and servers without metrics
+        and with old ones. What is not given stays.
+        """
+        body = request.body
+        try:
+            for name in ('cpu', 'ram'):
+                if name in body:
+                    setattr(self.loads, name, {
+                        key: float(value)
+                        for key, value in body[name].items()})
+            for name in ('silent', 'outdated'):
+                if name in body:
+                    setattr(self.loads, name, set(body[name]))
+        except (AttributeError, TypeError, ValueError) as error:
+            raise web.HTTPError(400, str(error))
+        return web.json_response({
+            'cpu': self.loads.cpu, 'ram': self.loads.ram,
+            'silent': sorted(self.loads.silent),
+            'outdated': sorted(self.loads.outdated)})
 
     @web.route('GET PUT', '/timing', public=True)
     def change_timing(self, request: web.Request) -> web.Response:

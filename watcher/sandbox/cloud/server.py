@@ -33,6 +33,7 @@ from watcher.sandbox.cloud import glance
 from watcher.sandbox.cloud import ironic
 from watcher.sandbox.cloud import keystone
 from watcher.sandbox.cloud import machines as cloud_machines
+from watcher.sandbox.cloud import monitoring
 from watcher.sandbox.cloud import nova
 from watcher.sandbox.cloud import placement
 from watcher.sandbox.cloud import state as cloud_state
@@ -72,6 +73,7 @@ class Cloud:
         self.storage = cloud_volumes.BlockStorage(
             self.state, self.timeline, self.faults)
         self.machines = cloud_machines.Machines(self.state, self.timeline)
+        self.loads = monitoring.Loads()
         generator.Generator(self.spec, self.state, self.identity,
                             self.storage, self.machines).fill()
         self._server = wsgi.Server(
@@ -87,11 +89,13 @@ class Cloud:
         self._thread: threading.Thread | None = None
 
     def _make_services(self) -> list[web.Service]:
+        answers = monitoring.Answers(self.state, self.loads)
         services: list[web.Service] = [
             self.identity,
             nova.Nova(self.compute, self.identity, self.url),
             placement.Placement(self.state, self.identity),
-            glance.Glance(self.state, self.identity)]
+            glance.Glance(self.state, self.identity),
+            monitoring.Aetos(answers, self.state, self.identity)]
         if self.spec.backends:
             services.append(
                 cinder.Cinder(self.storage, self.identity, self.url))
@@ -102,8 +106,9 @@ class Cloud:
             self.identity.add_endpoint(
                 service.type, service.name,
                 self.url + service.prefix + service.endpoint_path)
-        return [*services,
-                control.Control(self.compute, self.faults, self.requests)]
+        return [*services, monitoring.Prometheus(answers),
+                control.Control(self.compute, self.faults, self.requests,
+                                self.loads)]
 
     @property
     def auth_url(self) -> str:
