@@ -47,7 +47,7 @@ class DefaultStrategyContext(base.BaseStrategyContext):
         strategy.audit_scope = copy.deepcopy(audit.scope) or []
         strategy.input_parameters.update(
             self.parameters_for(audit, strategy))
-        strategy.interval = self.interval_of(audit)
+        strategy.audit_interval = self.interval_of(audit)
         LOG.info('Audit %(audit)s runs the strategy %(strategy)s with the '
                  'parameters %(parameters)s',
                  {'audit': audit.uuid, 'strategy': strategy.name,

@@ -90,7 +90,7 @@ class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
         self._datasource_backend = None
         self._planner = 'weight'
         #: Seconds between two runs of the audit; None when it has only one.
-        self.interval: float | None = None
+        self.audit_interval: float | None = None
         #: What whoever reads the result has to know about the data on which
         #: it was decided. It becomes the status message of the audit.
         self.caveats: list[str] = []
@@ -364,7 +364,7 @@ class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
         failure = getattr(collector, 'last_failure', None)
         view = picture.take(
             name, collector.get_latest_cluster_data_model(), handler,
-            interval=self.interval,
+            interval=self.audit_interval,
             failure=failure if isinstance(failure, str) else None)
         self.caveats += view.caveats
         return view.model

@@ -185,7 +185,7 @@ class TestModels(base.TestCase):
         self.model.built_at = (datetime.datetime.now(datetime.UTC)
                                - datetime.timedelta(hours=1))
         strategy = Recorded()
-        strategy.interval = 60.0
+        strategy.audit_interval = 60.0
         self.assertTrue(strategy.compute_model)
         self.assertIn('interval of 60 seconds', strategy.caveats[0])
 
