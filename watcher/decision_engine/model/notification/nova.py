@@ -172,7 +172,8 @@ class NovaNotifications(base.NotificationEndpoint):
             return self._server_deleted(told, payload, data)
         fields = self._server_fields(payload, data)
         return functools.partial(
-            self._put_server, told, element.Instance(**fields), fields.keys())
+            self._put_server, told, element.Instance(**fields), fields.keys(),
+            fields.get('flavor_extra_specs'))
 
     def _server_fields(self, payload, data):
         flavor = _object(data['flavor'])
@@ -196,7 +197,7 @@ class NovaNotifications(base.NotificationEndpoint):
             fields['flavor_extra_specs'] = flavor['extra_specs']
         return fields
 
-    def _put_server(self, told, news, names):
+    def _put_server(self, told, news, names, specs):
         model, host = self.cluster_data_model, news.host
         with model.lock:
             if not model.seen(told.key, told.when):
@@ -208,8 +209,6 @@ class NovaNotifications(base.NotificationEndpoint):
             known = NOTHING
             if told.key in model:
                 known = model.get_instance_by_uuid(told.key)
-            specs = (news.flavor_extra_specs
-                     if 'flavor_extra_specs' in names else None)
             if not model.extended_attributes_enabled:
                 names = names - EXTENDED
             # First where it was: what is free there must not count the new
@@ -402,6 +401,9 @@ def _note_wishes(model, uuid, specs, is_new):
     known = model.get_wishes(uuid)
     pinned = (None if is_new and model.pinned_zones_known
               else known.pinned_az)
-    model.set_wishes(uuid, scheduling.Wishes(
+    wishes = scheduling.Wishes(
         known.extra_specs if specs is None else dict(specs), pinned,
-        known.tags))
+        known.tags)
+    if wishes != known:
+        # Most messages change nothing about them, and servers share them.
+        model.set_wishes(uuid, wishes)

@@ -136,6 +136,14 @@ class TestCost(NovaTestCase):
         self.assertLess(steps, 40)
         self.assertLess(entries, 10 * 64)
 
+    def test_wishes_that_stay_are_not_made_anew(self):
+        self.send('instance.create.end', server(version='1.13'))
+        wishes = self.model.get_wishes('S')
+        self.assertEqual({'hw:a': 'b'}, wishes.extra_specs)
+        self.send('instance.update', server(state='stopped'), 2.0)
+        self.assertEqual('stopped', self.server.state)
+        self.assertIs(wishes, self.model.get_wishes('S'))
+
 
 class TestServers(NovaTestCase):
 
