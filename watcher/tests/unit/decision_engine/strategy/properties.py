@@ -1,0 +1,271 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What must hold for every strategy, on clouds made at random.
+
+One line tests a strategy::
+
+    class TestProperties(properties.StrategyProperties, base.TestCase):
+        STRATEGY = workload_balance.WorkloadBalance
+
+For others override :meth:`~StrategyProperties.parameters` (what the audit
+asks for) or :meth:`~StrategyProperties.prepare` (a storage model, other
+metrics). The check of plans is off, so that it cannot hide what a strategy
+does wrong.
+"""
+
+import random
+from types import SimpleNamespace
+
+from testtools import content
+
+from watcher.applier.actions import change_nova_service_state
+from watcher.applier.loading import default as applier_loading
+from watcher.common import exception
+from watcher.common import utils
+from watcher.decision_engine.datasources import metrics as units
+from watcher.decision_engine.model import model_root
+from watcher.decision_engine.strategy.common import cluster
+from watcher.decision_engine.strategy.common import eligibility
+from watcher.decision_engine.strategy.common import feasibility
+from watcher.decision_engine.strategy.common import settings
+from watcher.decision_engine.strategy.common import simulation
+from watcher.tests.fixtures import clouds
+from watcher.tests.fixtures import metrics
+
+#: Status that Nova shows for the states of the model.
+STATUS = {'active': 'ACTIVE', 'paused': 'PAUSED', 'stopped': 'SHUTOFF',
+          'suspended': 'SUSPENDED', 'error': 'ERROR',
+          'resized': 'VERIFY_RESIZE'}
+
+#: Greatest values of metrics; others are percents.
+LIMITS = {'host_ram_usage': 32 * 1024 * 1024, 'instance_ram_usage': 4096,
+          'instance_ram_allocated': 4096, 'instance_root_disk_size': 20,
+          'host_airflow': 800, 'host_power': 600,
+          'instance_l3_cache_usage': 10 ** 6}
+
+CHANGE_SERVICE = simulation.SERVICE_STATE
+
+#: Types of actions whose preconditions ask only Nova.
+ASKING_NOVA = (simulation.MIGRATE, simulation.STOP, CHANGE_SERVICE)
+
+
+class UnchangedCloud:
+    """Nova as the actions see it: nothing was done to servers so far."""
+
+    def __init__(self, model):
+        self._model = model
+        self._status = {node.hostname: node.status for node
+                        in model.get_all_compute_nodes().values()}
+
+    def find_instance(self, uuid):
+        instance = self._model.get_instance_by_uuid(uuid)
+        return SimpleNamespace(uuid=uuid, host=instance.host,
+                               status=STATUS[instance.state])
+
+    def get_compute_node_by_hostname(self, name):
+        if name not in self._status:
+            raise exception.ComputeNodeNotFound(name=name)
+        return SimpleNamespace(status=self._status[name])
+
+    def get_service_list(self, host):
+        return [SimpleNamespace(host=name, status=status)
+                for name, status in self._status.items() if name == host]
+
+    def change_service(self, name, status):
+        """Have a service changed: moves later in the plan rely on it."""
+        self._status[name] = status
+
+
+class StrategyProperties:
+    """Mix it into a test case and name the strategy."""
+
+    STRATEGY: type
+    SEEDS = range(12)
+    #: Of each cloud.
+    HOSTS, SERVERS = 8, 24
+    #: Errors by which the strategy says that there is no way.
+    REFUSALS: tuple[type, ...] = (feasibility.InfeasiblePlan,)
+
+    #: Whether it may disable or enable services that are so already.
+    REPEATS_SERVICES = False
+
+    # What a test may override ---------------------------------------------
+
+    def parameters(self, model: model_root.ModelRoot, seed: int) -> dict:
+        """Return the parameters of the audit; defaults are added."""
+        return {}
+
+    def named_hosts(self, parameters: dict) -> set[str]:
+        """Return the hosts that the audit names as destinations.
+
+        They may be enabled although somebody has disabled them.
+        """
+        return set()
+
+    def prepare(self, strategy, model: model_root.ModelRoot,
+                seed: int) -> None:
+        """Give a strategy what it needs beside the compute model."""
+
+    # How strategies are run -----------------------------------------------
+
+    def make(self, model, seed):
+        """Return a strategy that is ready to be executed."""
+        settings.Settings.of_strategy(self.STRATEGY.get_name())
+        self.config('watcher_strategies', plan_check='off')
+        options = utils.Struct({
+            opt.name: opt.default
+            for opt in self.STRATEGY.get_config_opts()})
+        strategy = self.STRATEGY(options)
+        parameters = self.parameters(model, seed)
+        utils.StrictDefaultValidatingDraft4Validator(
+            strategy.get_schema()).validate(parameters)
+        strategy.input_parameters.update(parameters)
+        strategy._compute_model = model.copy()
+        if strategy.DATASOURCE_METRICS:
+            strategy._datasource_backend = self.loads(model, seed)
+        self.prepare(strategy, model, seed)
+        return strategy
+
+    @staticmethod
+    def loads(model, seed):
+        """Return random values; some are 0, some are missing."""
+        dice = random.Random(seed)
+        source = metrics.FakeDataSource()
+        elements = {
+            units.COMPUTE_NODE: model.get_all_compute_nodes(),
+            units.INSTANCE: model.get_all_instances()}
+        for name, metric in units.METRICS.items():
+            top = LIMITS.get(name, 100)
+            source.set(name, {
+                uuid: dice.choice([0.0] + [dice.uniform(0, top)] * 4)
+                for uuid in elements[metric.resource_type]
+                if dice.random() > 0.1})
+        return source
+
+    def run_on(self, seed):
+        """Return a cloud, the strategy, and its solution or None."""
+        model = clouds.random_cloud(seed, self.HOSTS, self.SERVERS)
+        self.addDetail('seed', content.text_content(str(seed)))
+        strategy = self.make(model, seed)
+        try:
+            return model, strategy, strategy.execute()
+        except self.REFUSALS:
+            return model, strategy, None
+
+    def runs(self):
+        """Yield what comes of each seed that has a solution."""
+        for seed in self.SEEDS:
+            found = self.run_on(seed)
+            if found[-1] is not None:
+                yield found
+
+    @staticmethod
+    def moves(solution):
+        return [action['input_parameters'] for action in solution.actions
+                if action['action_type'] == simulation.MIGRATE]
+
+    # Properties -----------------------------------------------------------
+
+    def test_there_are_plans_to_look_at(self):
+        self.assertTrue(any(
+            solution.actions for _model, _strategy, solution in self.runs()))
+
+    def test_actions_pass_their_preconditions(self):
+        """Field report test 1."""
+        loader = applier_loading.DefaultActionLoader()
+        for model, _strategy, solution in self.runs():
+            nova = UnchangedCloud(model)
+            for record in solution.actions:
+                action = loader.load(record['action_type'])
+                action.input_parameters = record['input_parameters']
+                action.validate_parameters()
+                action._nova = nova
+                if record['action_type'] in ASKING_NOVA:
+                    self._ask(action)
+                if record['action_type'] == CHANGE_SERVICE:
+                    nova.change_service(action.host, action.state)
+
+    def _ask(self, action):
+        """Fail unless an action would be executed.
+
+        One that would be skipped does nothing, which is no better.
+        """
+        try:
+            action.pre_condition()
+        except exception.ActionSkipped:
+            if not (self.REPEATS_SERVICES and isinstance(
+                    action, change_nova_service_state.ChangeNovaServiceState)):
+                raise
+
+    def test_no_prefix_of_a_plan_breaks_a_rule(self):
+        """Field report test 2."""
+        for model, _strategy, solution in self.runs():
+            simulated = simulation.Simulation(
+                cluster.ClusterState.from_model(model))
+            for action in solution.actions:
+                self.assertIsNone(simulated.apply(action))
+
+    def test_excluded_servers_are_left_alone(self):
+        """Field report test 3."""
+        for model, _strategy, solution in self.runs():
+            for action in solution.actions:
+                uuid = action['input_parameters'].get('resource_id')
+                instance = model.get_all_instances().get(uuid)
+                self.assertFalse(instance and instance.watcher_exclude)
+
+    def test_hosts_disabled_by_others_are_neither_used_nor_enabled(self):
+        """Field report test 4."""
+        for model, strategy, solution in self.runs():
+            state = cluster.ClusterState.from_model(model)
+            others = {
+                host.hostname for host in state.hosts
+                if eligibility.why_not_enable(host)
+            } - self.named_hosts(strategy.input_parameters)
+            for parameters in self.moves(solution):
+                self.assertNotIn(parameters.get('destination_node'), others)
+            for action in solution.actions:
+                if (action['action_type'] == CHANGE_SERVICE
+                        and action['input_parameters']['state']
+                        == 'enabled'):
+                    self.assertNotIn(
+                        action['input_parameters']['resource_name'], others)
+
+    def test_every_server_moves_once_at_most(self):
+        for _model, _strategy, solution in self.runs():
+            moved = [parameters['resource_id']
+                     for parameters in self.moves(solution)]
+            self.assertEqual(len(set(moved)), len(moved))
+
+    def test_same_input_same_plan(self):
+        """Field report test 27."""
+        for seed in self.SEEDS:
+            plans = []
+            for _time in range(2):
+                _model, _strategy, solution = self.run_on(seed)
+                plans.append(solution and (solution.actions, [
+                    (found.name, found.value)
+                    for found in solution.efficacy_indicators]))
+            self.assertEqual(*plans)
+
+    def test_plans_do_not_make_things_worse(self):
+        for model, strategy, solution in self.runs():
+            before = cluster.ClusterState.from_model(model)
+            after = simulation.Simulation(before.copy())
+            for action in solution.actions:
+                after.apply(action)
+            self.assertEqual([], simulation.compare(
+                before, after.state, strategy.plan_measures()).worse)
+
+    def test_actions_tell_their_reasons(self):
+        for _model, _strategy, solution in self.runs():
+            for action in solution.actions:
+                self.assertTrue(action.reason)
