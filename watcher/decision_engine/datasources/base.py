@@ -30,6 +30,7 @@ from typing import Any
 from oslo_log import log
 
 from watcher import conf
+from watcher._i18n import _
 from watcher.common import exception
 from watcher.decision_engine.datasources import batch
 from watcher.decision_engine.datasources import cache
@@ -287,6 +288,33 @@ class DataSourceBase:
         """Facts about every batch that was read, in order, fit for JSON."""
         with _ON_DEMAND:
             return list(self._summaries or ())
+
+    @property
+    def caveats(self) -> list[str]:
+        """What is to be known about the metrics of an audit, in words.
+
+        Empty if the preferred source had a fresh value of everything.
+        """
+        told = []
+        if self.passed_over:
+            told.append(_('Metrics were read from %(source)s, because '
+                          '%(reasons)s.') % {
+                              'source': self.NAME, 'reasons': '; '.join(
+                                  f'{name}: {reason.rstrip(".")}'
+                                  for name, reason
+                                  in self.passed_over.items())})
+        # Of a metric that was read several times the last counts.
+        last = {facts['metric']: facts for facts in self.summaries}
+        for facts in last.values():
+            lacking = facts['requested'] - facts['values']
+            if lacking:
+                told.append(_(
+                    '%(lacking)d of %(requested)d %(resources)s had no '
+                    'usable %(metric)s (%(missing)d missing, %(stale)d '
+                    'outdated).') % {
+                        **facts, 'lacking': lacking,
+                        'resources': metrics.plural_of(facts['metric'])})
+        return told
 
     def statistic_series_batch(
             self, resources: Sequence[Any], resource_type: str,

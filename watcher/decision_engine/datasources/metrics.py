@@ -61,3 +61,11 @@ def unit_of(metric: str) -> str:
     """Return the unit of a metric; empty for one that is not ours."""
     known = METRICS.get(metric)
     return known.unit if known else ''
+
+
+def plural_of(metric: str) -> str:
+    """Return what has a metric, in words."""
+    known = METRICS.get(metric)
+    if known is None:
+        return 'resources'
+    return 'hosts' if known.resource_type == COMPUTE_NODE else 'instances'

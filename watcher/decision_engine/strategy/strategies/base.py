@@ -176,6 +176,8 @@ class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
         self.post_execute()
         self._check_plan()
         self.solution.compute_global_efficacy()
+        # Of a source that somebody else wrote nothing is known.
+        self.caveats += getattr(self._datasource_backend, 'caveats', ())
         return self.solution
 
     def _check_plan(self):

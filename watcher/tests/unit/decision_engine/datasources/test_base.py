@@ -124,6 +124,21 @@ class TestDefaultBatch(base.TestCase):
         self.assertEqual([0.5], [facts['coverage']
                                  for facts in source.summaries])
 
+    def test_caveats_tell_what_was_lacking(self):
+        source = metrics.FakeDataSource()
+        a, b = servers('a', 'b')
+        source.set('instance_cpu_usage', {a: 1.0, b: 0.0})
+        self.read(source, [a, b])
+        self.assertEqual([], source.caveats)
+        source.passed_over = {'gnocchi': 'it does not answer.'}
+        source.set('instance_cpu_usage', {b: 1.0}, stale=True)
+        self.read(source, [a, b, *servers('c')])
+        self.assertEqual(
+            ['Metrics were read from fake, because gnocchi: it does not '
+             'answer.',
+             '2 of 3 instances had no usable instance_cpu_usage (1 missing, '
+             '1 outdated).'], source.caveats)
+
     def test_too_few_values_end_the_audit_if_the_operator_says_so(self):
         self.config(group='watcher_datasources', min_coverage=60.0)
         source = Single({'vm-a': 1.0})

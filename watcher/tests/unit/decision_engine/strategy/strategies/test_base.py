@@ -220,6 +220,16 @@ class TestDatasource(base.TestCase):
             lambda: Recorded().datasource_backend)
         self.assertIn('DATASOURCE_METRICS', str(error))
 
+    def test_what_is_to_be_known_about_the_metrics_is_told(self):
+        strategy = Recorded()
+        strategy._datasource_backend = mock.Mock(caveats=['2 of 3 missing.'])
+        strategy.execute()
+        self.assertEqual(['2 of 3 missing.'], strategy.caveats)
+        # A source of somebody else that tells nothing.
+        strategy._datasource_backend = object()
+        strategy.execute()
+        self.assertEqual(['2 of 3 missing.'], strategy.caveats)
+
     def test_none_offers_the_metrics(self):
         class Measuring(Recorded):
             DATASOURCE_METRICS = ['host_cpu_usage']
