@@ -13,6 +13,8 @@
 
 import testscenarios
 
+from watcher import objects
+from watcher.common import context
 from watcher.tests import base
 from watcher.tests.fixtures import cloud as cloud_fixture
 from watcher.tests.fixtures import database
@@ -71,6 +73,7 @@ class TestMainJob(base.TestCase):
         self.assertEqual(
             ['change_nova_service_state'] + 4 * ['migrate'],
             sorted(a.action_type for a in self.watcher.actions_of(plan)))
+        self._check_explanations(plan)
         # Nothing has been touched so far.
         self.assertEqual(servers, self.cloud.servers_of('compute-1'))
 
@@ -86,3 +89,15 @@ class TestMainJob(base.TestCase):
         service, = nova.services(host='compute-1')
         self.assertEqual('disabled', service.status)
         self.assertEqual('watcher_maintaining', service.disabled_reason)
+
+    def _check_explanations(self, shown):
+        admin = context.admin_context()
+        plan = objects.ActionPlan.get_by_uuid(admin, shown.uuid)
+        why = objects.ActionPlan.explanations([plan.id])[plan.id]
+        self.assertEqual('maintenance', why['code'])
+        self.assertIn('compute-1 is disabled', why['summary'])
+        actions = objects.Action.list(
+            admin, filters={'action_plan_id': plan.id})
+        reasons = objects.Action.explanations(a.id for a in actions)
+        self.assertEqual({a.id for a in actions}, set(reasons))
+        self.assertTrue(all(why['reason'] for why in reasons.values()))
