@@ -454,16 +454,29 @@ class StoredObject(WatcherPersistentObject, WatcherObject,
         """Hide the object; its row stays until it is purged.
 
         An object with a state ends in ``DELETED``, if nobody changed its
-        state meanwhile.
+        state meanwhile; others must not be deleted already.
 
         :raises watcher.common.exception.StateConflict: if somebody did
         """
         self._mark_deleted(self._delete_row())
 
     def _delete_row(self) -> Any:
-        values = {} if self.machine is None else {'state': 'DELETED'}
+        # One without a state could be deleted twice.
+        values, expected = {}, {'deleted_at': None}
+        if self.machine is not None:
+            values, expected = {'state': 'DELETED'}, None
         return self._db('soft_delete_{}')(self._ident, values=values,
-                                          expected_state=self._stored_state)
+                                          expected_state=self._stored_state,
+                                          expected=expected)
+
+    def lock(self) -> None:
+        """Let nobody else change the row until the transaction ends.
+
+        This object stays as it is; what is read now is up to date.
+
+        :raises watcher.common.exception.ResourceNotFound: if it is gone
+        """
+        self._db('lock_{}')(self._ident)
 
     def _mark_deleted(self, row: Any) -> None:
         """Show and announce a soft deletion that is stored."""

@@ -55,11 +55,17 @@ class Operation:
     def root(self) -> str:
         return self.path.split('/')[1]
 
+    @property
+    def is_inner(self) -> bool:
+        """Whether it changes a part of a field, and leaves the rest."""
+        return self.path.count('/') > 1
+
     def as_dict(self) -> dict[str, Any]:
         """Return the form of RFC 6902."""
         document = {'op': self.op, 'path': self.path}
         if self.op != REMOVE:
-            document['value'] = self.value
+            # Later operations may change what this one adds.
+            document['value'] = copy.deepcopy(self.value)
         return document
 
 

@@ -234,6 +234,11 @@ class Resource:
         base.enforce(rule, obj)
         return obj
 
+    def missing(self, obj: Any) -> exception.ResourceNotFound:
+        """Return the error for an item that is deleted."""
+        return exception.ResourceNotFound(
+            name=self.model, id=getattr(obj, self.key))
+
     # Showing --------------------------------------------------------------
 
     def shown(self, summary: bool) -> list[fields.Field]:
@@ -328,9 +333,25 @@ class Patchable(Resource):
         operations = json_patch.read(self.patchable)
         self.check_operations(operations)
         obj = self.authorized(ident, 'update')
-        obj = self.update(
-            obj, json_patch.apply(operations, obj, self.patchable))
+        if obj.deleted_at is not None:
+            # Shown because the client asked for it, but nothing more.
+            raise self.missing(obj)
+        if any(operation.is_inner for operation in operations):
+            obj = obj.dbapi.run_in_transaction(
+                self._patch_latest, obj, operations)
+        else:
+            obj = self._patch(obj, operations)
         return base.respond(self.represent(obj))
+
+    def _patch_latest(self, obj, operations):
+        # The rest of the field is stored with what is changed in it: it has
+        # to be what others made of it meanwhile.
+        obj.lock()
+        return self._patch(self.find(str(getattr(obj, self.key))), operations)
+
+    def _patch(self, obj, operations):
+        return self.update(
+            obj, json_patch.apply(operations, obj, self.patchable))
 
     def check_operations(self, operations: list[json_patch.Operation]) -> None:
         """Refuse operations before the item is looked up."""
@@ -367,6 +388,8 @@ class Deletable(Resource):
         :raises: ResourceNotFound if it is deleted already
         """
         if obj.deleted_at is not None:
-            raise exception.ResourceNotFound(
-                name=self.model, id=getattr(obj, self.key))
-        obj.soft_delete()
+            raise self.missing(obj)
+        try:
+            obj.soft_delete()
+        except exception.StateConflict as exc:
+            raise self.missing(obj) from exc

@@ -21,7 +21,8 @@ has::
     get_X_by_<key>(context, value, eager=False)
     create_X(values)
     update_X(ident, values, expected_state=None, expected=None)
-    soft_delete_X(ident, values=None, expected_state=None)
+    lock_X(ident)
+    soft_delete_X(ident, values=None, expected_state=None, expected=None)
     destroy_X(ident)
 
 They return rows of :mod:`watcher.db.sqlalchemy.models`, but for
@@ -256,6 +257,6 @@ for _entity in entities.ALL:
     for _name, _column in _entity.reads:
         _install(f'get_{_entity.name}_by_{_name}', Connection._get, _entity,
                  _column)
-    for _generic in ('create', 'update', 'soft_delete', 'destroy'):
+    for _generic in ('create', 'update', 'lock', 'soft_delete', 'destroy'):
         _install(f'{_generic}_{_entity.name}',
                  getattr(Connection, f'_{_generic}'), _entity)

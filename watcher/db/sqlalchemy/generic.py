@@ -390,21 +390,40 @@ class EntityOperations:
         return readable(entity, row)
 
     @db_session.write
+    def _lock(self, entity: Entity, ident: Any) -> None:
+        """Let nobody else change a row until the transaction ends.
+
+        What this transaction reads afterwards is the row as it is now: also
+        MySQL then looks for the first time, and SQLite knows no other lock
+        than that of a change.
+        """
+        model = entity.model
+        found = db_session.current().execute(
+            sa.update(model).where(_key(entity, ident)).values(
+                id=model.id, updated_at=model.updated_at),
+            execution_options=NO_SYNC).rowcount
+        if not found:
+            raise entity.missing(ident)
+
+    @db_session.write
     def _soft_delete(self, entity: Entity, ident: Any,
                      values: Mapping[str, Any] | None = None,
-                     expected_state: Any = None) -> Any:
+                     expected_state: Any = None,
+                     expected: Mapping[str, Any] | None = None) -> Any:
         """Mark a row as deleted.
 
         :param values: further columns to set in the same statement
         :param expected_state: as for updates
+        :param expected: as for updates
         """
         changes = db_values.for_update(entity, values or {})
         now = timeutils.utcnow()
         changes.update(deleted=entity.model.id, deleted_at=now,
                        updated_at=now)
-        expected = ({} if expected_state is None
-                    else {'state': expected_state})
-        return self._swap(entity, ident, changes, expected)
+        conditions = dict(expected or {})
+        if expected_state is not None:
+            conditions['state'] = expected_state
+        return self._swap(entity, ident, changes, conditions)
 
     @db_session.write
     def _destroy(self, entity: Entity, ident: Any) -> None:

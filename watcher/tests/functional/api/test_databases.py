@@ -20,6 +20,7 @@ from watcher.tests.unit.api.controllers import test_body
 from watcher.tests.unit.api.controllers.v1 import test_action_plan
 from watcher.tests.unit.api.controllers.v1 import test_audit
 from watcher.tests.unit.api.controllers.v1 import test_lists
+from watcher.tests.unit.api.controllers.v1 import test_races
 from watcher.tests.unit.api.controllers.v1 import test_resources
 
 
@@ -101,4 +102,20 @@ class TestRacesMySQL(Races, MySQL, test_action_plan.PlanTestCase):
 
 
 class TestRacesPostgreSQL(Races, PostgreSQL, test_action_plan.PlanTestCase):
+    pass
+
+
+class TestPatchRacesMySQL(MySQL, test_races.TestPatch):
+    pass
+
+
+class TestPatchRacesPostgreSQL(PostgreSQL, test_races.TestPatch):
+    pass
+
+
+class TestDeleteRacesMySQL(MySQL, test_races.TestDelete):
+    pass
+
+
+class TestDeleteRacesPostgreSQL(PostgreSQL, test_races.TestDelete):
     pass
