@@ -293,6 +293,25 @@ class ModelRoot(cluster.ClusterModel):
         with self.lock:
             return self._instances.elements()
 
+    def pick_instances(self, *names: str) -> dict[str, tuple]:
+        """Return some fields of all servers by uuid, None where unset.
+
+        For loops over all servers of a big cloud: no elements are made.
+        Structures among the values must not be changed.
+
+        :param names: at least two.
+        """
+        pick = element.Instance.picker(*names)
+        with self.lock:
+            return {uuid: pick(values) for uuid, values
+                    in self._instances.all_values().items()}
+
+    def get_instance_uuids_by_node(self) -> dict[str, list[str]]:
+        """Return the servers on each host, in the order of mapping."""
+        with self.lock:
+            return {uuid: list(self._places.children(uuid))
+                    for uuid in self._nodes}
+
     def get_instance_by_uuid(self, uuid: str) -> element.Instance:
         """Return a server.
 

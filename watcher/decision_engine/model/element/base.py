@@ -221,22 +221,21 @@ class Element:
         return getattr(self, name) if self.obj_attr_is_set(name) else default
 
     @classmethod
-    def picker(cls, *names: str) -> Callable[['Element'], tuple]:
-        """Return a function that reads several fields at once.
+    def picker(cls, *names: str) -> Callable[[tuple], tuple]:
+        """Return a function that takes several fields out of all values.
 
-        For loops over all elements of a big model. It returns their values
-        in the order of the names, with None for what is unset; structures
-        in them must not be changed.
+        It returns them in the order of the names, with None for what is
+        unset; structures in them must not be changed.
         """
         pick = operator.itemgetter(*(cls.fields[name].index
                                      for name in names))
 
-        def picked(element):
-            values = pick(element._values)
-            if UNSET in values:
+        def picked(values):
+            found = pick(values)
+            if UNSET in found:
                 return tuple([None if value is UNSET else value
-                              for value in values])
-            return values
+                              for value in found])
+            return found
         return picked
 
     def obj_attr_is_set(self, name: str) -> bool:

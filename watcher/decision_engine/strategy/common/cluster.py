@@ -159,22 +159,25 @@ class ClusterState:
 
     @classmethod
     def from_model(cls, model: Any) -> 'ClusterState':
-        """Build the state of a compute model in one pass."""
+        """Build the state of a compute model in one pass.
+
+        :param model: a :class:`~watcher.decision_engine.model.model_root.
+            ModelRoot` or what has its methods.
+        """
         nodes = model.get_all_compute_nodes()
-        instances = model.get_all_instances()
-        index = dict(zip(instances, itertools.count(), strict=False))
+        picked = model.pick_instances(*feasibility.SERVER_FIELDS)
+        placed = model.get_instance_uuids_by_node()
+        index = dict(zip(picked, itertools.count(), strict=False))
         hosts, rows, largest, on_host = [], [], [], []
-        host_of = numpy.full(len(instances), NOWHERE, dtype=numpy.int64)
-        for number, node in enumerate(nodes.values()):
+        host_of = numpy.full(len(picked), NOWHERE, dtype=numpy.int64)
+        for number, (uuid, node) in enumerate(nodes.items()):
             hosts.append(feasibility.host_from(node, model))
             rows.append(_capacity(node))
             largest.append(_largest(node))
-            servers = [index[instance.uuid] for instance
-                       in model.get_node_instances(node)]
-            host_of[servers] = number
-            on_host.append(servers)
-        servers = [feasibility.server_from(instance)
-                   for instance in instances.values()]
+            on_host.append([index[server] for server in placed[uuid]])
+            host_of[on_host[-1]] = number
+        servers = [feasibility.server_of(*values)
+                   for values in picked.values()]
         demand = _table([(server.resources.vcpus, server.resources.memory,
                           server.resources.disk) for server in servers])
         return cls(hosts, servers, _table(rows), _table(largest), demand,

@@ -133,15 +133,19 @@ class Host:
         return self.status == element.ServiceState.ENABLED.value
 
 
-_SERVER = element.Instance.picker(
-    'uuid', 'name', 'state', 'vcpus', 'memory', 'disk', 'watcher_exclude',
-    'locked', 'project_id')
+#: The fields that :func:`server_of` takes.
+SERVER_FIELDS = ('uuid', 'name', 'state', 'vcpus', 'memory', 'disk',
+                 'watcher_exclude', 'locked', 'project_id')
 
 
 def server_from(instance: element.Instance) -> Server:
     """Read what the rules need from a model element."""
-    (uuid, name, state, vcpus, memory, disk, excluded, locked,
-     project) = _SERVER(instance)
+    return server_of(*(_get(instance, name) for name in SERVER_FIELDS))
+
+
+def server_of(uuid, name, state, vcpus, memory, disk, excluded, locked,
+              project) -> Server:
+    """Make it of the values of :data:`SERVER_FIELDS`."""
     return Server(uuid, name or '', state,
                   Resources(vcpus or 0, memory or 0, disk or 0),
                   bool(excluded), bool(locked), project or '')

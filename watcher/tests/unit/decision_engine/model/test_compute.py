@@ -76,6 +76,20 @@ class TestElementsOfTheModel(ModelTestCase):
         self.assertEqual(['I0', 'I1', 'I2', 'I3'],
                          list(self.model.get_all_instances()))
 
+    def test_fields_of_all_servers_without_elements(self):
+        picked = self.model.pick_instances('name', 'vcpus', 'host')
+        self.assertEqual(['I0', 'I1', 'I2', 'I3'], list(picked))
+        self.assertEqual(('n-I1', 1, None), picked['I1'])
+        self.model.get_instance_by_uuid('I1').vcpus = 3
+        self.assertEqual((3, 'n-I1'), self.model.pick_instances(
+            'vcpus', 'name')['I1'])
+
+    def test_servers_by_host(self):
+        found = self.model.get_instance_uuids_by_node()
+        self.assertEqual({'N1': ['I1', 'I2'], 'N2': ['I3'], 'N3': []}, found)
+        found['N1'].clear()
+        self.assertEqual(['I1', 'I2'], self.on('N1'))
+
     def test_elements_are_live(self):
         self.model.get_node_by_uuid('N1').status = 'disabled'
         self.assertEqual('disabled',
