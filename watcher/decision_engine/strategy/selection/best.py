@@ -26,7 +26,6 @@ from oslo_log import log
 from watcher._i18n import _
 from watcher.common import exception
 from watcher.decision_engine.loading import default as loading
-from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import simulation
 from watcher.decision_engine.strategy.selection import base
 from watcher.decision_engine.strategy.selection import default
@@ -139,14 +138,14 @@ def score(strategy, solution) -> float | None:
     """Return how much of the goal a solution reaches, None if unknown.
 
     Where the goal has measures of the allocations, the actions are applied
-    to a fresh view of the cluster: so all strategies are measured alike. For
+    to the cluster as it was found: so all strategies are measured alike. For
     other goals their own indicators count.
     """
     measures = simulation.GOAL_MEASURES.get(strategy.goal.name)
     if not measures:
         return strategy.goal.efficacy_specification.get_score(
             solution.efficacy.indicators_map)
-    state = cluster.ClusterState.from_model(strategy.fresh_compute_model())
+    state = strategy.found_state()
     after = simulation.arrange(
         solution.actions, simulation.Simulation(state.copy())).state
     found = simulation.compare(state, after, measures)

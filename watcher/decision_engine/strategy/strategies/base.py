@@ -346,18 +346,6 @@ class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
             self._baremetal_model = self._scoped_model('baremetal')
         return _usable(self._baremetal_model)
 
-    def fresh_compute_model(self):
-        """Return another view of the compute model, as it was found.
-
-        :raises: ClusterStateNotDefined, ClusterStateStale
-        """
-        caveats = list(self.caveats)
-        try:
-            return _usable(self._scoped_model('compute'))
-        finally:
-            # The same again.
-            self.caveats = caveats
-
     def _scoped_model(self, name):
         collector = self.collector_manager.get_cluster_model_collector(
             name, osc=self.osc)

@@ -18,6 +18,7 @@ from watcher.common import exception
 from watcher.common import utils
 from watcher.decision_engine.goal import goals
 from watcher.decision_engine.solution import explanation
+from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.context import default as context
 from watcher.decision_engine.strategy.selection import best
 from watcher.decision_engine.strategy.strategies import base as strategies
@@ -175,7 +176,7 @@ class TestScore(base.TestCase):
         model = models.cloud({hosts[0]: [server], hosts[1]: [other]})
         strategy = mock.Mock(
             goal=goals.ServerConsolidation(utils.Struct()),
-            fresh_compute_model=lambda: model)
+            found_state=lambda: cluster.ClusterState.from_model(model))
         actions = [{'action_type': 'migrate', 'input_parameters': {
             'resource_id': server.uuid, 'migration_type': 'live',
             'source_node': hosts[0].hostname,
