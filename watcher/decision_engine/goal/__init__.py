@@ -12,6 +12,8 @@
 
 from watcher.decision_engine.goal import goals
 
+AirflowOptimization = goals.AirflowOptimization
+ClusterMaintaining = goals.ClusterMaintaining
 Dummy = goals.Dummy
 HardwareMaintenance = goals.HardwareMaintenance
 NoisyNeighborOptimization = goals.NoisyNeighborOptimization
@@ -22,6 +24,8 @@ Unclassified = goals.Unclassified
 WorkloadBalancing = goals.WorkloadBalancing
 
 __all__ = (
+    'AirflowOptimization',
+    'ClusterMaintaining',
     'Dummy',
     'HardwareMaintenance',
     'NoisyNeighborOptimization',

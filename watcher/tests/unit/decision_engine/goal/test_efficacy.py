@@ -11,6 +11,7 @@
 # under the License.
 
 import jsonschema
+import numpy
 
 from watcher.common import exception
 from watcher.common import utils
@@ -48,6 +49,16 @@ class TestEfficacy(base.TestCase):
         self.assertEqual(
             [('released_nodes_ratio', '%', 25.0)],
             self.figures(goals.ServerConsolidation, **values))
+
+    def test_numbers_of_numpy_become_plain(self):
+        made = self.compute(
+            goals.WorkloadBalancing,
+            instance_migrations_count=numpy.int64(1),
+            instances_count=numpy.int32(4),
+            standard_deviation_before_audit=numpy.float64(0.5))
+        self.assertEqual(
+            [(1, int), (4, int), (0.5, float)],
+            [(i.value, type(i.value)) for i in made.indicators])
 
     def test_server_consolidation_without_hosts(self):
         self.assertEqual(
