@@ -134,6 +134,11 @@ class DestinationRules:
         host = int(self.state.host_of[server])
         if host == cluster.NOWHERE:
             return None
+        return self.why_not_suitable(server, host)
+
+    def why_not_suitable(self, server: int, host: int) -> str | None:
+        """Return which filter forbids a host, whatever its state and room.
+        """
         for rule in self.filters:
             problem = rule.why_not(server, host)
             if problem:

@@ -123,12 +123,14 @@ class Eligibility:
         if record.state not in STATES[kind]:
             what = 'stopped' if kind == STOP else f'migrated {kind}'
             return f'it is {record.state} and so cannot be {what}'
-        if kind == LIVE:
-            found = settings.match(self._options.live_migration_blockers,
-                                   self._state.wishes(server).extra_specs)
-            if found:
-                return f'servers with {found} cannot be migrated live'
-        return None
+        return self.why_not_live(server) if kind == LIVE else None
+
+    def why_not_live(self, server: int) -> str | None:
+        """Return why a server can never be migrated live, if that is so.
+        """
+        found = settings.match(self._options.live_migration_blockers,
+                               self._state.wishes(server).extra_specs)
+        return found and f'servers with {found} cannot be migrated live'
 
     def migration_type(self, server: int, live: bool = True,
                        cold: bool = True) -> str | None:

@@ -12,11 +12,15 @@
 """Empties one compute node so that it can be worked on."""
 
 import dataclasses
+from collections.abc import Callable
+from collections.abc import Mapping
 
 from oslo_log import log
 
 from watcher._i18n import _
 from watcher.common import exception
+from watcher.decision_engine.strategy.common import cluster
+from watcher.decision_engine.strategy.common import eligibility
 from watcher.decision_engine.strategy.common import feasibility
 from watcher.decision_engine.strategy.strategies import base
 
@@ -38,6 +42,11 @@ class Situation:
     :param maintained: whether the node already is under maintenance.
     :param whole_cloud: whether ``others`` are all nodes that exist; a scope
         may hide nodes that the scheduler of Nova would still choose.
+    :param staying: why instances have to be left alone, by uuid.
+    :param not_live: why instances cannot be migrated live, by uuid, if that
+        is not because of their state.
+    :param unsuitable: why the backup node is not for instances, by uuid,
+        whether or not it has room for them.
     """
 
     source: feasibility.Host
@@ -48,6 +57,9 @@ class Situation:
     cold: bool = True
     maintained: bool = False
     whole_cloud: bool = True
+    staying: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    not_live: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    unsuitable: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,13 +110,19 @@ def decide(situation: Situation) -> Decision:
 def _treat(server: feasibility.Server,
            situation: Situation) -> tuple[str | None, str]:
     """Return how to get the instance away, or None, and why."""
-    blocked = feasibility.why_not_touch(server)
+    blocked = (feasibility.why_not_touch(server)
+               or situation.staying.get(server.uuid))
     if blocked:
         return None, blocked
     locked = ', although it is locked' if server.locked else ''
     if not situation.source.up:
         return None, ('its compute service is down, which allows an '
                       'evacuation but no migration')
+    if (situation.live and server.uuid in situation.not_live
+            and feasibility.live_migratable(server)):
+        # Its users would notice anything else, so it has to be asked for.
+        return None, (f'{situation.not_live[server.uuid]}; disable live '
+                      'migration to have it migrated cold')
     if situation.live and feasibility.live_migratable(server):
         return feasibility.MIGRATE_LIVE, f'it is {server.state}{locked}'
     if situation.cold and feasibility.cold_migratable(server):
@@ -132,9 +150,12 @@ def _place(situation: Situation, decision: Decision) -> None:
     if not moving:
         return
     backup = situation.backup
-    refusal = _why_not_backup(backup, [t.server for t in moving])
-    if backup is not None and refusal is None:
-        _assign(decision, situation, {t.server.uuid for t in moving})
+    suited = [treatment for treatment in moving
+              if treatment.server.uuid not in situation.unsuitable]
+    refusal = _why_not_backup(backup, [t.server for t in suited])
+    if backup is not None and suited and refusal is None:
+        _refuse(situation, decision, moving)
+        _assign(decision, situation, {t.server.uuid for t in suited})
         return
     impossible = feasibility.why_impossible(
         [t.server for t in moving], situation.others)
@@ -152,12 +173,25 @@ def _place(situation: Situation, decision: Decision) -> None:
     _assign(decision, situation, set())
 
 
+def _refuse(situation: Situation, decision: Decision,
+            moving: list[Treatment]) -> None:
+    """Note who does not go to the backup node, and why."""
+    for treatment in moving:
+        reason = situation.unsuitable.get(treatment.server.uuid)
+        if reason:
+            decision.remarks.append(
+                f'The scheduler of Nova places {treatment.server.label}, '
+                f'not on the backup node: {reason}')
+
+
 def _why_not_backup(backup: feasibility.Host | None,
                     servers: list[feasibility.Server]) -> str | None:
     if backup is None:
         return None
     if not backup.up:
         return f'its compute service is {backup.state}'
+    if not servers:
+        return 'none of the instances may be there'
     shortage = backup.free.shortage(feasibility.total(servers))
     return shortage and (
         f'it has too little room for all {len(servers)} instances '
@@ -176,7 +210,8 @@ def _share(situation: Situation, decision: Decision,
             node=situation.source.hostname, reason=impossible + because)
     free, taken, rest = backup.free, set(), []
     for treatment in moving:
-        if free.fits(treatment.server.resources):
+        if (treatment.server.uuid not in situation.unsuitable
+                and free.fits(treatment.server.resources)):
             free -= treatment.server.resources
             taken.add(treatment.server.uuid)
         else:
@@ -305,6 +340,10 @@ class HostMaintenance(base.HostMaintenanceBaseStrategy):
                       'maintained (%s).') % source.hostname)
         others = [node for node in model.get_all_compute_nodes().values()
                   if node.uuid != source.uuid]
+        state = self.found_state()
+        # The node has to be emptied, also of what has just come here.
+        asked = eligibility.Eligibility(state, self.shared_options)
+        staying = self._reasons(state, source, asked.why_not_touch)
         return Situation(
             source=feasibility.host_from(source, model),
             servers=[feasibility.server_from(i) for i in instances],
@@ -314,7 +353,36 @@ class HostMaintenance(base.HostMaintenanceBaseStrategy):
             cold=not parameters.get('disable_cold_migration'),
             maintained=self._is_maintained(source),
             whole_cloud=not any(
-                'compute' in part for part in self.audit_scope or ()))
+                'compute' in part for part in self.audit_scope or ()),
+            staying=staying,
+            not_live=self._reasons(state, source, asked.why_not_live),
+            unsuitable=self._unsuitable(state, source, backup, staying))
+
+    @staticmethod
+    def _reasons(state: cluster.ClusterState, source,
+                 ask: Callable[[int], str | None]) -> dict[str, str]:
+        """Return the answers about the instances of the node, by uuid."""
+        answers = {state.servers[server].uuid: ask(server) for server
+                   in state.servers_on(state.host_index[source.uuid])}
+        return {uuid: reason for uuid, reason in answers.items() if reason}
+
+    def _unsuitable(self, state: cluster.ClusterState, source, backup,
+                    staying: Mapping[str, str]) -> dict[str, str]:
+        """Return for whom the backup node is not, one after the other."""
+        if backup is None:
+            return {}
+        rules = self.rules_for(state)
+        number = state.host_index[backup.uuid]
+
+        def ask(server):
+            if state.servers[server].uuid in staying:
+                return None
+            problem = rules.why_not_suitable(server, number)
+            if problem is None:
+                # For those who come after it.
+                state.move(server, number)
+            return problem
+        return self._reasons(state, source, ask)
 
     def _is_maintained(self, node) -> bool:
         return (node.status != 'enabled' and

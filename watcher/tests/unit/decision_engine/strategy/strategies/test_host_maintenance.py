@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 
 from watcher.common import exception
 from watcher.common import utils
+from watcher.decision_engine.model import scheduling
 from watcher.decision_engine.strategy.common import feasibility
 from watcher.decision_engine.strategy.strategies import host_maintenance
 from watcher.tests import base
 from watcher.tests.fixtures import models
+from watcher.tests.unit.decision_engine.strategy import properties
 
 A_UUID, B_UUID = models.uuid('A'), models.uuid('B')
 
@@ -400,3 +402,94 @@ class TestDecideProperties(base.TestCase):
                        if t.destination is None and t.how != 'stop']
         self.assertIsNone(feasibility.why_impossible(
             free_choice, situation.others))
+
+
+class TestRulesOfTheCloud(base.TestCase):
+
+    def cloud(self, **fields):
+        servers = [models.instance('a1', **fields), models.instance('a2')]
+        model = models.cloud({models.node('A'): servers,
+                              models.node('B'): [models.instance('b')],
+                              models.node('C'): []})
+        self.model = model
+        return model
+
+    def solve(self, model, **parameters):
+        strategy = host_maintenance.HostMaintenance(utils.Struct())
+        strategy._compute_model = model
+        strategy.input_parameters.update(
+            {'maintenance_node': 'host-A', **parameters})
+        return strategy.execute()
+
+    def group(self, policy, *members):
+        return scheduling.ServerGroup(
+            id='g', name='web', policy=policy,
+            members=tuple(models.uuid(name) for name in members))
+
+    def test_backup_that_is_not_for_one_of_them(self):
+        model = self.cloud()
+        model.server_groups = (self.group('anti-affinity', 'a1', 'b'),)
+        solution = self.solve(model, backup_node='host-B')
+        self.assertEqual(
+            [('disabled', 'host-A'), ('live', 'vm-a1', None),
+             ('live', 'vm-a2', 'host-B')], brief(solution))
+        self.assertIn(
+            'not on the backup node: host-B has another member of the '
+            'anti-affinity group web', solution.remarks[0])
+
+    def test_those_who_go_there_count(self):
+        model = self.cloud()
+        model.server_groups = (self.group('anti-affinity', 'a1', 'a2'),)
+        self.assertEqual(
+            [('disabled', 'host-A'), ('live', 'vm-a1', 'host-B'),
+             ('live', 'vm-a2', None)],
+            brief(self.solve(model, backup_node='host-B')))
+
+    def test_backup_that_is_for_none(self):
+        model = self.cloud()
+        model.server_groups = (
+            self.group('anti-affinity', 'a1', 'a2', 'b'),)
+        solution = self.solve(model, backup_node='host-B')
+        self.assertEqual(
+            [('disabled', 'host-A'), ('live', 'vm-a1', None),
+             ('live', 'vm-a2', None)], brief(solution))
+        self.assertIn('none of the instances may be there',
+                      solution.remarks[0])
+
+    def test_owners_may_opt_out(self):
+        self.config('watcher_strategies', opt_out_metadata=['optimize=no'])
+        solution = self.solve(self.cloud(metadata={'optimize': 'no'}))
+        self.assertEqual([('disabled', 'host-A'), ('live', 'vm-a2', None)],
+                         brief(solution))
+        self.assertIn('metadata optimize=no', solution.remarks[0])
+
+    def test_what_cannot_move_live_is_not_silently_moved_cold(self):
+        model = self.cloud()
+        model.set_wishes(models.uuid('a1'), scheduling.Wishes(
+            {'pci_passthrough:alias': 'gpu:1'}))
+        solution = self.solve(model.copy())
+        self.assertEqual([('disabled', 'host-A'), ('live', 'vm-a2', None)],
+                         brief(solution))
+        self.assertIn('disable live migration to have it migrated cold',
+                      solution.remarks[0])
+        self.assertEqual(
+            [('disabled', 'host-A'), ('cold', 'vm-a1', None),
+             ('cold', 'vm-a2', None)],
+            brief(self.solve(model, disable_live_migration=True)))
+
+
+class TestProperties(properties.StrategyProperties, base.TestCase):
+    STRATEGY = host_maintenance.HostMaintenance
+    # A node that is disabled already gets the reason that we know.
+    REPEATS_SERVICES = True
+
+    def parameters(self, model, seed):
+        names = [node.hostname
+                 for node in model.get_all_compute_nodes().values()]
+        found = {'maintenance_node': names[seed % len(names)]}
+        if seed % 2:
+            found['backup_node'] = names[(seed + 1) % len(names)]
+        return found
+
+    def named_hosts(self, parameters):
+        return {parameters.get('backup_node')}
