@@ -11,15 +11,22 @@
 # under the License.
 """What the documents say about code and options is true."""
 
+import datetime
+import math
 import pathlib
 import re
 import textwrap
+import types
+
+import numpy
 
 from watcher import conf
 from watcher.applier.actions import base as action_base
 from watcher.conf import opts
 from watcher.decision_engine.strategy.strategies import base as strategy_base
 from watcher.tests import base
+from watcher.tests.fixtures import metrics
+from watcher.tests.fixtures import models
 from watcher.tests.unit.conf import test_options
 
 ROOT = pathlib.Path(conf.__file__).parent.parent.parent
@@ -88,3 +95,44 @@ class TestExamples(base.TestCase):
         hosts = [host('a', 0), host('b', 3)]
         self.assertEqual([host('a', 0)], self.names['choose'](hosts, 0))
         self.assertEqual(hosts, self.names['choose'](hosts, 3))
+
+
+class TestDatasourceExamples(base.TestCase):
+
+    HOSTS = [models.node('a'), models.node('b')]
+
+    def setUp(self):
+        super().setUp()
+        self.source = metrics.FakeDataSource()
+
+    def test_strategy(self):
+        [block] = code_blocks('datasources/writing.rst')
+        names = {'base': strategy_base}
+        exec(compile(block, 'writing.rst', 'exec'), names)
+        self.source.set('host_cpu_usage', {self.HOSTS[1]: 3.0})
+        strategy = types.SimpleNamespace(
+            datasource_backend=self.source,
+            compute_model=models.cloud({host: [] for host in self.HOSTS}))
+        hosts, loads = names['Cooler'].gather(strategy)
+        self.assertEqual([host.uuid for host in self.HOSTS],
+                         [host.uuid for host in hosts])
+        numpy.testing.assert_array_equal([math.nan, 3.0], loads)
+
+    def test_series(self):
+        [block] = code_blocks('datasources/timeseries.rst')
+        monday = datetime.datetime(2026, 1, 5, tzinfo=datetime.UTC)
+        hour = datetime.timedelta(hours=1)
+
+        def series(resource, type_, meter, start, end, granularity):
+            first = start.replace(minute=0, second=0, microsecond=0)
+            moments = [first + number * hour for number in range(672)]
+            return {moment: float((moment - monday) % (168 * hour)
+                                  == 30 * hour) for moment in moments}
+        self.source.statistic_series = lambda **question: series(
+            *question.values())
+        names = {'self': types.SimpleNamespace(
+            datasource_backend=self.source),
+            'instances': [models.instance('a')]}
+        exec(compile(block, 'timeseries.rst', 'exec'), names)
+        # Tuesday, six in the morning.
+        self.assertIn(names['busiest'], (29, 30))

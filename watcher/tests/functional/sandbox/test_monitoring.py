@@ -12,13 +12,17 @@
 """Metrics of the simulated cloud, read by our data sources over HTTP."""
 
 import datetime
+from unittest import mock
 
 import requests
 
 from watcher.common import clients
 from watcher.common import exception
+from watcher.common import utils
 from watcher.decision_engine.datasources import aetos
 from watcher.decision_engine.datasources import prometheus
+from watcher.decision_engine.messaging import strategy_endpoint
+from watcher.decision_engine.strategy.strategies import dummy_strategy
 from watcher.tests.fixtures import models
 from watcher.tests.functional import cloud
 
@@ -155,6 +159,25 @@ class TestAetos(MetricsTestCase):
             self.servers[0], 'instance', 'instance_cpu_usage',
             end - datetime.timedelta(hours=1), end, 600)
         self.assertEqual([100.0] * 7, list(found.values()))
+
+    def test_state_of_a_strategy(self):
+        class Measuring(dummy_strategy.DummyStrategy):
+            DATASOURCE_METRICS = ['host_cpu_usage', 'instance_ram_allocated']
+
+        self.config('watcher_datasources', datasources=['gnocchi', 'aetos'])
+        endpoint = strategy_endpoint.StrategyEndpoint()
+        with mock.patch.object(endpoint, '_loader') as loader:
+            loader.list_available.return_value = {'dummy': Measuring}
+            loader.load.return_value = Measuring(utils.Struct())
+            source, metrics, _models = endpoint.get_strategy_info(
+                None, 'dummy')
+        self.assertEqual('aetos: available', source['state'])
+        self.assertEqual([{'node_cpu_seconds_total': 'available'},
+                          {'instance.memory': 'available'}],
+                         metrics['state'])
+        # There is no Gnocchi in this cloud, and somebody should know.
+        self.assertIn('Metrics are read from aetos, because gnocchi:',
+                      self.logger.output)
 
     def test_a_user_may_not_ask(self):
         self.config('watcher_clients_auth', auth_type='password',
