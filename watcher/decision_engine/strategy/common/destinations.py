@@ -173,6 +173,31 @@ class DestinationRules:
             return numpy.flatnonzero(mask).tolist()
         return [host for host in hosts if mask[host]]
 
+    def ruled_out(self, server: int,
+                  hosts: Iterable[int]) -> dict[str, str]:
+        """Return by name why hosts were ruled out, for an explanation.
+
+        In general words, so that hosts refused alike form a group; hosts
+        that are allowed are left out. One array operation for each rule.
+        """
+        state = self.state
+        refusals = [
+            ('it is down or disabled, or the plan empties it', self._open),
+            ('it has too little room', state.fit_mask(server))]
+        refusals += [(f'refused by {type(rule).__name__}', mask)
+                     for rule in self.filters
+                     if (mask := rule.mask(server)) is not None]
+        limit = self.limits.mask(server)
+        if limit is not None:
+            refusals.append(('a limit of the plan is reached', limit))
+        found = {}
+        for host in hosts:
+            because = next((text for text, mask in refusals
+                            if not mask[host]), None)
+            if because:
+                found[state.hosts[host].hostname] = because
+        return found
+
     def penalty(self, server: int) -> numpy.ndarray | None:
         """Return for each host how much a server had rather not go there.
 

@@ -30,24 +30,27 @@ LOG = log.getLogger(__name__)
 
 #: Actions that the simulation knows.
 SIMULATED = frozenset((simulation.MIGRATE, simulation.SERVICE_STATE,
-                       simulation.STOP))
+                       simulation.STOP, simulation.VOLUME_MIGRATE))
 
 
 def check(solution: Any, state: cluster.ClusterState,
           options: settings.Settings,
-          measures: Mapping[str, simulation.Measure]) -> None:
+          measures: Mapping[str, simulation.Measure],
+          storage: Any = None) -> None:
     """Check a solution and, if so configured, mend it.
 
     :param state: the cluster as the strategy found it; is not changed.
     :param measures: what the plan must not make more of.
+    :param storage: the storage model, if the strategy has looked at it.
     """
     if options.plan_check == settings.OFF or not any(
             action['action_type'] in SIMULATED
             for action in solution.actions):
         return
     given = list(solution.actions)
-    found = simulation.arrange(
-        given, simulation.Simulation(state.copy(), options))
+    found = simulation.arrange(given, simulation.Simulation(
+        state.copy(), options,
+        pools=simulation.Pools(storage) if storage else None))
     for _action, reason in found.refused:
         solution.add_remark(f'Not possible: {reason}.')
     enforce = options.plan_check == settings.ENFORCE

@@ -38,6 +38,7 @@ from watcher.decision_engine.strategy.common import feasibility
 from watcher.decision_engine.strategy.common import settings
 
 MIGRATE = 'migrate'
+VOLUME_MIGRATE = 'volume_migrate'
 SERVICE_STATE = 'change_nova_service_state'
 STOP = 'stop'
 
@@ -53,12 +54,59 @@ TOLERANCE = 1e-9
 class Refused(Exception):
     """An action would not work.
 
-    :ivar host: where that might change when others move; None: nowhere.
+    :ivar where: the host (its number) or the pool (its name) where that
+        might change when others move; None: nowhere.
     """
 
-    def __init__(self, reason: str, host: int | None = None):
+    def __init__(self, reason: str, where: int | str | None = None):
         super().__init__(reason)
-        self.host = host
+        self.where = where
+
+
+class Pools:
+    """Which volumes are in which pools, and how much is free there.
+
+    :param model: a storage model; it is not changed.
+    :ivar free: GB by name of the pool, of those that tell a number.
+    :ivar pool_of: name of the pool of each volume by uuid.
+    """
+
+    def __init__(self, model: Any):
+        self.free = {
+            name: float(pool.free_capacity_gb)
+            for name, pool in model.get_all_pools().items()
+            if isinstance(pool.get('free_capacity_gb'), (int, float))}
+        self._names = frozenset(model.get_all_pools())
+        volumes = model.get_all_volumes().items()
+        self.pool_of = {uuid: volume.get('host') for uuid, volume in volumes}
+        self._size = {uuid: volume.get('size') or 0
+                      for uuid, volume in volumes}
+
+    def move(self, volume: str, target: str | None) -> str | None:
+        """Put a volume into a pool.
+
+        Without one Cinder chooses by the new type: nobody knows which.
+
+        :returns: the pool that it has left.
+        :raises: Refused
+        """
+        if volume not in self.pool_of:
+            return None
+        source, size = self.pool_of[volume], self._size[volume]
+        if target is not None and target in self._names:
+            if source == target:
+                raise Refused(f'volume {volume} is in {target} already')
+            free = self.free.get(target)
+            if free is not None and free < size:
+                raise Refused(f'{target} has too little room for volume '
+                              f'{volume}: {size:g} GB needed, {free:g} GB '
+                              'free', target)
+            if free is not None:
+                self.free[target] -= size
+        if source in self.free:
+            self.free[source] += size
+        self.pool_of[volume] = target
+        return source
 
 
 class Simulation:
@@ -70,19 +118,23 @@ class Simulation:
     :param state: is changed; give it a copy.
     :param options: the shared options; the defaults if left out.
     :param rules: for this very state; made of the options if left out.
+    :param pools: of which volumes are moved; is changed, too.
     """
 
     def __init__(self, state: cluster.ClusterState,
                  options: settings.Settings | None = None,
-                 rules: destinations.DestinationRules | None = None):
+                 rules: destinations.DestinationRules | None = None,
+                 pools: Pools | None = None):
         self.state = state
+        self.pools = pools
         # States change with the actions.
         state.servers = list(state.servers)
         self.rules = rules or destinations.DestinationRules(state, options)
         self.eligibility = eligibility.Eligibility(state, options)
         self._handlers = {MIGRATE: self._migrate,
                           SERVICE_STATE: self._change_service,
-                          STOP: self._stop}
+                          STOP: self._stop,
+                          VOLUME_MIGRATE: self._move_volume}
 
     def apply(self, action: Action) -> str | None:
         """Do what an action does.
@@ -95,10 +147,10 @@ class Simulation:
             return str(refusal)
         return None
 
-    def perform(self, action: Action) -> int | None:
+    def perform(self, action: Action) -> int | str | None:
         """Do what an action does.
 
-        :returns: the host that has more room now, if any.
+        :returns: the host or pool that has more room now, if any.
         :raises: Refused
         """
         handler = self._handlers.get(action['action_type'])
@@ -183,6 +235,13 @@ class Simulation:
                 self.state.servers[server], state=feasibility.STOPPED)
 
 
+    def _move_volume(self, parameters):
+        if self.pools is None:
+            return None
+        return self.pools.move(parameters.get('resource_id'),
+                               parameters.get('destination_node'))
+
+
 @dataclasses.dataclass
 class Arrangement:
     """Actions in an order in which all of them work.
@@ -209,7 +268,7 @@ def arrange(actions: Sequence[Action],
     first) is left out. The cost is that of one pass, and of one look more
     for each time that a destination changes while something waits for it.
     """
-    waiting: dict[int, list[tuple[int, Action, str]]] = {}
+    waiting: dict[int | str, list[tuple[int, Action, str]]] = {}
     done: list[tuple[int, Action]] = []
     refused: list[tuple[int, Action, str]] = []
 
@@ -217,10 +276,10 @@ def arrange(actions: Sequence[Action],
         try:
             freed = simulation.perform(action)
         except Refused as refusal:
-            if refusal.host is None:
+            if refusal.where is None:
                 refused.append((number, action, str(refusal)))
             else:
-                waiting.setdefault(refusal.host, []).append(
+                waiting.setdefault(refusal.where, []).append(
                     (number, action, str(refusal)))
             return
         done.append((number, action))
@@ -228,7 +287,7 @@ def arrange(actions: Sequence[Action],
             changed.append(freed)
 
     for item in enumerate(actions):
-        changed: list[int] = []
+        changed: list[int | str] = []
         attempt(*item)
         while changed:
             # Each that succeeds may make room for others.

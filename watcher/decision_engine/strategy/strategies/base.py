@@ -83,6 +83,7 @@ class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
         self._compute_model = None
         self._found_model = None
         self._found_state = None
+        self._found_storage = None
         self._storage_model = None
         self._baremetal_model = None
         self._input_parameters = utils.Struct()
@@ -181,10 +182,14 @@ class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
         return self.solution
 
     def _check_plan(self):
-        # Without a model of servers there is nothing to apply actions to.
-        if self.CHECKS_PLAN and self._found_model is not None:
-            plan_check.check(self.solution, self.found_state(),
-                             self.shared_options, self.plan_measures())
+        # Without a model there is nothing to apply actions to.
+        if not self.CHECKS_PLAN or not (self._found_model
+                                        or self._found_storage):
+            return
+        state = (self.found_state() if self._found_model else
+                 cluster.ClusterState.from_model(model_root.ModelRoot()))
+        plan_check.check(self.solution, state, self.shared_options,
+                         self.plan_measures(), self._found_storage)
 
     def plan_measures(self) -> Mapping[str, simulation.Measure]:
         """Return what a plan must not make more of, by name.
@@ -337,7 +342,11 @@ class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
         """As :attr:`compute_model`, for pools and volumes."""
         if self._storage_model is None:
             self._storage_model = self._scoped_model('storage')
-        return _usable(self._storage_model)
+        model = _usable(self._storage_model)
+        if self._found_storage is None and isinstance(
+                model, model_root.StorageModelRoot):
+            self._found_storage = model.copy()
+        return model
 
     @property
     def baremetal_model(self):

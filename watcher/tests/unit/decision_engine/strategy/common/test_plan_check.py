@@ -14,6 +14,8 @@
 from unittest import mock
 
 from watcher.common import utils
+from watcher.decision_engine.model import element
+from watcher.decision_engine.model import model_root
 from watcher.decision_engine.strategy.common import plan_check
 from watcher.decision_engine.strategy.common import simulation
 from watcher.decision_engine.strategy.common import stability
@@ -164,6 +166,28 @@ class TestPlanCheck(base.TestCase):
         self.config('watcher_strategies.a_third_party', plan_check='off')
         solution = run({'A': ['a', 'c'], 'B': []}, MOVES)
         self.assertEqual(1, len(solution.actions))
+
+    def test_volumes_without_servers(self):
+        """The storage model alone is looked at, as it was found."""
+        model = model_root.StorageModelRoot()
+        model.add_volume(element.Volume(
+            uuid=models.uuid('v'), size=40, name='v', attachments=[],
+            bootable=False, metadata={}, host='full'))
+        for name in ('full', 'small'):
+            model.add_pool(element.Pool(name=name, free_capacity_gb=10))
+        strategy = Balancing(utils.Struct())
+        strategy._storage_model = model
+        strategy.storage_model.get_pool_by_pool_name(
+            'small').free_capacity_gb = 100
+        strategy.plan_measures = dict
+        strategy.solution.add_action(
+            'volume_migrate', {'migration_type': 'migrate',
+                               'destination_node': 'small'},
+            resource_id=models.uuid('v'))
+        strategy._check_plan()
+        self.assertEqual([], strategy.solution.actions)
+        self.assertIn('small has too little room',
+                      strategy.solution.remarks[0])
 
     def test_plans_of_other_actions_cost_nothing(self):
         strategy = Consolidation(utils.Struct())

@@ -14,6 +14,8 @@
 import hypothesis
 from hypothesis import strategies as st
 
+from watcher.decision_engine.model import element
+from watcher.decision_engine.model import model_root
 from watcher.decision_engine.model import scheduling
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import destinations
@@ -230,6 +232,68 @@ class TestArrange(base.TestCase):
         for action, _reason in made.refused:
             self.assertIsNotNone(again.apply(action))
         self.assertEqual([], state.moves)
+
+
+class TestPools(base.TestCase):
+    """Volumes of 40 GB; pool a has 50 GB free, b 10, c tells nothing."""
+
+    def setUp(self):
+        super().setUp()
+        self.model = model_root.StorageModelRoot()
+        for name, free in (('a', 50), ('b', 10), ('c', None)):
+            node = element.StorageNode(
+                host=f'h@{name}', zone='nova', volume_type=[])
+            self.model.add_node(node)
+            pool = element.Pool(name=f'h@{name}#p', free_capacity_gb=free)
+            self.model.add_pool(pool)
+            self.model.map_pool(pool.name, node.host)
+        for uuid, name in (('v1', 'a'), ('v2', 'b'), ('v3', None)):
+            self.model.add_volume(element.Volume(
+                uuid=uuid, size=40, name=uuid, attachments=[],
+                bootable=False, metadata={}, host=name and f'h@{name}#p'))
+
+    def begin(self):
+        return simulation.Simulation(
+            state_of({}), pools=simulation.Pools(self.model))
+
+    def move(self, volume, pool=None):
+        parameters = {'resource_id': volume, 'migration_type': 'migrate'}
+        if pool:
+            parameters['destination_node'] = f'h@{pool}#p'
+        return {'action_type': 'volume_migrate',
+                'input_parameters': parameters}
+
+    def test_what_is_free_follows(self):
+        made = self.begin()
+        self.assertIsNone(made.apply(self.move('v2', 'a')))
+        self.assertEqual({'h@a#p': 10.0, 'h@b#p': 50.0}, made.pools.free)
+        self.assertEqual('h@a#p', made.pools.pool_of['v2'])
+        self.assertEqual(50, self.model.get_pool_by_pool_name(
+            'h@a#p').free_capacity_gb)
+
+    def test_what_would_not_work(self):
+        made = self.begin()
+        self.assertEqual(
+            'h@b#p has too little room for volume v1: 40 GB needed, 10 GB '
+            'free', made.apply(self.move('v1', 'b')))
+        self.assertEqual('volume v1 is in h@a#p already',
+                         made.apply(self.move('v1', 'a')))
+
+    def test_what_is_not_known_forbids_nothing(self):
+        made = self.begin()
+        for action in (self.move('v1', 'c'), self.move('v3', 'z'),
+                       self.move('v9', 'a'), self.move('v2')):
+            self.assertIsNone(made.apply(action))
+        self.assertEqual({'h@a#p': 90.0, 'h@b#p': 50.0}, made.pools.free)
+
+    def test_room_has_to_be_made_first(self):
+        actions = [self.move('v1', 'b'), self.move('v2', 'a')]
+        made = simulation.arrange(actions, self.begin())
+        self.assertEqual(actions[::-1], made.actions)
+
+    def test_nobody_asks_about_volumes(self):
+        made = begin({})
+        self.assertIsNone(made.apply(self.move('v1', 'a')))
 
 
 class TestNeeds(base.TestCase):

@@ -1,0 +1,94 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Finding a host with room without asking all hosts.
+
+::
+
+    index = RoomIndex(room_of_hosts)         # in the order of preference
+    for place in index.from_the_end(need):   # the last one first
+        ...take the first that other rules allow...
+    index.update(place, what_is_left)
+
+Strategies that fill hosts in a fixed order search for the last (or first)
+host of this order that has room, once for each server. The index knows the
+most of everything that is free within blocks of hosts and so looks only into
+blocks that may hold such a host.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy
+
+#: Hosts of a block. With more a block takes longer to look into, with less
+#: there are more blocks to choose from.
+BLOCK = 64
+
+
+class RoomIndex:
+    """What is free on hosts that stand in an order.
+
+    :param room: for each host in its order what is free of each kind; -inf
+        in any column keeps a host from being found.
+    """
+
+    def __init__(self, room: Any):
+        room = numpy.asarray(room, dtype=numpy.float64)
+        self._count, kinds = room.shape
+        blocks = max(1, -(-self._count // BLOCK))
+        self._room = numpy.full((blocks, BLOCK, kinds), -numpy.inf)
+        self._room.reshape(-1, kinds)[:self._count] = room
+        self._most = self._room.max(axis=1)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def update(self, place: int, room: Any) -> None:
+        """Note what is free now on the host at a place of the order."""
+        block, inside = divmod(place, BLOCK)
+        self._room[block, inside] = room
+        self._most[block] = self._room[block].max(axis=0)
+
+    def close(self, place: int) -> None:
+        """Let a host not be found until it is updated."""
+        self.update(place, -numpy.inf)
+
+    def from_the_end(self, need: numpy.ndarray,
+                     above: int = -1) -> Iterator[int]:
+        """Yield the places of hosts with room, the last one first.
+
+        The index must not change before the last of them is taken.
+
+        :param need: what is needed of each kind.
+        :param above: only places after this one.
+        """
+        for block in self._blocks(need)[::-1].tolist():
+            base = block * BLOCK
+            if base + BLOCK <= above + 1:
+                return
+            for inside in self._inside(block, need)[::-1].tolist():
+                if base + inside <= above:
+                    return
+                yield base + inside
+
+    def from_the_start(self, need: numpy.ndarray) -> Iterator[int]:
+        """Yield the places of hosts with room, the first one first."""
+        for block in self._blocks(need).tolist():
+            base = block * BLOCK
+            for inside in self._inside(block, need).tolist():
+                yield base + inside
+
+    def _blocks(self, need):
+        return numpy.flatnonzero((self._most >= need).all(axis=1))
+
+    def _inside(self, block, need):
+        return numpy.flatnonzero((self._room[block] >= need).all(axis=1))
