@@ -45,13 +45,6 @@ except ImportError:
 
 LOG = log.getLogger(__name__)
 
-#: Characters that the names of resources may take in a URL. More of them and
-#: all resources are asked for; proxies usually refuse 8 KiB.
-MAX_NAMES_LENGTH = 4000
-
-#: Resources asked for at once after the server refused to answer for all.
-CHUNK = 100
-
 #: HTTP statuses that say that a question cannot be answered, ever.
 PERMANENT = frozenset((400, 401, 403, 404, 405, 413, 414, 422, 431))
 
@@ -263,13 +256,13 @@ class PrometheusBase(base.DataSourceBase, metaclass=abc.ABCMeta):
                 parameter='meter_name', parameter_type='str')
         return promql.SHAPES[meter]
 
-    def _question(self, shape, aggregate, period, names=None, name=None):
+    def _question(self, shape, aggregate, period,
+                  wanted: promql.Selection | str):
         label = self.host_label if shape.of_host else self.instance_label
-        match = ''
-        if name is not None:
-            match = f"{label}='{promql.quote(name)}'"
-        elif names is not None:
-            match = f"{label}=~'{promql.quote(promql.one_of(names))}'"
+        if isinstance(wanted, str):
+            match = f"{label}='{promql.quote(wanted)}'"
+        else:
+            match = wanted.match(label)
         if aggregate == 'count':
             LOG.warning('%s does not count samples; the mean is taken',
                         self.NAME)
@@ -309,7 +302,7 @@ class PrometheusBase(base.DataSourceBase, metaclass=abc.ABCMeta):
         if isinstance(meter, Mapping):
             return self._unambiguous(resource, name, shape, meter_name,
                                      aggregate, period).value
-        question = self._question(shape, aggregate, period, name=name)
+        question = self._question(shape, aggregate, period, name)
         vcpus = _vcpus(resource) if shape.unit == promql.CORES else None
         rows = self._query(shape.for_one(question, vcpus))
         if not rows:
@@ -324,7 +317,8 @@ class PrometheusBase(base.DataSourceBase, metaclass=abc.ABCMeta):
     def _unambiguous(self, resource, name, shape, metric, aggregate,
                      period) -> batch.Reading:
         """Read one resource by the rules for many."""
-        found = self._rows(shape, aggregate, period, [name])
+        found = self._rows(shape, aggregate, period,
+                           promql.Selection((name,)))
         return self._readings({resource.uuid: name}, {
             resource.uuid: resource}, found, shape, metric)[resource.uuid]
 
@@ -342,10 +336,11 @@ class PrometheusBase(base.DataSourceBase, metaclass=abc.ABCMeta):
         names = {resource.uuid: self._name_of(resource, resource_type)
                  for resource in resources}
         by_uuid = {resource.uuid: resource for resource in resources}
-        wanted = sorted(set(filter(None, names.values())))
+        wanted = tuple(sorted(set(filter(None, names.values()))))
         found = _Rows()
         if wanted:
-            found = self._rows(shape, aggregate, period, wanted)
+            found = self._rows(shape, aggregate, period,
+                               promql.Selection(wanted))
         return self._readings(names, by_uuid, found, shape, meter_name)
 
     def _readings(self, names, by_uuid, found, shape, metric):
@@ -377,30 +372,29 @@ class PrometheusBase(base.DataSourceBase, metaclass=abc.ABCMeta):
             f'{hostname}: {self._labels.why_not(hostname)}'))
 
     def _rows(self, shape, aggregate, period,
-              names: Sequence[str]) -> '_Rows':
-        """Ask for these resources, in parts only if the server insists."""
-        everything = _too_long(names)
-        question = self._question(
-            shape, aggregate, period, names=None if everything else names)
-        text = shape.for_many(question)
-        try:
-            rows = self._query(text)
-        except exception.DataSourceQueryFailed as exc:
-            if len(names) == 1 or not _too_big(exc):
-                raise
-            LOG.info('%(source)s cannot answer for %(count)d resources at '
-                     'once and is asked in parts: %(error)s', {
-                         'source': self.NAME, 'count': len(names),
-                         'error': exc})
-            size = CHUNK if everything else (len(names) + 1) // 2
-            answer = _Rows()
-            for part in parallel.parts(names, size):
-                answer.update(self._rows(shape, aggregate, period, part))
-            return answer
-        answer = _Rows.of(rows, question.label)
-        if answer.moment and not self._has_moment():
-            # What is asked next shall describe the same moment.
-            self.look_at(answer.moment)
+              selection: promql.Selection) -> '_Rows':
+        """Ask for these resources, in parts only if there is no other way.
+        """
+        answer = _Rows()
+        if not selection.is_large:
+            question = self._question(shape, aggregate, period, selection)
+            try:
+                rows = self._query(shape.for_many(question))
+            except exception.DataSourceQueryFailed as exc:
+                if len(selection.names) == 1 or not _too_big(exc):
+                    raise
+                LOG.info('%(source)s cannot answer for %(count)d resources '
+                         'at once and is asked in parts: %(error)s', {
+                             'source': self.NAME,
+                             'count': len(selection.names), 'error': exc})
+            else:
+                answer = _Rows.of(rows, question.label)
+                if answer.moment and not self._has_moment():
+                    # What is asked next shall describe the same moment.
+                    self.look_at(answer.moment)
+                return answer
+        for part in selection.parts():
+            answer.update(self._rows(shape, aggregate, period, part))
         return answer
 
     # Series ---------------------------------------------------------------
@@ -417,14 +411,15 @@ class PrometheusBase(base.DataSourceBase, metaclass=abc.ABCMeta):
                                ) -> Iterator[tuple[str, dict]]:
         shape = self._shape(meter_name)
         conversion = promql.Conversion(meter_name, shape.unit)
-        for part in parallel.parts(resources, CHUNK):
+        for part in parallel.parts(resources, promql.MAX_NAMES):
             names = {resource.uuid: self._name_of(resource, resource_type)
                      for resource in part}
-            wanted = sorted(set(filter(None, names.values())))
+            wanted = tuple(sorted(set(filter(None, names.values()))))
             found = {}
             if wanted:
-                found = self._series(shape, wanted, start_time, end_time,
-                                     int(granularity))
+                found = self._series(
+                    shape, promql.Selection(wanted), start_time, end_time,
+                    int(granularity))
             for resource in part:
                 vcpus = _vcpus(resource) if conversion.per_vcpu else None
                 yield resource.uuid, {
@@ -432,9 +427,9 @@ class PrometheusBase(base.DataSourceBase, metaclass=abc.ABCMeta):
                     for moment, value in found.get(
                         names[resource.uuid], ())}
 
-    def _series(self, shape, names, start_time, end_time, step):
+    def _series(self, shape, selection, start_time, end_time, step):
         question = self._question(
-            shape, 'mean', max(step, MIN_WINDOW), names=names)
+            shape, 'mean', max(step, MIN_WINDOW), selection)
         text = shape.for_series(question)
         found: dict[str, list] = {}
         for first, last in _spans(_epoch(start_time), _epoch(end_time),
@@ -503,11 +498,6 @@ class _Rows:
 
 def _complete(readings, by_uuid):
     return {uuid: readings.get(uuid, batch.MISSING) for uuid in by_uuid}
-
-
-def _too_long(names: Sequence[str]) -> bool:
-    return (len(names) > CHUNK
-            or sum(map(len, names)) + len(names) > MAX_NAMES_LENGTH)
 
 
 def _vcpus(resource) -> int:

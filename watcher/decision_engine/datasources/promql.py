@@ -17,11 +17,14 @@ with the newest sample's time beside each value.
 """
 
 import dataclasses
+import itertools
 import math
+import os
 import re
 import string
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from watcher._i18n import _
@@ -66,6 +69,60 @@ def quote(text: str) -> str:
 def one_of(names: Iterable[str]) -> str:
     """Return a regular expression that matches these names only."""
     return '|'.join(_SPECIAL.sub(r'\\\1', name) for name in names)
+
+
+#: How many names of resources, and how many characters of them, a question
+#: may hold. Proxies usually refuse URLs of more than 8 KiB.
+MAX_NAMES = 100
+MAX_NAMES_LENGTH = 4000
+
+#: Resources in one answer; bounds what is held in memory at a time.
+MAX_RESOURCES = 50000
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """The resources that a question is about.
+
+    Few are named. Of many only what their names begin with is said, so that
+    others may be in the answer.
+
+    :param names: values of the label, sorted and each only once.
+    :param prefix: what all of them begin with.
+    """
+
+    names: Sequence[str]
+    prefix: str = ''
+
+    @property
+    def is_named(self) -> bool:
+        return (len(self.names) <= MAX_NAMES and
+                sum(map(len, self.names)) + len(self.names)
+                <= MAX_NAMES_LENGTH)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it is better asked for in parts from the start."""
+        return len(self.names) > MAX_RESOURCES
+
+    def match(self, label: str) -> str:
+        """Return the condition on the label; empty for everything."""
+        if self.is_named:
+            return f"{label}=~'{quote(one_of(self.names))}'"
+        if self.prefix:
+            return f"{label}=~'{quote(one_of([self.prefix]))}.*'"
+        return ''
+
+    def parts(self) -> list['Selection']:
+        """Cut into two or more smaller selections."""
+        if self.is_named:
+            middle = (len(self.names) + 1) // 2
+            return [Selection(self.names[:middle]),
+                    Selection(self.names[middle:])]
+        length = len(os.path.commonprefix(self.names)) + 1
+        return [Selection(tuple(group), prefix) for prefix, group
+                in itertools.groupby(self.names,
+                                     key=lambda name: name[:length])]
 
 
 def _selector(metric: str, *matchers: str) -> str:

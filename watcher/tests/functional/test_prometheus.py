@@ -15,12 +15,14 @@ import datetime
 import math
 
 import hypothesis
+import numpy
 from hypothesis import strategies as st
 
 from watcher.decision_engine import threading as de_threading
 from watcher.decision_engine.datasources import base as datasource
 from watcher.decision_engine.datasources import prometheus
 from watcher.decision_engine.datasources import prometheus_base
+from watcher.decision_engine.datasources import promql
 from watcher.tests import base
 from watcher.tests.fixtures import models
 from watcher.tests.fixtures import prometheus as server
@@ -322,12 +324,27 @@ class TestBatchIsLikeSingle(PrometheusTestCase):
             for number, one in enumerate(resources[:8]))
         answers = []
         for limit in (4000, 0):
-            with _replaced(prometheus_base, 'MAX_NAMES_LENGTH', limit):
+            with _replaced(promql, 'MAX_NAMES_LENGTH', limit):
                 found = self.source().statistic_aggregation_batch(
                     resources, 'instance', 'instance_cpu_usage')
                 answers.append([found.get(one.uuid) for one in resources])
         self.assertEqual(answers[0], answers[1])
         self.assertEqual(8, sum(value is not None for value in answers[0]))
+
+    def test_asked_for_in_parts_by_what_names_begin_with(self):
+        resources = [self.instance(str(number)) for number in range(40)]
+        self.server.write(
+            cpu_of_server(one.uuid, number / 40)
+            for number, one in enumerate(resources))
+        answers = []
+        for limit in (50000, 10):
+            with _replaced(promql, 'MAX_RESOURCES', limit), \
+                    _replaced(promql, 'MAX_NAMES', 3):
+                found = self.source().statistic_aggregation_batch(
+                    resources, 'instance', 'instance_cpu_usage')
+            answers.append(found.array([one.uuid for one in resources]))
+        self.assertFalse(numpy.isnan(answers[0]).any())
+        numpy.testing.assert_array_equal(*answers)
 
     def test_number_of_requests_does_not_grow(self):
         resources = [self.instance(str(number)) for number in range(500)]

@@ -329,7 +329,8 @@ class TestFailures(PrometheusTestCase):
             text = parse.parse_qs(parse.urlsplit(request.url).query)[
                 'query'][0]
             names = text.partition("=~'")[2].partition("'")[0].split('|')
-            if names == [''] or len(names) > limit:
+            if names[0] in ('', names[0][:1] + '.*') or (
+                    len(names) > limit):
                 context.status_code = 422
                 return {'status': 'error', 'error': 'too many samples'}
             return vector(*(({'resource': name}, '1') for name in names))
@@ -344,8 +345,13 @@ class TestFailures(PrometheusTestCase):
         self.too_big(30)
         found = self.read_many(250)
         self.assertEqual(250, len(found.values(stale=True)))
-        # 1 for all; 100, 100, 50 refused; 50 + 50 refused; 25 each, at last.
-        self.assertLess(len(self.queries()), 20)
+        # One for all; then one for each first character of the names.
+        self.assertEqual(17, len(self.queries()))
+
+    def test_names_of_a_part_too_big_are_halved(self):
+        self.too_big(30)
+        self.assertEqual(50, len(self.read_many(50).values(stale=True)))
+        self.assertEqual(3, len(self.queries()))
 
     def test_too_big_even_for_one(self):
         self.too_big(0)
@@ -497,6 +503,37 @@ class TestHostLabels(base.TestCase):
 
     def test_two_long_names_differ(self):
         self.assertIsNone(self.find('c1.a.org', 'c1.b.org'))
+
+
+class TestSelection(base.TestCase):
+
+    def test_few_are_named(self):
+        few = promql.Selection(('a.x', 'b'))
+        self.assertEqual(r"l=~'a\\.x|b'", few.match('l'))
+        self.assertEqual([('a.x',), ('b',)],
+                         [part.names for part in few.parts()])
+
+    def test_of_many_the_beginning_is_said(self):
+        names = tuple(sorted(
+            ['node-1', *(f'node-{number}-x' for number in range(200))]))
+        many = promql.Selection(names)
+        self.assertEqual('', many.match('l'))
+        parts = many.parts()
+        self.assertEqual([f'node-{digit}' for digit in range(10)],
+                         [part.prefix for part in parts])
+        self.assertEqual(names, tuple(
+            name for part in parts for name in part.names))
+        # node-1, node-1-x, node-10-x to node-19-x, node-100-x to 199.
+        largest = parts[1]
+        self.assertEqual(112, len(largest.names))
+        self.assertEqual("l=~'node-1.*'", largest.match('l'))
+        self.assertEqual(
+            ['node-1', 'node-1-', *(f'node-1{digit}' for digit in range(10))],
+            [part.prefix for part in largest.parts()])
+
+    def test_too_many_are_asked_in_parts_from_the_start(self):
+        self.assertTrue(promql.Selection(range(50001)).is_large)
+        self.assertFalse(promql.Selection(range(50000)).is_large)
 
 
 class TestTemplates(base.TestCase):
