@@ -412,6 +412,9 @@ def _is_refusal(error: Exception) -> bool:
 class BaseModelBuilder(metaclass=abc.ABCMeta):
     """Base of what reads a cluster and builds its model."""
 
+    #: Kinds of failures that were told in the log.
+    _told: frozenset[type[Exception]] = frozenset()
+
     @property
     def time_limit(self) -> float | None:
         """Seconds after which a failing call is not repeated any more."""
@@ -450,10 +453,22 @@ class BaseModelBuilder(metaclass=abc.ABCMeta):
                         and time.monotonic() - begun >= limit)
                 if attempt == tries or late or _is_refusal(exc):
                     raise
-                report = LOG.warning if attempt == 1 else LOG.debug
-                report('Try %(attempt)d of %(tries)d failed, the next comes '
-                       'in %(pause)s seconds: %(reason)s',
-                       {'attempt': attempt, 'tries': tries, 'pause': pause,
-                        'reason': exc})
-                self.call_retry_reset(exc)
-                time.sleep(pause)
+                failure = exc
+            # Not while it is handled: oslo.log would tell it twice.
+            self._report(failure)(
+                'Try %(attempt)d of %(tries)d failed, the next comes in '
+                '%(pause)s seconds: %(reason)s',
+                {'attempt': attempt, 'tries': tries, 'pause': pause,
+                 'reason': failure})
+            self.call_retry_reset(failure)
+            time.sleep(pause)
+
+    def _report(self, failure: Exception) -> Callable:
+        """Return what logs it: the first of its kind loudly.
+
+        A service that is away fails for each of a thousand hosts.
+        """
+        if type(failure) in self._told:
+            return LOG.debug
+        self._told |= {type(failure)}
+        return LOG.warning

@@ -132,9 +132,12 @@ class BareMetalModelBuilder(base.BaseModelBuilder):
         nodes = self.model.get_all_ironic_nodes()
         apart = [uuid for uuid, node in nodes.items()
                  if not node.extra['compute_node_id']]
-        LOG.info('Read %(nodes)d bare metal nodes; %(apart)d of them name no '
-                 'compute_node_id in their extra and so belong to no '
-                 'compute node', {'nodes': len(nodes), 'apart': len(apart)})
+        LOG.info('Read %d bare metal nodes', len(nodes))
+        if apart:
+            LOG.info('%(apart)d of %(nodes)d bare metal nodes name no '
+                     'compute_node_id in their extra and so belong to no '
+                     'compute node',
+                     {'apart': len(apart), 'nodes': len(nodes)})
         problems = [f'{uuid}: {reason}' for uuid, reason
                     in self.model.incomplete_nodes.items()]
         if problems:

@@ -268,6 +268,19 @@ class TestCallRetry(base.TestCase):
         self.assertEqual([mock.call(7)] * 2, self.sleep.mock_calls)
         self.assertEqual(2, len(self.builder.resets))
 
+    def test_a_service_that_is_away_is_warned_of_once(self):
+        def fail(builder, error):
+            builder.call_retry(mock.Mock(side_effect=[error, 3]))
+        with mock.patch.object(collector_base.LOG, 'warning') as warning:
+            for host in range(5):
+                fail(self.builder,
+                     exception.PlacementClientError(reason=f'host {host}'))
+            self.assertEqual(1, warning.call_count)
+            fail(self.builder, KeyError('another kind'))
+            self.assertEqual(2, warning.call_count)
+            fail(Builder(), KeyError('the next reading'))
+            self.assertEqual(3, warning.call_count)
+
     def test_the_last_error_is_raised(self):
         errors = [KeyError(name) for name in 'abc']
         function = mock.Mock(side_effect=errors)
