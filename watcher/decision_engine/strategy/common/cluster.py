@@ -22,11 +22,13 @@ Measured loads are no part of it. Keep them beside it, in arrays of the same
 numbering, with NaN where nothing was measured (never 0, which is a value).
 """
 
+import collections
 import copy
 import dataclasses
 import itertools
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
@@ -60,6 +62,41 @@ class _Step(NamedTuple):
     source: int
     destination: int
     arrival: int
+
+
+class Servers(Sequence):
+    """The records of servers, made when somebody asks for them.
+
+    In a big cloud most strategies look at few of them only, and to make all
+    would be most of the cost of a :class:`ClusterState`.
+
+    :param values: for each those that ``feasibility.server_of`` takes.
+    """
+
+    def __init__(self, values: list[tuple]):
+        self._values = values
+        self._made: list[feasibility.Server | None] = [None] * len(values)
+
+    def __len__(self):
+        return len(self._values)
+
+    def __getitem__(self, number):
+        if isinstance(number, slice):
+            return [self[one] for one in range(*number.indices(len(self)))]
+        made = self._made[number]
+        if made is None:
+            made = self._made[number] = feasibility.server_of(
+                *self._values[number])
+        return made
+
+    def __setitem__(self, number: int, server: feasibility.Server) -> None:
+        self._made[number] = server
+
+    def copy(self) -> 'Servers':
+        """Return a sequence in which others may be put."""
+        made = Servers(self._values)
+        made._made = self._made.copy()
+        return made
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +156,7 @@ class ClusterState:
     """
 
     hosts: list[feasibility.Host]
-    servers: list[feasibility.Server]
+    servers: Servers | list[feasibility.Server]
     capacity: numpy.ndarray
     largest: numpy.ndarray
     demand: numpy.ndarray
@@ -127,12 +164,15 @@ class ClusterState:
     on_host: list[list[int]]
     model: Any = None
     facts: Facts = Facts()
+    server_index: dict[str, int] = None
 
     def __post_init__(self):
         self.host_index = {host.uuid: number
                            for number, host in enumerate(self.hosts)}
-        self.server_index = {server.uuid: number
-                             for number, server in enumerate(self.servers)}
+        if self.server_index is None:
+            self.server_index = {
+                server.uuid: number
+                for number, server in enumerate(self.servers)}
         self._names: dict[str, int] = {}
         for number, host in enumerate(self.hosts):
             self._names.setdefault(host.hostname, number)
@@ -176,12 +216,13 @@ class ClusterState:
             largest.append(_largest(node))
             on_host.append([index[server] for server in placed[uuid]])
             host_of[on_host[-1]] = number
-        servers = [feasibility.server_of(*values)
-                   for values in picked.values()]
-        demand = _table([(server.resources.vcpus, server.resources.memory,
-                          server.resources.disk) for server in servers])
-        return cls(hosts, servers, _table(rows), _table(largest), demand,
-                   host_of, on_host, model, Facts.from_model(model, index))
+        servers = list(picked.values())
+        demand = _table([(vcpus or 0, memory or 0, disk or 0)
+                         for vcpus, memory, disk
+                         in map(feasibility.SIZES, servers)])
+        return cls(hosts, Servers(servers), _table(rows), _table(largest),
+                   demand, host_of, on_host, model,
+                   Facts.from_model(model, index), index)
 
     def copy(self) -> 'ClusterState':
         """Return an independent state in which nothing has moved yet.
@@ -280,6 +321,12 @@ class ClusterState:
                  int(self.host_of[server]))
             for server in reversed(last)
             if self.initial_host_of[server] != self.host_of[server]]
+
+    @property
+    def detours(self) -> set[int]:
+        """Servers that were moved more than once."""
+        counts = collections.Counter(step.server for step in self._steps)
+        return {server for server, count in counts.items() if count > 1}
 
     # Moving ---------------------------------------------------------------
 

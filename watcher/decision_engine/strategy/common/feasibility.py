@@ -21,6 +21,7 @@ in MB, disk in GB.
 """
 
 import dataclasses
+import operator
 from collections.abc import Iterable
 
 from watcher._i18n import _
@@ -136,6 +137,9 @@ class Host:
 #: The fields that :func:`server_of` takes.
 SERVER_FIELDS = ('uuid', 'name', 'state', 'vcpus', 'memory', 'disk',
                  'watcher_exclude', 'locked', 'project_id')
+
+#: Takes vCPUs, memory and disk out of these values.
+SIZES = operator.itemgetter(3, 4, 5)
 
 
 def server_from(instance: element.Instance) -> Server:

@@ -128,7 +128,7 @@ class Simulation:
         self.state = state
         self.pools = pools
         # States change with the actions.
-        state.servers = list(state.servers)
+        state.servers = state.servers.copy()
         self.rules = rules or destinations.DestinationRules(state, options)
         self.eligibility = eligibility.Eligibility(state, options)
         self._handlers = {MIGRATE: self._migrate,
