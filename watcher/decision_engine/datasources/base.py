@@ -228,20 +228,22 @@ class DataSourceBase:
         keys = {uuid: cache.MetricCacheKey.generate(
             uuid, meter_name, aggregate, period, granularity)
             for uuid in by_uuid}
-        readings = {
-            uuid: known for uuid, key in keys.items()
-            if (known := self.metric_cache.find(key, resource_type))}
+        kept = self.metric_cache
+        readings = {uuid: known for uuid, key in keys.items()
+                    if (known := kept.find(key, resource_type))}
         unknown = [resource for uuid, resource in by_uuid.items()
                    if uuid not in readings]
         if unknown:
             found = self._statistic_aggregation_batch(
                 unknown, resource_type, meter_name, period, aggregate,
                 granularity)
+            limit = CONF.watcher_datasources.stale_after
             for resource in unknown:
-                reading = _judged(found.get(resource.uuid, batch.MISSING))
-                readings[resource.uuid] = reading
-                self.metric_cache.store(keys[resource.uuid], reading,
-                                        resource_type=resource_type)
+                uuid = resource.uuid
+                readings[uuid] = _judged(found.get(uuid, batch.MISSING),
+                                         limit)
+                kept.store(keys[uuid], readings[uuid],
+                           resource_type=resource_type)
         answer = batch.MetricBatch(
             meter_name, readings, requested=by_uuid, source=self.NAME,
             aggregate=aggregate, period=period)
@@ -491,9 +493,8 @@ class DataSourceBase:
                               aggregate, granularity)
 
 
-def _judged(reading: batch.Reading) -> batch.Reading:
+def _judged(reading: batch.Reading, limit: float) -> batch.Reading:
     """Mark a reading as outdated whose newest sample is too old."""
-    limit = CONF.watcher_datasources.stale_after
     if limit and reading.age is not None and reading.age > limit:
         return reading._replace(stale=True)
     return reading
