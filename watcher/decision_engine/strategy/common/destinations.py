@@ -91,6 +91,11 @@ class DestinationRules:
         self._closed[host] = reason
         self._open[host] = False
 
+    @property
+    def open_hosts(self) -> numpy.ndarray:
+        """For each host whether it takes servers at all; a copy."""
+        return self._open.copy()
+
     def why_closed(self, host: int) -> str | None:
         """Return why a host takes no servers at all, None if it does."""
         return self._closed.get(host)

@@ -37,6 +37,18 @@ from watcher.decision_engine.strategy.common import cluster
 MAX_NAMED = 5
 
 
+def highest_first(chosen: numpy.ndarray,
+                  values: numpy.ndarray) -> list[int]:
+    """Return the chosen numbers by falling value.
+
+    :param chosen: for each host or server whether it counts; those without
+        a value must not.
+    :returns: equal ones stay in the order of the model.
+    """
+    numbers = numpy.flatnonzero(chosen)
+    return numbers[numpy.argsort(-values[numbers], kind='stable')].tolist()
+
+
 class Loads:
     """Reads metrics of the hosts and servers of a state.
 

@@ -15,12 +15,14 @@ from watcher.decision_engine.strategy.strategies import base
 from watcher.decision_engine.strategy.strategies import dummy_strategy
 from watcher.decision_engine.strategy.strategies import dummy_with_scorer
 from watcher.decision_engine.strategy.strategies import host_maintenance
+from watcher.decision_engine.strategy.strategies import outlet_temp_control
 
 Actuator = actuation.Actuator
 BaseStrategy = base.BaseStrategy
 DummyStrategy = dummy_strategy.DummyStrategy
 DummyWithScorer = dummy_with_scorer.DummyWithScorer
 HostMaintenance = host_maintenance.HostMaintenance
+OutletTempControl = outlet_temp_control.OutletTempControl
 
 __all__ = (
     'Actuator',
@@ -28,4 +30,5 @@ __all__ = (
     'DummyStrategy',
     'DummyWithScorer',
     'HostMaintenance',
+    'OutletTempControl',
 )

@@ -124,6 +124,28 @@ class TestRules(RulesTestCase):
                          rules_of(cloud(A=['a'])).why_nowhere(0))
         self.assertIsNone(rules_of(cloud(A=['a'], B=[])).why_nowhere(0))
 
+    def test_hosts_refused_alike_form_a_group(self):
+        model = models.cloud({
+            models.node('A'): [models.instance('a')],
+            models.node('B', state='down'): [models.instance('b')],
+            models.node('C', vcpus=1): [], models.node('D', vcpus=1): [],
+            models.node('E'): [models.instance('e')], models.node('F'): []})
+        model.server_groups = (group('anti-affinity', 'a', 'e'),)
+        self.assertEqual(
+            {'host-B': 'it is down or disabled, or the plan empties it',
+             'host-C': 'it has too little room',
+             'host-D': 'it has too little room',
+             'host-E': 'refused by ServerGroupFilter'},
+            rules_of(model).ruled_out(0, range(1, 6)))
+        self.assertEqual({}, rules_of(model).ruled_out(0, [5]))
+
+    def test_hosts_that_have_received_enough_are_ruled_out(self):
+        rules = rules_of(cloud(A=['a'], B=['b'], C=[]),
+                         max_migrations_per_destination=1)
+        rules.state.move(1, 2)
+        self.assertEqual({'host-C': 'a limit of the plan is reached'},
+                         rules.ruled_out(0, [1, 2]))
+
     def test_unknown_filter(self):
         self.assertRaises(
             exception.LoadingError, rules_of, cloud(A=[]),
@@ -458,6 +480,13 @@ class TestProperties(base.TestCase):
             self.assertEqual(allowed, rules.mask(server).tolist())
             self.assertEqual(
                 any(allowed), rules.why_nowhere(server) is None)
+            self.assertEqual(
+                {rules.state.hosts[host].hostname for host in hosts
+                 if not allowed[host]
+                 and rules.state.host_of[server] != host},
+                set(rules.ruled_out(server, (
+                    host for host in hosts
+                    if rules.state.host_of[server] != host))))
 
     @RELAXED
     @hypothesis.given(SEEDS, STEPS)

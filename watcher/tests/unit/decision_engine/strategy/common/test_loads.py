@@ -66,3 +66,8 @@ class TestLoads(base.TestCase):
             ['host_cpu_usage is known of 0 of 2, 1 values are outdated; '
              'nothing is assumed about host-B, host-A'],
             self.loads.remarks())
+
+    def test_highest_first(self):
+        chosen = numpy.array([True, True, False, True, True])
+        self.assertEqual([3, 0, 1, 4], loads.highest_first(
+            chosen, numpy.array([2.0, 2.0, 9.0, 5.0, 0.0])))
