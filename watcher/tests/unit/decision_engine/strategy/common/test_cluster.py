@@ -64,8 +64,23 @@ class TestClusterState(base.TestCase):
 
     def test_empty_model(self):
         state = make()
-        self.assertEqual(([], []), (state.hosts, state.servers))
+        self.assertEqual(([], []), (state.hosts, list(state.servers)))
         self.assertEqual((0, 3), state.used.shape)
+
+    def test_records_of_servers_are_made_once(self):
+        servers = make(A=['a1', 'a2']).servers
+        self.assertEqual(['vm-a1', 'vm-a2'], [one.name for one in servers])
+        self.assertIs(servers[0], servers[0])
+        self.assertEqual('vm-a2', servers[-1].name)
+        self.assertEqual([servers[1]], servers[1:])
+        self.assertRaises(IndexError, servers.__getitem__, 2)
+
+    def test_others_put_into_a_copy_stay_there(self):
+        servers = make(A=['a1', 'a2']).servers
+        changed = servers.copy()
+        changed[0] = servers[1]
+        self.assertEqual(('vm-a1', 'vm-a2'),
+                         (servers[0].name, changed[0].name))
 
     def test_server_on_no_host(self):
         model = models.cloud({models.node('A'): []})
