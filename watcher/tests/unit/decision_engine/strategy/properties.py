@@ -25,6 +25,7 @@ does wrong.
 import random
 from types import SimpleNamespace
 
+from jsonschema import validators
 from testtools import content
 
 from watcher.applier.actions import change_nova_service_state
@@ -51,6 +52,18 @@ LIMITS = {'host_ram_usage': 32 * 1024 * 1024, 'instance_ram_usage': 4096,
           'instance_ram_allocated': 4096, 'instance_root_disk_size': 20,
           'host_airflow': 800, 'host_power': 600,
           'instance_l3_cache_usage': 10 ** 6}
+
+#: What JSON schemas (draft 4) know.
+KEYWORDS = frozenset((
+    'additionalProperties', 'allOf', 'anyOf', 'default', 'dependencies',
+    'description', 'enum', 'exclusiveMaximum', 'exclusiveMinimum', 'format',
+    'items', 'maxItems', 'maxLength', 'maximum', 'minItems', 'minLength',
+    'minProperties', 'minimum', 'multipleOf', 'not', 'oneOf', 'pattern',
+    'patternProperties', 'properties', 'required', 'title', 'type',
+    'uniqueItems'))
+
+#: No parameter takes all of these.
+ODD_VALUES = (None, True, -1.5, 'odd', [None], {'odd': None})
 
 CHANGE_SERVICE = simulation.SERVICE_STATE
 
@@ -269,3 +282,32 @@ class StrategyProperties:
         for _model, _strategy, solution in self.runs():
             for action in solution.actions:
                 self.assertTrue(action.reason)
+
+    def test_schema_has_known_keywords_only(self):
+        """Field report test 34: a misspelt one checks nothing."""
+        schema = self.STRATEGY.get_schema()
+        validators.Draft4Validator.check_schema(schema)
+        self.assertEqual(set(), set(_keywords(schema)) - KEYWORDS)
+
+    def test_every_parameter_refuses_something(self):
+        """Field report test 34."""
+        for name, schema in self.STRATEGY.get_schema().get(
+                'properties', {}).items():
+            validator = validators.Draft4Validator(schema)
+            self.assertFalse(all(map(validator.is_valid, ODD_VALUES)), name)
+
+
+def _keywords(schema):
+    """Yield the keywords of a JSON schema and of all schemas in it."""
+    for keyword, value in schema.items():
+        yield keyword
+        inner = []
+        if keyword in ('properties', 'patternProperties', 'definitions'):
+            inner = value.values()
+        elif keyword in ('items', 'additionalProperties', 'not'):
+            inner = [value]
+        elif keyword in ('oneOf', 'anyOf', 'allOf'):
+            inner = value
+        for one in inner:
+            if isinstance(one, dict):
+                yield from _keywords(one)

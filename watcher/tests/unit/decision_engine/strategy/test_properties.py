@@ -129,6 +129,22 @@ class TestCareless(base.TestCase):
         self.assertFalse(Tested(
             'test_plans_do_not_make_things_worse').run().wasSuccessful())
 
+    def test_schemas_that_check_nothing_are_noticed(self):
+        for schema, name in (
+                ({'type': 'number', 'minimun': 0},
+                 'test_schema_has_known_keywords_only'),
+                ({'description': 'anything'},
+                 'test_every_parameter_refuses_something')):
+            class Lax(FirstFit):
+                @classmethod
+                def get_schema(cls, schema=schema):
+                    return {'properties': {'limit': schema}}
+
+            class Tested(properties.StrategyProperties, base.TestCase):
+                STRATEGY = Lax
+
+            self.assertFalse(Tested(name).run().wasSuccessful())
+
     def test_silence_is_noticed(self):
         class Silent(FirstFit):
             def plan(self, state, server, kind, host):
