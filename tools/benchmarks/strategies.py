@@ -153,6 +153,7 @@ def _nothing(cloud: Cloud) -> dict[str, Any]:
 #: Parameters of the audit for each strategy that is measured.
 PARAMETERS: dict[str, Callable[[Cloud], dict[str, Any]]] = {
     'host_maintenance': lambda cloud: {'maintenance_node': 'host-00000'},
+    'vm_workload_consolidation': _nothing,
     # As many moves as it takes; without that it would be one.
     'workload_balance': lambda cloud: {'max_migrations': cloud.servers,
                                        'threshold': 30},

@@ -1,0 +1,194 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What the strategies that run servers on fewer hosts have in common."""
+
+import dataclasses
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+from watcher.decision_engine.solution import explanation
+from watcher.decision_engine.strategy.common import cluster
+from watcher.decision_engine.strategy.common import destinations
+from watcher.decision_engine.strategy.common import eligibility
+from watcher.decision_engine.strategy.strategies import base
+
+CHANGE_STATE = 'change_nova_service_state'
+ENABLED, DISABLED = 'enabled', 'disabled'
+
+#: How many hosts an action names that come first but take nothing.
+ALTERNATIVES = 3
+
+#: How many refusals of single hosts to hear before asking about all at once.
+PATIENCE = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Migration:
+    """A server that goes to another host.
+
+    :param destination: None leaves the choice to the scheduler of Nova.
+    :param kind: ``live`` or ``cold``.
+    """
+
+    server: int
+    source: int
+    destination: int | None
+    kind: str
+    why: explanation.Explanation
+
+
+@dataclasses.dataclass(frozen=True)
+class ServiceChange:
+    """A host that is enabled or disabled."""
+
+    host: int
+    state: str
+    why: explanation.Explanation | str
+    disabled_reason: str | None = None
+
+
+@dataclasses.dataclass
+class Decision:
+    """What is to be done, and why.
+
+    :ivar steps: in the order in which they are to be done.
+    :ivar candidates: how many hosts were looked at.
+    :ivar released: how many hosts are in use less when all is done.
+    """
+
+    candidates: int = 0
+    released: int = 0
+    steps: list[Migration | ServiceChange] = dataclasses.field(
+        default_factory=list)
+    summary: explanation.Explanation | None = None
+    remarks: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def migrations(self) -> int:
+        return sum(isinstance(step, Migration) for step in self.steps)
+
+
+class Consolidation(base.ServerConsolidationBaseStrategy):
+    """Turns a :class:`Decision` into actions and indicators."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._decision = Decision()
+
+    def pre_execute(self):
+        self._pre_execute()
+
+    def post_execute(self):
+        decision = self._decision
+        self.solution.set_efficacy_indicators(
+            compute_nodes_count=decision.candidates,
+            released_compute_nodes_count=decision.released,
+            instance_migrations_count=decision.migrations)
+
+    def emit(self, state: cluster.ClusterState, decision: Decision) -> None:
+        """Add the actions to the solution, and the reasons."""
+        self._decision = decision
+        for remark in decision.remarks:
+            self.solution.add_remark(remark)
+        for step in decision.steps:
+            if isinstance(step, Migration):
+                self._emit_migration(state, step)
+            else:
+                self._emit_change(state.hosts[step.host], step)
+        summary = decision.summary
+        if summary is not None:
+            self.solution.explain(summary.reason, summary.code,
+                                  summary.measures, summary.ruled_out)
+
+    def _emit_migration(self, state, step):
+        destination = step.destination
+        self.add_action_migrate(
+            state.servers[step.server], step.kind, state.hosts[step.source],
+            None if destination is None else state.hosts[destination],
+            reason=step.why)
+
+    def _emit_change(self, host, step):
+        parameters = {'state': step.state, 'resource_name': host.hostname}
+        if step.disabled_reason is not None:
+            parameters['disabled_reason'] = step.disabled_reason
+        self.solution.add_action(CHANGE_STATE, parameters,
+                                 resource_id=host.uuid, reason=step.why)
+
+
+class Movable:
+    """Knows which servers may move, and how; asks once for each.
+
+    :ivar kept: why servers have to stay, of those that were asked about.
+    """
+
+    def __init__(self, asked: eligibility.Eligibility):
+        self._asked = asked
+        self._kinds: dict[int, str | None] = {}
+        self.kept: dict[int, str] = {}
+
+    def kind(self, server: int) -> str | None:
+        """Return how a server can be moved; None if it has to stay."""
+        if server not in self._kinds:
+            self._kinds[server] = self._find(server)
+        return self._kinds[server]
+
+    def _find(self, server):
+        problem = self._asked.why_not_touch(server)
+        kind = None
+        if problem is None:
+            kind = self._asked.migration_type(server)
+            if kind is None:
+                problem = self._asked.why_unable(server, eligibility.LIVE)
+        if problem is not None:
+            self.kept[server] = problem
+        return kind
+
+
+def first_allowed(rules: destinations.DestinationRules, server: int,
+                  hosts) -> int | None:
+    """Return the first of some hosts that a server may go to.
+
+    :param hosts: an iterable of hosts that have room.
+    """
+    mask = None
+    for asked, host in enumerate(hosts):
+        if mask is None and asked == PATIENCE:
+            # Most hosts are forbidden: for all it costs little more.
+            mask = rules.mask(server)
+        if mask[host] if mask is not None else rules.allows(server, host):
+            return host
+    return None
+
+
+def although_locked(state: cluster.ClusterState, server: int) -> str:
+    """Say that a server moves in spite of its lock, if so."""
+    return ' (although it is locked)' if state.servers[server].locked else ''
+
+
+def ours_to_enable(state: cluster.ClusterState) -> list[int]:
+    """Return the hosts that this service has disabled as they were empty."""
+    return [number for number, host in enumerate(state.hosts)
+            if host.up and not host.enabled
+            and eligibility.why_not_enable(host) is None]
+
+
+def named(state: cluster.ClusterState, reasons: Mapping[int, str]
+          ) -> dict[str, str]:
+    """Return reasons by the names of hosts instead of numbers."""
+    return {state.hosts[host].hostname: reason
+            for host, reason in reasons.items()}
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Name some of many."""
+    more = f' and {len(names) - most} more' if len(names) > most else ''
+    return ', '.join(names[:most]) + more
