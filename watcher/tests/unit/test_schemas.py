@@ -54,6 +54,7 @@ GROUPS = {
     'watcher_scoring_engines': False,
     'watcher_scoring_engine_containers': False,
     'watcher_workflow_engines': False,
+    'watcher_destination_filters': False,
 }
 
 VALUES = (None, True, -1e12, 1e12, 0.5, 'x', '', [], [None], {},
