@@ -16,6 +16,7 @@ from watcher.decision_engine.strategy.strategies import dummy_strategy
 from watcher.decision_engine.strategy.strategies import dummy_with_scorer
 from watcher.decision_engine.strategy.strategies import host_maintenance
 from watcher.decision_engine.strategy.strategies import outlet_temp_control
+from watcher.decision_engine.strategy.strategies import uniform_airflow
 
 Actuator = actuation.Actuator
 BaseStrategy = base.BaseStrategy
@@ -23,6 +24,7 @@ DummyStrategy = dummy_strategy.DummyStrategy
 DummyWithScorer = dummy_with_scorer.DummyWithScorer
 HostMaintenance = host_maintenance.HostMaintenance
 OutletTempControl = outlet_temp_control.OutletTempControl
+UniformAirflow = uniform_airflow.UniformAirflow
 
 __all__ = (
     'Actuator',
@@ -31,4 +33,5 @@ __all__ = (
     'DummyWithScorer',
     'HostMaintenance',
     'OutletTempControl',
+    'UniformAirflow',
 )

@@ -89,7 +89,8 @@ class TestWorkedExample(OutletTestCase):
             [(m.name, m.of, m.before, m.after, m.limit)
              for m in why.measures])
         self.assertEqual('it has too little room', why.ruled_out['host-D'])
-        self.assertEqual('it is hot itself', why.ruled_out['host-B'])
+        self.assertEqual('it is above the threshold itself',
+                         why.ruled_out['host-B'])
         self.assertIn('not known', why.ruled_out['host-E'])
         self.assertIn('excluded',
                       why.ruled_out[f'vm-a1 ({models.uuid("a1")})'])
@@ -122,7 +123,7 @@ class TestCorrections(OutletTestCase):
         self.assertEqual([('vm-small', 'host-A', 'host-B')],
                          self.moves(solution))
         self.assertEqual(
-            'it fits on no cool host',
+            'it fits on no host below the threshold',
             solution.actions[0].explanation.ruled_out[
                 f'vm-big ({models.uuid("big")})'])
 
@@ -179,11 +180,11 @@ class TestEmptyPlans(OutletTestCase):
         return solution.explanation.code
 
     def test_nothing_is_hot(self):
-        self.assertEqual('nothing_hot', self.code(
+        self.assertEqual('nothing_above', self.code(
             {'A': 20, 'B': 34.9}, A=[models.instance('a')], B=[]))
 
     def test_everything_is_hot(self):
-        self.assertEqual('no_cool_host', self.code(
+        self.assertEqual('nothing_below', self.code(
             {'A': 40, 'B': 35.0}, A=[models.instance('a')], B=[]))
 
     def test_nothing_can_be_moved(self):
@@ -211,7 +212,7 @@ class TestStability(OutletTestCase):
     def test_dead_band(self):
         self.config('watcher_strategies', dead_band=10.0)
         solution = self.run_on(self.model, {'A': 36, 'B': 34})
-        self.assertEqual('no_cool_host', solution.explanation.code)
+        self.assertEqual('nothing_below', solution.explanation.code)
         self.assertEqual([('vm-a', 'host-A', 'host-B')], self.moves(
             self.run_on(self.model, {'A': 36, 'B': 31.5})))
 
@@ -232,6 +233,6 @@ class TestProperties(properties.StrategyProperties, base.TestCase):
                 state = strategy.found_state()
                 server = state.server_index[parameters['resource_id']]
                 self.assertEqual('active', state.servers[server].state)
-                self.assertTrue(strategy._hot[state.host_of[server]])
-                self.assertFalse(strategy._hot[state.host_named(
+                self.assertTrue(strategy._situation.above[state.host_of[server]])
+                self.assertFalse(strategy._situation.above[state.host_named(
                     parameters['destination_node'])])
