@@ -14,12 +14,14 @@
 import datetime
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 from lxml import etree
 
 from watcher._i18n import _
 from watcher.common import exception
+from watcher.common.cinder import records
 from watcher.decision_engine.model import cluster
 from watcher.decision_engine.model import element
 from watcher.decision_engine.model import rows
@@ -35,6 +37,11 @@ class StorageModelRoot(cluster.ClusterModel):
 
     :ivar stand_ins: names of the pools whose figures are from an earlier
         reading, because they were not told when the cluster was read.
+    :ivar reported_pools: what drivers reported about pools when the cluster
+        was read, by name; None when not known.
+    :ivar volume_types: all volume types; None when not known.
+    :ivar migrating: migration status of the volumes that Cinder was moving
+        when the cluster was read, or could not move, by uuid.
     """
 
     kinds = {'_nodes': element.StorageNode, '_pools': element.Pool,
@@ -44,6 +51,10 @@ class StorageModelRoot(cluster.ClusterModel):
     def __init__(self, stale: bool = False):
         super().__init__(stale)
         self.stand_ins: frozenset[str] = frozenset()
+        # Replaced, never changed: copies share them.
+        self.reported_pools: Mapping[str, records.StoragePool] | None = None
+        self.volume_types: tuple[records.VolumeType, ...] | None = None
+        self.migrating: Mapping[str, str] = {}
 
     # Checks ---------------------------------------------------------------
 

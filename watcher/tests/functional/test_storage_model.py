@@ -67,6 +67,20 @@ class TestContents(StorageModelTestCase):
                 (found.total_capacity_gb, found.free_capacity_gb,
                  found.allocated_capacity_gb, found.total_volumes))
 
+    def test_what_decisions_need_beside_the_elements(self):
+        pool = next(iter(self.cloud.storage.pools.values()))
+        moved = next(iter(pool.volumes.values()))
+        moved.migration_status = 'migrating'
+        model = self.build()
+        self.assertEqual({moved.id: 'migrating'}, model.migrating)
+        self.assertEqual(set(self.cloud.storage.pools),
+                         set(model.reported_pools))
+        self.assertEqual(20.0, model.copy().reported_pools[
+            pool.name].max_over_subscription_ratio)
+        self.assertEqual(
+            {kind.name for kind in self.cloud.storage.types.values()},
+            {kind.name for kind in model.volume_types})
+
     def test_volume_of_a_server(self):
         server = next(server for server in self.cloud.state.servers.values()
                       if server.volumes)

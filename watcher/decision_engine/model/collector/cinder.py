@@ -45,6 +45,9 @@ FIGURES = ('total_volumes', 'total_capacity_gb', 'free_capacity_gb',
 #: no volume of its own.
 MIGRATION_TARGET = 'target:'
 
+#: Migration status of volumes that Cinder is not moving.
+AT_REST = (None, '', 'none', 'success')
+
 #: How many names a log line lists before it only counts.
 MAX_NAMED = 20
 
@@ -268,6 +271,10 @@ class CinderModelBuilder(base.BaseModelBuilder):
         volumes = self._add_volumes()
         self._add_stand_ins()
         self._note_freshness()
+        self.model.volume_types = tuple(types)
+        self.model.reported_pools = {
+            name: self._known.get(name)[0]
+            for name in self.model.get_all_pools()}
         LOG.info('Read %(nodes)d storage backends, %(pools)d pools and '
                  '%(volumes)d volumes',
                  {'nodes': len(self.model.get_all_storage_nodes()),
@@ -320,7 +327,7 @@ class CinderModelBuilder(base.BaseModelBuilder):
 
         :returns: how many there are.
         """
-        skipped, placeless = [], []
+        skipped, placeless, migrating = [], [], {}
         for page in self.cinder_helper.volume_pages(call=self.call_retry):
             for record in page:
                 if is_copy(record):
@@ -330,8 +337,12 @@ class CinderModelBuilder(base.BaseModelBuilder):
                 except (KeyError, TypeError, ValueError) as exc:
                     skipped.append(f"{record.get('id')} ({exc!r})")
                     continue
+                status = record.get('os-vol-mig-status-attr:migstat')
+                if status not in AT_REST:
+                    migrating[volume.uuid] = sys.intern(status)
                 if not self._place(volume):
                     placeless.append(volume.uuid)
+        self.model.migrating = migrating
         if skipped:
             LOG.warning('%(count)d volumes are left out of the model because '
                         'Cinder does not describe them completely: '

@@ -178,6 +178,17 @@ class DestinationRules:
             return numpy.flatnonzero(mask).tolist()
         return [host for host in hosts if mask[host]]
 
+    def likely(self, server: int) -> int:
+        """Return the host that Nova may choose: one with much memory free.
+
+        NOWHERE when there is none, at least not inside the scope.
+        """
+        hosts = numpy.flatnonzero(self.mask(server))
+        if not len(hosts):
+            return cluster.NOWHERE
+        return int(hosts[numpy.argmax(
+            self.state.free[hosts, cluster.MEMORY])])
+
     def ruled_out(self, server: int,
                   hosts: Iterable[int]) -> dict[str, str]:
         """Return by name why hosts were ruled out, for an explanation.

@@ -36,6 +36,7 @@ from watcher.decision_engine.strategy.common import destinations
 from watcher.decision_engine.strategy.common import eligibility
 from watcher.decision_engine.strategy.common import feasibility
 from watcher.decision_engine.strategy.common import settings
+from watcher.decision_engine.strategy.common import storage
 
 MIGRATE = 'migrate'
 VOLUME_MIGRATE = 'volume_migrate'
@@ -67,20 +68,21 @@ class Pools:
     """Which volumes are in which pools, and how much is free there.
 
     :param model: a storage model; it is not changed.
-    :ivar free: GB by name of the pool, of those that tell a number.
-    :ivar pool_of: name of the pool of each volume by uuid.
     """
 
     def __init__(self, model: Any):
-        self.free = {
-            name: float(pool.free_capacity_gb)
-            for name, pool in model.get_all_pools().items()
-            if isinstance(pool.get('free_capacity_gb'), (int, float))}
-        self._names = frozenset(model.get_all_pools())
-        volumes = model.get_all_volumes().items()
-        self.pool_of = {uuid: volume.get('host') for uuid, volume in volumes}
-        self._size = {uuid: volume.get('size') or 0
-                      for uuid, volume in volumes}
+        self._state = storage.StorageState.from_model(model)
+
+    @property
+    def free(self) -> dict[str, float]:
+        """GB by name of the pool, of those that tell a number."""
+        return {name: pool.free for name, pool in self._state.pools.items()
+                if pool.free is not None}
+
+    @property
+    def pool_of(self) -> Mapping[str, str | None]:
+        """Name of the pool of each volume by uuid."""
+        return self._state.pool_of
 
     def move(self, volume: str, target: str | None) -> str | None:
         """Put a volume into a pool.
@@ -90,23 +92,18 @@ class Pools:
         :returns: the pool that it has left.
         :raises: Refused
         """
-        if volume not in self.pool_of:
+        state = self._state
+        if volume not in state.volumes:
             return None
-        source, size = self.pool_of[volume], self._size[volume]
-        if target is not None and target in self._names:
-            if source == target:
+        pool = state.pools.get(target)
+        if pool is not None:
+            if state.pool_of[volume] == target:
                 raise Refused(f'volume {volume} is in {target} already')
-            free = self.free.get(target)
-            if free is not None and free < size:
+            problem = pool.why_no_room(state.volumes[volume].size)
+            if problem:
                 raise Refused(f'{target} has too little room for volume '
-                              f'{volume}: {size:g} GB needed, {free:g} GB '
-                              'free', target)
-            if free is not None:
-                self.free[target] -= size
-        if source in self.free:
-            self.free[source] += size
-        self.pool_of[volume] = target
-        return source
+                              f'{volume}: {problem}', target)
+        return state.move(volume, target)
 
 
 class Simulation:
@@ -204,12 +201,7 @@ class Simulation:
         if problem:
             raise Refused(f'{self.state.servers[server].label} cannot be '
                           f'moved: {problem}')
-        hosts = self.rules.select(server)
-        if not hosts:
-            # There may be others outside the scope.
-            return cluster.NOWHERE
-        return hosts[int(numpy.argmax(
-            self.state.free[hosts, cluster.MEMORY]))]
+        return self.rules.likely(server)
 
     def _change_service(self, parameters):
         name = parameters.get('resource_name')
@@ -233,7 +225,6 @@ class Simulation:
             self._may(server, eligibility.STOP)
             self.state.servers[server] = dataclasses.replace(
                 self.state.servers[server], state=feasibility.STOPPED)
-
 
     def _move_volume(self, parameters):
         if self.pools is None:
