@@ -363,6 +363,10 @@ class ClusterState:
         """
         self._watchers.append(watcher)
 
+    def unwatch(self, watcher: Watcher) -> None:
+        """Have a function called no more."""
+        self._watchers.remove(watcher)
+
     def _put(self, server, source, host, arrival):
         demand = self.demand[server]
         if source != NOWHERE:

@@ -33,6 +33,10 @@ import numpy
 #: there are more blocks to choose from.
 BLOCK = 64
 
+# The methods all() and max() of arrays take longer to get here.
+_ALL = numpy.logical_and.reduce
+_MOST = numpy.maximum.reduce
+
 
 class RoomIndex:
     """What is free on hosts that stand in an order.
@@ -47,7 +51,7 @@ class RoomIndex:
         blocks = max(1, -(-self._count // BLOCK))
         self._room = numpy.full((blocks, BLOCK, kinds), -numpy.inf)
         self._room.reshape(-1, kinds)[:self._count] = room
-        self._most = self._room.max(axis=1)
+        self._most = _MOST(self._room, axis=1)
 
     def __len__(self) -> int:
         return self._count
@@ -56,7 +60,13 @@ class RoomIndex:
         """Note what is free now on the host at a place of the order."""
         block, inside = divmod(place, BLOCK)
         self._room[block, inside] = room
-        self._most[block] = self._room[block].max(axis=0)
+        _MOST(self._room[block], axis=0, out=self._most[block])
+
+    def lacking(self, place: int, need: numpy.ndarray) -> int | None:
+        """Return the first kind of which a host has too little, if any."""
+        block, inside = divmod(place, BLOCK)
+        lacks = (self._room[block, inside] < need).nonzero()[0]
+        return int(lacks[0]) if lacks.size else None
 
     def close(self, place: int) -> None:
         """Let a host not be found until it is updated."""
@@ -88,7 +98,7 @@ class RoomIndex:
                 yield base + inside
 
     def _blocks(self, need):
-        return numpy.flatnonzero((self._most >= need).all(axis=1))
+        return _ALL(self._most >= need, axis=1).nonzero()[0]
 
     def _inside(self, block, need):
-        return numpy.flatnonzero((self._room[block] >= need).all(axis=1))
+        return _ALL(self._room[block] >= need, axis=1).nonzero()[0]

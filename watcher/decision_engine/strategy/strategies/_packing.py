@@ -33,6 +33,10 @@ SPARE_MEMORY = 128
 
 CPU, RAM, DISK = range(3)
 
+#: What the columns of the room of hosts are.
+KINDS = ('unused CPU', 'unused memory', 'unused disk',
+         'free vCPUs', 'free memory', 'free disk')
+
 OVERLOAD, CONSOLIDATION = 'overload', 'consolidation'
 
 
@@ -124,6 +128,8 @@ class Packer:
             if self.open[place]:
                 rooms[place] = self._room(host)
         self.index = room.RoomIndex(rooms)
+        # The place up to which nobody searches any more.
+        self.floor = -1
         # Places of full hosts that no search has come across yet, negated:
         # the last one is the first of the heap.
         self.full = [-place for place, host in enumerate(self.order)
@@ -137,17 +143,18 @@ class Packer:
             self.state.free[host]))
 
     def _is_full(self, host):
-        cpu, ram, disk = self.load.used[host]
-        most_cpu, most_ram, most_disk = self.target[host]
-        vcpus, memory, space = self.state.free[host]
-        return bool(vcpus <= 0 or memory <= SPARE_MEMORY or space <= 0
-                    or cpu >= most_cpu or ram >= most_ram - SPARE_MEMORY
-                    or disk >= most_disk)
+        cpu, ram, disk = self.load.used[host].tolist()
+        most_cpu, most_ram, most_disk = self.target[host].tolist()
+        vcpus, memory, space = self.state.free[host].tolist()
+        return (vcpus <= 0 or memory <= SPARE_MEMORY or space <= 0
+                or cpu >= most_cpu or ram >= most_ram - SPARE_MEMORY
+                or disk >= most_disk)
 
     def _moved(self, server, source, destination):
         for host in (source, destination):
-            place = self.place.get(host)
-            if place is None or not self.open[place]:
+            place = self.place.get(host, -1)
+            # Those that the search has passed do not count any more.
+            if place <= self.floor or not self.open[place]:
                 continue
             self.index.update(place, self._room(host))
             if self._is_full(host):
@@ -167,12 +174,12 @@ class Packer:
 
     # Moving one server ----------------------------------------------------
 
-    def _place_one(self, server, code, above=-1):
+    def _place_one(self, server, code):
         """Move a server to the most loaded host with room, if any."""
         hosts = (self.order[place] for place in self.index.from_the_end(
-            self.need[server], above))
+            self.need[server], self.floor))
         found = _consolidation.first_allowed(self.rules, server, hosts)
-        place = above if found is None else self.place[found]
+        place = self.floor if found is None else self.place[found]
         if found is not None:
             first = self.choices.get(server)
             self.choices[server] = Choice(
@@ -187,30 +194,37 @@ class Packer:
 
     def _passed_over(self, server, place):
         """Say of the hosts that would have come first why they do not."""
-        home = self.state.host_of[server]
-        last = len(self.order)
+        home, last = self.state.host_of[server], len(self.order)
+        first = max(place + 1, last - _consolidation.ALTERNATIVES)
         return {
-            self.state.hosts[host].hostname: self.why_not(server, host)
-            for host in self.order[
-                max(place + 1, last - _consolidation.ALTERNATIVES):]
-            if host != home}
+            self.state.hosts[self.order[other]].hostname:
+                self.why_not(server, other)
+            for other in range(first, last) if self.order[other] != home}
 
     def was_used(self, host: int) -> bool:
         """Tell whether a host had servers before anything moved."""
         return host in self._used
 
-    def why_not(self, server: int, host: int) -> str:
-        """Say why a server does not go to a host."""
-        closed = self.rules.why_closed(host)
-        if closed:
-            return closed
-        lacks = self.target[host] - self.load.used[host]
-        lacks = numpy.flatnonzero(
-            self.need[server, :3] > lacks + _utilisation.ROUNDING)
-        if lacks.size:
-            what = ('CPU', 'memory', 'disk')[lacks[0]]
-            return f'too little {what} is unused'
-        return self.rules.why_not(server, host) or 'it is full'
+    def why_not(self, server: int, place: int) -> str:
+        """Say why a server does not go to the host at a place."""
+        host = self.order[place]
+        if not self.open[place]:
+            return self.rules.why_closed(host) or self._why_passed(host)
+        lacks = self.index.lacking(place, self.need[server])
+        if lacks is not None:
+            return f'it has too little {KINDS[lacks]}'
+        return (self.rules.why_not(server, host)
+                or 'it has no room at this point')
+
+    def _why_passed(self, host):
+        return ('it is full' if host in self._used
+                else 'it has no servers, and would only take the place of '
+                     'another')
+
+    def stop(self) -> None:
+        """Follow the state no more."""
+        self.state.unwatch(self._moved)
+        self.load.stop()
 
     # The phases -----------------------------------------------------------
 
@@ -252,27 +266,28 @@ class Packer:
         self._start(host for host in self.hosts.tolist()
                     if not self.state.count_on(host))
         for place, host in enumerate(self.order):
+            self.floor = place
             if self.given.partly:
-                self._drain(place, self._leaving(host))
+                self._drain(host)
             else:
-                self._empty(place, host)
+                self._empty(host)
 
     def _leaving(self, host) -> Iterator[int]:
         return (server for server in reversed(self._by_use(host))
                 if self.movable.kind(server) is not None)
 
-    def _drain(self, place, servers):
-        for server in servers:
-            self._place_one(server, CONSOLIDATION, place)
+    def _drain(self, host):
+        for server in self._leaving(host):
+            self._place_one(server, CONSOLIDATION)
 
-    def _empty(self, place, host):
+    def _empty(self, host):
         """Empty a host, or leave it as it is."""
         mark = self.state.mark()
         leaving = list(self._leaving(host))
         if len(leaving) < self.state.count_on(host):
             return
         for server in leaving:
-            if not self._place_one(server, CONSOLIDATION, place):
+            if not self._place_one(server, CONSOLIDATION):
                 self.state.undo(mark)
                 return
 

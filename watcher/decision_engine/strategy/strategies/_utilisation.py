@@ -38,48 +38,50 @@ class Utilisation:
     def __init__(self, state: cluster.ClusterState, servers: numpy.ndarray,
                  measured: numpy.ndarray, reported: numpy.ndarray):
         self._state = state
-        self._servers = servers
-        self._sure_of = numpy.where(measured, servers[:, 0], 0.0)
-        self._reported = numpy.where(
-            numpy.isnan(reported), -numpy.inf, reported)
+        sure = numpy.where(measured, servers[:, 0], 0.0)
+        # What a server adds to the columns of its host: use of each kind,
+        # what the host reports, what is sure. Of memory a server may come to
+        # use all that it was promised.
+        self._adds = numpy.column_stack((
+            servers, servers[:, 0], state.demand[:, cluster.MEMORY], sure))
         placed = state.host_of != cluster.NOWHERE
         homes, hosts = state.host_of[placed], len(state.hosts)
-        self._sums = numpy.column_stack([
-            numpy.bincount(homes, servers[placed, column], minlength=hosts)
-            for column in range(3)]).astype(numpy.float64)
-        self._sure = numpy.bincount(homes, self._sure_of[placed],
-                                    minlength=hosts).astype(numpy.float64)
+        sums = [numpy.bincount(homes, values[placed], minlength=hosts)
+                for values in (*servers.T, sure)]
+        self._columns = numpy.column_stack((
+            *sums[:3],
+            numpy.where(numpy.isnan(reported), -numpy.inf, reported),
+            sums[3])).astype(numpy.float64)
         #: What is used on each host: cores, memory (MB), disk (GB).
-        self.used = self._sums.copy()
-        numpy.maximum(self.used[:, :2], self._reported,
+        self.used = self._columns[:, :3].copy()
+        numpy.maximum(self.used[:, :2], self._columns[:, 3:5],
                       out=self.used[:, :2])
         state.watch(self._moved)
+
+    def stop(self) -> None:
+        """Follow the state no more."""
+        self._state.unwatch(self._moved)
 
     def sure_cores(self, host: int) -> float:
         """Return how many cores of a host are used beyond doubt.
 
         That is without what is only estimated.
         """
-        return max(float(self._sure[host]), float(self._reported[host, 0]))
+        row = self._columns[host]
+        return max(float(row[5]), float(row[3]))
 
     def _moved(self, server, source, destination):
-        for host, sign in ((source, -1), (destination, 1)):
-            if host != cluster.NOWHERE:
-                self._change(host, server, sign)
+        adds = self._adds[server]
+        if source != cluster.NOWHERE:
+            self._columns[source] -= adds
+            self._sum_up(source)
+        if destination != cluster.NOWHERE:
+            self._columns[destination] += adds
+            self._sum_up(destination)
 
-    def _change(self, host, server, sign):
-        use = self._servers[server]
-        sums = self._sums[host]
-        sums += sign * use
+    def _sum_up(self, host):
+        cpu, ram, disk, own_cpu, own_ram, _sure = self._columns[
+            host].tolist()
         # Rounding must not leave less than nothing.
-        numpy.maximum(sums, 0.0, out=sums)
-        self._sure[host] = max(
-            self._sure[host] + sign * self._sure_of[server], 0.0)
-        reported = self._reported[host]
-        reported[0] += sign * use[0]
-        # Of memory a server may come to use all that it was promised.
-        reported[1] += sign * self._state.demand[server, cluster.MEMORY]
-        used = self.used[host]
-        used[0] = max(sums[0], reported[0])
-        used[1] = max(sums[1], reported[1])
-        used[2] = sums[2]
+        self.used[host] = (max(cpu, own_cpu, 0.0), max(ram, own_ram, 0.0),
+                           max(disk, 0.0))

@@ -62,6 +62,7 @@ def decide(situation: Situation) -> _consolidation.Decision:
     packer.consolidate()
     decision = report.decision(packer.settle())
     decision.remarks = remarks + decision.remarks
+    packer.stop()
     state.undo(mark)
     return decision
 
@@ -247,11 +248,12 @@ class _Report:
     def _why_nowhere(self, source):
         server = self.packer.unplaced[source]
         label = self.state.servers[server].label
-        hosts = self.packer.order[self.packer.place[source] + 1:]
-        if not hosts:
+        places = range(self.packer.place[source] + 1,
+                       len(self.packer.order))
+        if not places:
             return f'there is no other host for {label}'
         counts = collections.Counter(
-            self.packer.why_not(server, host) for host in hosts)
+            self.packer.why_not(server, place) for place in places)
         reasons = ', '.join(f'{reason} ({count} hosts)'
                             for reason, count in counts.most_common(3))
         return f'no more loaded host takes {label}: {reasons}'

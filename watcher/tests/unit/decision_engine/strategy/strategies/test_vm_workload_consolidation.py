@@ -282,7 +282,7 @@ class TestMetrics(base.TestCase):
         self.assertEqual([], brief(solution))
         self.assertTrue(any('instance_cpu_usage is known of 1 of 2' in text
                             for text in solution.remarks))
-        self.assertIn('too little CPU is unused',
+        self.assertIn('too little unused CPU',
                       solution.explanation.reason)
 
     def test_hosts_without_a_value_take_nothing(self):
