@@ -150,19 +150,28 @@ def _nothing(cloud: Cloud) -> dict[str, Any]:
     return {}
 
 
-#: Parameters of the audit for each strategy that is measured.
+#: Both metrics, as even as can be.
+_EVEN = {'metrics': ['instance_cpu_usage', 'instance_ram_usage'],
+         'thresholds': {'instance_cpu_usage': 0.02,
+                        'instance_ram_usage': 0.02}}
+
+#: Parameters of the audit for each strategy that is measured. What follows a
+#: colon tells apart several ways to run the same one.
 PARAMETERS: dict[str, Callable[[Cloud], dict[str, Any]]] = {
     'host_maintenance': lambda cloud: {'maintenance_node': 'host-00000'},
     'vm_workload_consolidation': _nothing,
     # As many moves as it takes; without that it would be one.
     'workload_balance': lambda cloud: {'max_migrations': cloud.servers,
                                        'threshold': 30},
+    'workload_stabilization': lambda cloud: dict(_EVEN),
+    'workload_stabilization:fullsearch': lambda cloud: {
+        **_EVEN, 'host_choice': 'fullsearch'},
 }
 
 
 def strategy_on(cloud: Cloud, name: str):
     """Return the strategy with its models, metrics and parameters."""
-    found = loading.DefaultStrategyLoader().load(name)
+    found = loading.DefaultStrategyLoader().load(name.partition(':')[0])
     found._compute_model = cloud.compute.copy()
     found._storage_model = cloud.storage.copy()
     found._datasource_backend = cloud.source
@@ -272,7 +281,7 @@ def show(name: str, size: str, result: Result,
                           'exponent': growth,
                           **dataclasses.asdict(result)}))
         return
-    print(f'{name:28} {size:>14} {result.seconds:9.3f} s '
+    print(f'{name:33} {size:>14} {result.seconds:9.3f} s '
           f'{result.memory:7.0f} MiB ({result.memory - result.built:+.0f}) '
           f'{result.questions:3} questions {result.actions:6} actions '
           + (f'e={growth:.2f} ' if growth is not None else '')
