@@ -70,10 +70,16 @@ class Scheduler:
 
     def _group_allows(self, host: Host, server: Server) -> bool:
         policy = self._policy(server)
+        mates = self._mates(server)
         if policy == 'anti-affinity':
-            return all(m.host is not host for m in self._mates(server))
+            most = int(self._state.groups[server.group_id].rules.get(
+                'max_server_per_host') or 1)
+            return sum(m.host is host for m in mates) < most
         if policy == 'affinity':
-            return all(m.host is host for m in self._mates(server))
+            # The group is also where the server itself is: so those that
+            # are together can never be moved.
+            where = [m.host for m in (*mates, server) if m.host]
+            return not where or any(known is host for known in where)
         return True
 
     def _rank(self, server: Server, host: Host) -> tuple[Any, ...]:

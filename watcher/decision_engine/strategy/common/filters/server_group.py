@@ -23,13 +23,15 @@ _SIGNS = {scheduling.SOFT_AFFINITY: -1, scheduling.SOFT_ANTI_AFFINITY: 1}
 
 
 class _Group:
-    """A group and how many of its members are on each host."""
+    """A group and how many of its members are on each host.
+
+    Members outside the scope of the audit are on no host here: there are
+    none of them on any host that a server may be sent to.
+    """
 
     def __init__(self, record: scheduling.ServerGroup):
         self.record = record
         self.on_host: collections.Counter[int] = collections.Counter()
-        #: Members that are outside the scope of the audit, or nowhere.
-        self.elsewhere = 0
 
     def others(self, own_host: int, host: int) -> int:
         """Return how many members are on a host, beside one on its own."""
@@ -45,6 +47,11 @@ class ServerGroupFilter(base.DestinationFilter):
 
     Planned moves count: whoever moved is where he is going to be. The soft
     policies are wishes, which :meth:`penalty` tells.
+
+    A server of an affinity group may go only where another member is. For
+    Nova the host that it is on is one of those where the group is, and the
+    only one if all are together: it refuses every other host, even to a
+    member that is alone.
     """
 
     def prepare(self, state: cluster.ClusterState) -> None:
@@ -57,22 +64,18 @@ class ServerGroupFilter(base.DestinationFilter):
                 self._add(group, state.server_index.get(uuid))
 
     def _add(self, group, server):
-        host = (cluster.NOWHERE if server is None
-                else int(self.state.host_of[server]))
-        if server is not None:
-            self._of.setdefault(server, []).append(group)
-        if host == cluster.NOWHERE:
-            group.elsewhere += 1
-        else:
+        if server is None:
+            return
+        self._of.setdefault(server, []).append(group)
+        host = int(self.state.host_of[server])
+        if host != cluster.NOWHERE:
             group.on_host[host] += 1
 
     def moved(self, server: int, source: int, destination: int) -> None:
         """Follow the server with all its groups."""
         for group in self._of.get(server, ()):
             for host, change in ((source, -1), (destination, 1)):
-                if host == cluster.NOWHERE:
-                    group.elsewhere += change
-                else:
+                if host != cluster.NOWHERE:
                     group.on_host[host] += change
 
     def why_not(self, server: int, host: int) -> str | None:
@@ -88,22 +91,10 @@ class ServerGroupFilter(base.DestinationFilter):
                     >= record.max_per_host):
                 return (f'{self.state.hosts[host].hostname} has another '
                         f'member of the anti-affinity group {record.name}')
-            if record.policy == scheduling.AFFINITY:
-                problem = self._why_apart(group, own_host, host)
-                if problem:
-                    return problem
-        return None
-
-    def _why_apart(self, group, own_host, host):
-        if len(group.record.members) < 2 or group.others(
-                own_host, host) > 0:
-            return None
-        if group.hosts_of_others(own_host):
-            return (f'{self.state.hosts[host].hostname} has no other member '
-                    f'of the affinity group {group.record.name}')
-        if group.elsewhere - (own_host == cluster.NOWHERE) > 0:
-            return (f'the other members of the affinity group '
-                    f'{group.record.name} are outside the scope')
+            if (record.policy == scheduling.AFFINITY and host != own_host
+                    and not group.others(own_host, host)):
+                return (f'{self.state.hosts[host].hostname} has no other '
+                        f'member of the affinity group {record.name}')
         return None
 
     def mask(self, server: int) -> numpy.ndarray | None:
@@ -119,16 +110,11 @@ class ServerGroupFilter(base.DestinationFilter):
                       if group.others(own_host, host)
                       >= group.record.max_per_host]] = False
             elif group.record.policy == scheduling.AFFINITY:
-                mask &= self._together(group, own_host)
-        return mask
-
-    def _together(self, group, own_host):
-        mask = numpy.zeros(len(self.state.hosts), dtype=bool)
-        together = group.hosts_of_others(own_host)
-        if together:
-            mask[together] = True
-        elif self._why_apart(group, own_host, cluster.NOWHERE) is None:
-            mask[:] = True
+                together = numpy.zeros(len(self.state.hosts), dtype=bool)
+                together[group.hosts_of_others(own_host)] = True
+                if own_host != cluster.NOWHERE:
+                    together[own_host] = True
+                mask &= together
         return mask
 
     def penalty(self, server: int) -> numpy.ndarray | None:

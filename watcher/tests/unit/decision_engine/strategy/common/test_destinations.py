@@ -225,16 +225,22 @@ class TestServerGroups(RulesTestCase):
         model.server_groups = (group('affinity', 'a', 'b'),)
         self.allows(rules_of(model), 0, 1)
 
-    def test_who_is_alone_is_free(self):
+    def test_who_is_alone_stays(self):
+        # For Nova the group is where he is, and nowhere else.
         model = cloud(A=['a'], B=[], C=[])
         model.server_groups = (group('affinity', 'a'),)
-        self.allows(rules_of(model), 0, 1, 2)
+        rules = rules_of(model)
+        self.allows(rules, 0)
+        self.refuses('host-B has no other member of the affinity group web',
+                     rules, 0, 1)
+        self.assertIsNone(rules.why_not_stay(0))
 
     def test_members_outside_the_scope(self):
         model = cloud(A=['a'], B=[])
         model.server_groups = (group('affinity', 'a', 'far away'),)
-        self.refuses('the other members of the affinity group web are '
-                     'outside the scope', rules_of(model), 0, 1)
+        self.allows(rules_of(model), 0)
+        model.server_groups = (group('anti-affinity', 'a', 'far away'),)
+        self.allows(rules_of(model), 0, 1)
 
     def test_soft_rules_are_wishes(self):
         model = cloud(A=['a'], B=['b', 'c'], C=[])
