@@ -17,6 +17,7 @@ from watcher.decision_engine.strategy.strategies import dummy_with_scorer
 from watcher.decision_engine.strategy.strategies import host_maintenance
 from watcher.decision_engine.strategy.strategies import outlet_temp_control
 from watcher.decision_engine.strategy.strategies import uniform_airflow
+from watcher.decision_engine.strategy.strategies import zone_migration
 
 Actuator = actuation.Actuator
 BaseStrategy = base.BaseStrategy
@@ -25,6 +26,7 @@ DummyWithScorer = dummy_with_scorer.DummyWithScorer
 HostMaintenance = host_maintenance.HostMaintenance
 OutletTempControl = outlet_temp_control.OutletTempControl
 UniformAirflow = uniform_airflow.UniformAirflow
+ZoneMigration = zone_migration.ZoneMigration
 
 __all__ = (
     'Actuator',
@@ -34,4 +36,5 @@ __all__ = (
     'HostMaintenance',
     'OutletTempControl',
     'UniformAirflow',
+    'ZoneMigration',
 )
