@@ -455,7 +455,7 @@ class BaseModelBuilder(metaclass=abc.ABCMeta):
                     raise
                 failure = exc
             # Not while it is handled: oslo.log would tell it twice.
-            self._report(failure)(
+            self._log_of(failure)(
                 'Try %(attempt)d of %(tries)d failed, the next comes in '
                 '%(pause)s seconds: %(reason)s',
                 {'attempt': attempt, 'tries': tries, 'pause': pause,
@@ -463,7 +463,7 @@ class BaseModelBuilder(metaclass=abc.ABCMeta):
             self.call_retry_reset(failure)
             time.sleep(pause)
 
-    def _report(self, failure: Exception) -> Callable:
+    def _log_of(self, failure: Exception) -> Callable:
         """Return what logs it: the first of its kind loudly.
 
         A service that is away fails for each of a thousand hosts.

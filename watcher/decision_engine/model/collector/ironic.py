@@ -119,7 +119,7 @@ class BareMetalModelBuilder(base.BaseModelBuilder):
                         {'count': len(skipped), 'named': _named(skipped)})
             self.model.gaps += (_('Ironic does not describe %d nodes '
                                   'completely') % len(skipped),)
-        self._report()
+        self._sum_up()
         return self.model
 
     def _add(self, record):
@@ -128,7 +128,7 @@ class BareMetalModelBuilder(base.BaseModelBuilder):
             self.model, ironic_helper.IronicNode.from_api(record),
             self.model.built_at, clocks.BUILD)
 
-    def _report(self):
+    def _sum_up(self):
         nodes = self.model.get_all_ironic_nodes()
         apart = [uuid for uuid, node in nodes.items()
                  if not node.extra['compute_node_id']]
