@@ -160,6 +160,7 @@ _EVEN = {'metrics': ['instance_cpu_usage', 'instance_ram_usage'],
 PARAMETERS: dict[str, Callable[[Cloud], dict[str, Any]]] = {
     'host_maintenance': lambda cloud: {'maintenance_node': 'host-00000'},
     'vm_workload_consolidation': _nothing,
+    'node_resource_consolidation': lambda cloud: {'host_choice': 'specify'},
     # Both spans have the same values: nothing is found, all is looked at.
     'noisy_neighbor': _nothing,
     # As many moves as it takes; without that it would be one.

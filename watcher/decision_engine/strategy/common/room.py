@@ -24,7 +24,9 @@ most of everything that is free within blocks of hosts and so looks only into
 blocks that may hold such a host.
 """
 
+import heapq
 from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy
@@ -32,6 +34,9 @@ import numpy
 #: Hosts of a block. With more a block takes longer to look into, with less
 #: there are more blocks to choose from.
 BLOCK = 64
+
+#: Hosts that may change before the order is made anew.
+CHANGES = 64
 
 # The methods all() and max() of arrays take longer to get here.
 _ALL = numpy.logical_and.reduce
@@ -102,3 +107,61 @@ class RoomIndex:
 
     def _inside(self, block, need):
         return _ALL(self._room[block] >= need, axis=1).nonzero()[0]
+
+
+class BestFit:
+    """Hosts that are open, those with the least free of the first kind first.
+
+    The order follows every change: unchanged hosts stand in an index, the
+    few that have changed since are sorted each time.
+
+    :param free: what is free on all hosts, by kind; is read again whenever
+        :meth:`changed` says so.
+    :param hosts: the open ones. Among equals the earlier one is first.
+    """
+
+    def __init__(self, free: numpy.ndarray, hosts: Sequence[int]):
+        self._free = free
+        self._rank = {host: rank for rank, host in enumerate(hosts)}
+        self._arrange()
+
+    def _arrange(self):
+        hosts = numpy.array(list(self._rank), dtype=numpy.int64)
+        free = self._free[hosts]
+        order = numpy.argsort(free[:, 0], kind='stable')
+        self._order = hosts[order].tolist()
+        self._place = {host: place for place, host
+                       in enumerate(self._order)}
+        self._index = RoomIndex(free[order])
+        self._changed: set[int] = set()
+
+    def changed(self, host: int) -> None:
+        """Note that a host has more or less room than before."""
+        if host not in self._rank or host in self._changed:
+            return
+        if len(self._changed) >= CHANGES:
+            self._arrange()
+        self._index.close(self._place[host])
+        self._changed.add(host)
+
+    def remove(self, host: int) -> None:
+        """Offer a host no more."""
+        if self._rank.pop(host, None) is None:
+            return
+        self._index.close(self._place[host])
+        self._changed.discard(host)
+
+    def hosts(self, need: numpy.ndarray) -> Iterator[int]:
+        """Yield the hosts that have room.
+
+        Nothing must change before the last of them is taken.
+        """
+        unchanged = (self._order[place]
+                     for place in self._index.from_the_start(need))
+        changed = numpy.fromiter(self._changed, dtype=numpy.int64)
+        others = changed[_ALL(self._free[changed] >= need, axis=1)].tolist()
+        others.sort(key=self._key)
+        return heapq.merge(unchanged, others, key=self._key)
+
+    def _key(self, host):
+        return self._free[host, 0], self._rank[host]

@@ -12,8 +12,11 @@
 """What the strategies that run servers on fewer hosts have in common."""
 
 import dataclasses
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
+
+import numpy
 
 from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import cluster
@@ -154,10 +157,10 @@ class Movable:
 
 
 def first_allowed(rules: destinations.DestinationRules, server: int,
-                  hosts) -> int | None:
+                  hosts: Iterable[int]) -> int | None:
     """Return the first of some hosts that a server may go to.
 
-    :param hosts: an iterable of hosts that have room.
+    :param hosts: hosts that have room.
     """
     mask = None
     for asked, host in enumerate(hosts):
@@ -167,6 +170,14 @@ def first_allowed(rules: destinations.DestinationRules, server: int,
         if mask[host] if mask is not None else rules.allows(server, host):
             return host
     return None
+
+
+def needs(demand: numpy.ndarray) -> numpy.ndarray:
+    """Return what servers need of each kind, for comparisons with room.
+
+    Nothing is taken of what is not needed, even if it is overcommitted.
+    """
+    return numpy.where(demand > 0, demand, -numpy.inf)
 
 
 def although_locked(state: cluster.ClusterState, server: int) -> str:

@@ -103,9 +103,8 @@ class Packer:
         self.unplaced: dict[int, int] = {}
         self._used = {host for host in self.hosts.tolist()
                       if self.state.count_on(host)}
-        demand = self.state.demand
-        self.need = numpy.column_stack((situation.used, numpy.where(
-            demand > 0, demand, -numpy.inf)))
+        self.need = numpy.column_stack((
+            situation.used, _consolidation.needs(self.state.demand)))
         # Who stores nothing is not kept out by an overcommitted disk.
         no_disk = self.need[:, DISK] <= 0
         self.need[no_disk, DISK] = -numpy.inf

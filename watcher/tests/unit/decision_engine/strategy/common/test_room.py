@@ -61,3 +61,32 @@ class TestRoomIndex(base.TestCase):
     def test_no_hosts(self):
         index = room.RoomIndex(numpy.empty((0, 2)))
         self.assertEqual([], list(index.from_the_end(numpy.zeros(2))))
+
+
+class TestBestFit(base.TestCase):
+    """The order is always that of sorting all hosts anew."""
+
+    def test_order_follows_changes(self):
+        dice = random.Random(2)
+        free = numpy.array([[dice.randrange(8), dice.randrange(8)]
+                            for _ in range(150)], dtype=numpy.float64)
+        hosts = [host for host in range(149, -1, -1) if host % 10]
+        fit = room.BestFit(free, hosts)
+        for _ in range(300):
+            need = numpy.array([dice.randrange(8), dice.randrange(8)])
+            self.assertEqual(
+                sorted((host for host in hosts
+                        if (free[host] >= need).all()),
+                       key=lambda host: free[host, 0]),
+                list(fit.hosts(need)))
+            host = dice.randrange(150)
+            if dice.random() < 0.1:
+                fit.remove(host)
+                hosts = [other for other in hosts if other != host]
+            free[host] = dice.randrange(8), dice.randrange(8)
+            fit.changed(host)
+
+    def test_no_hosts(self):
+        fit = room.BestFit(numpy.zeros((1, 2)), [])
+        fit.changed(0)
+        self.assertEqual([], list(fit.hosts(numpy.zeros(2))))
