@@ -18,12 +18,21 @@ from watcher.conf import calling
 OPTS = [
     cfg.IntOpt(
         'migration_timeout',
-        default=14400,
+        default=3600,
         min=1,
         help='Seconds that moving a volume to another pool or changing its '
-             'type may take. Raise it for large volumes on slow storage: an '
-             'action that runs out of time is reported as failed although '
-             'Cinder may still be working on it.'),
+             'type may take, whatever its size; '
+             '``migration_timeout_per_gb`` adds to it. An action that runs '
+             'out of time is reported as failed although Cinder may still '
+             'be working on it.'),
+    cfg.FloatOpt(
+        'migration_timeout_per_gb',
+        default=60,
+        min=0,
+        help='Seconds that moving a volume or changing its type may take '
+             'more for each GB of its size. The default is enough when data '
+             'are copied with 17 MB per second; raise it for slow '
+             'storage.'),
     *calling.retries('Cinder'),
 ]
 

@@ -18,9 +18,22 @@ from typing import Any
 from jsonschema import exceptions as jsonschema_exceptions
 from jsonschema import validators
 
+from watcher._i18n import _
 from watcher.common import clients
+from watcher.common import exception
 from watcher.common import utils
+from watcher.common import waiting
 from watcher.common.loader import loadable
+
+#: JSON schema of the UUID of a server or a volume.
+UUID = {
+    'type': 'string',
+    'pattern': '^[a-fA-F0-9]{8}-([a-fA-F0-9]{4}-){3}[a-fA-F0-9]{12}$',
+}
+#: JSON schema of a text that must not be empty.
+TEXT = {'type': 'string', 'minLength': 1}
+#: JSON schema of a name that is only shown.
+DISPLAY_NAME = {'type': 'string'}
 
 
 class BaseAction(loadable.Loadable):
@@ -93,6 +106,19 @@ class BaseAction(loadable.Loadable):
         :returns: whether the applier has to stop.
         """
         return self._stopping.wait(seconds)
+
+    def judge(self, outcome: waiting.Outcome) -> bool:
+        """Turn how an operation ended into the result of ``execute``.
+
+        :raises: ActionExecutionFailure and WaitInterrupted, with the reason
+        """
+        if outcome:
+            return True
+        reason = getattr(outcome, 'reason', '')
+        if getattr(outcome, 'interrupted', False):
+            raise exception.WaitInterrupted(reason)
+        raise exception.ActionExecutionFailure(
+            reason or _('The service did not do what it was asked for'))
 
     @property
     @abc.abstractmethod

@@ -14,6 +14,7 @@
 from oslo_log import log
 
 from watcher._i18n import _
+from watcher.applier.actions import base
 from watcher.applier.actions import nova_action
 from watcher.common import exception
 
@@ -35,8 +36,8 @@ class ChangeNovaServiceState(nova_action.NovaAction):
         return {
             'type': 'object',
             'properties': {
-                'resource_id': nova_action.TEXT,
-                'resource_name': nova_action.TEXT,
+                'resource_id': base.TEXT,
+                'resource_name': base.TEXT,
                 'state': {'type': 'string',
                           'enum': [self.ENABLED, self.DISABLED]},
                 'disabled_reason': {'type': 'string'},

@@ -14,6 +14,7 @@
 from oslo_log import log
 
 from watcher._i18n import _
+from watcher.applier.actions import base
 from watcher.applier.actions import nova_action
 from watcher.common import exception
 
@@ -37,13 +38,13 @@ class Migrate(nova_action.NovaAction):
         return {
             'type': 'object',
             'properties': {
-                'resource_id': nova_action.SERVER_ID,
+                'resource_id': base.UUID,
                 'migration_type': {
                     'type': 'string',
                     'enum': [self.LIVE_MIGRATION, self.COLD_MIGRATION]},
-                'source_node': nova_action.TEXT,
-                'destination_node': nova_action.TEXT,
-                'resource_name': nova_action.DISPLAY_NAME,
+                'source_node': base.TEXT,
+                'destination_node': base.TEXT,
+                'resource_name': base.DISPLAY_NAME,
             },
             'required': ['resource_id', 'migration_type', 'source_node'],
             'additionalProperties': False,

@@ -18,19 +18,9 @@ from watcher.applier.actions import base
 from watcher.common import exception
 from watcher.common import nova_helper
 
-#: JSON schema of the UUID of a server.
-SERVER_ID = {
-    'type': 'string',
-    'pattern': '^[a-fA-F0-9]{8}-([a-fA-F0-9]{4}-){3}[a-fA-F0-9]{12}$',
-}
-#: JSON schema of a text that must not be empty.
-TEXT = {'type': 'string', 'minLength': 1}
-#: JSON schema of a name that is only shown.
-DISPLAY_NAME = {'type': 'string'}
 
-
-class NovaAction(base.BaseAction):
-    """An action that is done by Nova."""
+class NovaUser(base.BaseAction):
+    """An action that asks Nova."""
 
     def __init__(self, config: Any, osc: Any = None):
         super().__init__(config, osc=osc)
@@ -43,6 +33,10 @@ class NovaAction(base.BaseAction):
             self._nova = nova_helper.NovaHelper(osc=self.osc)
         return self._nova
 
+
+class NovaAction(NovaUser):
+    """An action on a server or a compute service."""
+
     def find_server(self) -> nova_helper.Server:
         """Return the server.
 
@@ -53,16 +47,3 @@ class NovaAction(base.BaseAction):
         except exception.ComputeResourceNotFound:
             raise exception.ActionSkipped(
                 _('Server %s was not found') % self.resource_id)
-
-    def judge(self, outcome: nova_helper.Outcome) -> bool:
-        """Turn how an operation ended into the result of ``execute``.
-
-        :raises: ActionExecutionFailure and WaitInterrupted, with the reason
-        """
-        if outcome:
-            return True
-        reason = getattr(outcome, 'reason', '')
-        if getattr(outcome, 'interrupted', False):
-            raise exception.WaitInterrupted(reason)
-        raise exception.ActionExecutionFailure(
-            reason or _('Nova did not do what it was asked for'))

@@ -14,6 +14,7 @@
 from oslo_log import log
 
 from watcher._i18n import _
+from watcher.applier.actions import base
 from watcher.applier.actions import nova_action
 from watcher.common import exception
 
@@ -30,9 +31,9 @@ class Resize(nova_action.NovaAction):
         return {
             'type': 'object',
             'properties': {
-                'resource_id': nova_action.SERVER_ID,
-                'flavor': nova_action.TEXT,
-                'resource_name': nova_action.DISPLAY_NAME,
+                'resource_id': base.UUID,
+                'flavor': base.TEXT,
+                'resource_name': base.DISPLAY_NAME,
             },
             'required': ['resource_id', 'flavor'],
             'additionalProperties': False,

@@ -14,6 +14,7 @@
 from oslo_log import log
 
 from watcher._i18n import _
+from watcher.applier.actions import base
 from watcher.applier.actions import nova_action
 from watcher.common import exception
 
@@ -28,8 +29,8 @@ class Stop(nova_action.NovaAction):
         return {
             'type': 'object',
             'properties': {
-                'resource_id': nova_action.SERVER_ID,
-                'resource_name': nova_action.DISPLAY_NAME,
+                'resource_id': base.UUID,
+                'resource_name': base.DISPLAY_NAME,
             },
             'required': ['resource_id'],
             'additionalProperties': False,

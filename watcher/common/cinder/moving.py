@@ -19,6 +19,7 @@ volume. Each method follows the volume to the end and returns an
 import itertools
 
 from oslo_config import cfg
+from oslo_utils import strutils
 
 from watcher._i18n import _
 from watcher.common import exception
@@ -43,6 +44,13 @@ Outcome = waiting.Outcome
 StopCheck = waiting.StopCheck
 
 
+def time_limit(volume: records.Volume) -> float:
+    """Return the seconds that moving or changing a volume may take."""
+    options = CONF.cinder
+    return (options.migration_timeout
+            + options.migration_timeout_per_gb * (volume.size or 0))
+
+
 def _condition(volume: records.Volume) -> str:
     """Describe a volume's state for a message."""
     return _('status %(status)s, migration status %(migration)s, in pool '
@@ -62,7 +70,8 @@ class VolumeMover(reading.CinderReader):
     CONFLICTS = (400, 409)
 
     def migrate(self, volume: records.Volume | str, dest_node: str,
-                should_stop: StopCheck | None = None) -> Outcome:
+                should_stop: StopCheck | None = None, *,
+                checked: bool = False) -> Outcome:
         """Have Cinder move a volume to another pool, and wait for the end.
 
         Its type stays what it is.
@@ -70,17 +79,19 @@ class VolumeMover(reading.CinderReader):
         :param dest_node: name of the pool.
         :param should_stop: asked about twice a second whether to give up
             waiting.
+        :param checked: whether the caller has just made sure with
+            :meth:`why_not_in` that the volume can be in the pool.
         :raises: VolumeNotFound, PoolNotFound, CinderClientError when Cinder
             refuses or cannot be reached.
         """
         before = self.get_volume(volume)
-        pool = self.get_storage_pool_by_name(dest_node)
         if before.host == dest_node:
             return Outcome(True, _('volume %(volume)s was in pool %(pool)s '
                                    'already') % {
                                        'volume': before.id,
                                        'pool': dest_node})
-        problem = self._misfit(before, pool)
+        problem = None if checked else self.why_not_in(
+            before, self.get_storage_pool_by_name(dest_node))
         if problem:
             return Outcome(False, problem)
 
@@ -96,8 +107,18 @@ class VolumeMover(reading.CinderReader):
             return outcome
         return self._check_arrival(before, dest_node, should_stop)
 
+    def why_not_in(self, volume: records.Volume,
+                   pool: records.StoragePool) -> str | None:
+        """Say why a volume cannot be moved to a pool; None when it can.
+
+        What a pool does not report is left to Cinder to judge, and so is
+        the room of a pool that promises more than it has.
+
+        :raises: CinderClientError
+        """
+        return self._misfit(volume, pool) or _lack_of_room(volume, pool)
+
     def _misfit(self, volume, pool):
-        """Say why a volume cannot be in a pool; None when it can."""
         if not volume.volume_type:
             return None
         for known in self.get_volume_type_list():
@@ -152,7 +173,7 @@ class VolumeMover(reading.CinderReader):
                        should_stop: StopCheck | None = None) -> Outcome:
         """Wait until a migration that was asked for has ended.
 
-        ``[cinder] migration_timeout`` limits the time.
+        :func:`time_limit` is the longest time.
 
         :raises: VolumeNotFound, CinderClientError
         """
@@ -218,7 +239,7 @@ class VolumeMover(reading.CinderReader):
         :param check: called with the volume and how often it was seen;
             None means to go on.
         """
-        limit = CONF.cinder.migration_timeout
+        limit = time_limit(before)
         looks = itertools.count(1)
         try:
             return waiting.follow(
@@ -246,6 +267,19 @@ class VolumeMover(reading.CinderReader):
     def _glance(self, ident):
         """Return the volume, or None while Cinder does not answer."""
         return self._peek(f'volume {ident}', lambda: self.get_volume(ident))
+
+
+def _lack_of_room(volume, pool):
+    """Say that a volume is larger than what is free, if that is certain."""
+    free = pool.free_capacity_gb
+    thin = strutils.bool_from_string(
+        pool.capabilities.get('thin_provisioning_support'))
+    if thin or free is None or not volume.size or volume.size <= free:
+        return None
+    return _('pool %(pool)s has %(free)s GB free and volume %(volume)s '
+             'takes %(size)s GB') % {
+                 'pool': pool.name, 'free': free, 'volume': volume.id,
+                 'size': volume.size}
 
 
 def _check_move(before: records.Volume, now: records.Volume,

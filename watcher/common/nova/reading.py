@@ -105,13 +105,16 @@ class NovaReader(rest_helper.RestHelper):
         raise exception.ComputeNodeNotFound(name=node_hostname)
 
     def get_compute_node_by_uuid(
-            self, node_uuid: str) -> records.Hypervisor:
+            self, node_uuid: str, servers: bool = False,
+    ) -> records.Hypervisor:
         """Return the hypervisor with this id.
 
+        :param servers: also list the servers on it.
         :raises: ComputeNodeNotFound
         """
         body = self._read(
             f'/os-hypervisors/{node_uuid}', versions.HYPERVISORS,
+            {'with_servers': 'True'} if servers else None,
             missing=exception.ComputeNodeNotFound(name=node_uuid))
         return records.Hypervisor.from_api(body['hypervisor'])
 

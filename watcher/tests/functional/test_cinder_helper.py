@@ -33,7 +33,8 @@ class CinderHelperTestCase(cloud.CloudTestCase):
             patcher = mock.patch.object(moving, name, value)
             patcher.start()
             self.addCleanup(patcher.stop)
-        self.config('cinder', migration_timeout=20)
+        self.config('cinder', migration_timeout=20,
+                    migration_timeout_per_gb=0)
         self.cinder = cinder_helper.CinderHelper()
         with self.cloud.state.lock:
             self.volume = next(iter(

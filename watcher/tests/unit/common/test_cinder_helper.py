@@ -312,6 +312,34 @@ class TestMigration(CinderHelperTestCase):
         self.assertFalse(outcome.interrupted)
         self.assertIn('migration_timeout', outcome.reason)
 
+    def test_large_volumes_may_take_longer(self):
+        self.config('cinder', migration_timeout=60,
+                    migration_timeout_per_gb=3.5)
+        outcome = self.migrate(
+            {**volume(), 'size': 100},
+            {**volume(migration='migrating'), 'size': 100})
+        self.assertIn('after 410 seconds', outcome.reason)
+
+    def test_room(self):
+        there = cinder_helper.StoragePool.from_api(pool(
+            THERE, free_capacity_gb=9, thin_provisioning_support=False))
+        wanted = cinder_helper.Volume.from_api({**volume(), 'size': 10})
+        self.assertIn('has 9 GB free',
+                      self.helper.why_not_in(wanted, there))
+        # What is promised beyond that is Cinder's own arithmetic.
+        for changes in ({'thin_provisioning_support': True},
+                        {'free_capacity_gb': 'unknown'},
+                        {'free_capacity_gb': 10}):
+            there = cinder_helper.StoragePool.from_api(pool(THERE, **{
+                'free_capacity_gb': 9, **changes}))
+            self.assertIsNone(self.helper.why_not_in(wanted, there))
+
+    def test_checked_before(self):
+        self.cinder.pools()
+        self.assertTrue(self.migrate(
+            volume(), volume(host=THERE, migration='success'),
+            checked=True))
+
     def test_stopped(self):
         outcome = self.migrate(
             volume(), volume(migration='migrating'),

@@ -185,12 +185,14 @@ class TestContract(base.TestCase):
             if key not in self.expected and not is_plugin_group(key[0])}
         # A group for Ironic like those of the other services.
         like_cinder = {('ironic', name) for group, name in self.actual
-                       if group == 'cinder' and name != 'migration_timeout'}
+                       if group == 'cinder'
+                       and not name.startswith('migration_timeout')}
         self.assertEqual(like_cinder | {
             ('DEFAULT', 'heartbeat_interval'),
             ('cinder', 'http_retries'),
             ('cinder', 'http_retry_interval'),
             ('cinder', 'migration_timeout'),
+            ('cinder', 'migration_timeout_per_gb'),
             ('collector', 'incomplete_hosts'),
             ('collector', 'last_known_max_age'),
             ('collector', 'stale_after'),

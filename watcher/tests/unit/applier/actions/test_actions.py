@@ -141,6 +141,18 @@ class TestSchemas(ActionTestCase):
              'state': 'disabled', 'disabled_reason': 'watcher_disabled'}],
     }
 
+    VALID['volume_migrate'] = [
+        {'resource_id': SERVER, 'migration_type': kind,
+         'destination_node': 'a@b#c', 'resource_name': 'data'}
+        for kind in ('migrate', 'swap')] + [
+        {'resource_id': SERVER, 'migration_type': 'retype',
+         'destination_type': 'fast', 'destination_node': 'a@b#c'},
+        {'resource_id': SERVER, 'migration_type': 'retype'}]
+    VALID['change_node_power_state'] = [
+        {'resource_id': SERVER, 'state': 'on'},
+        {'resource_id': 'ab3xyz', 'resource_name': 'host1',
+         'state': 'off'}]
+
     INVALID = {
         'nop': [{}, {'message': 1}, {'message': 'x', 'fail_execute': 'yes'},
                 {'message': 'x', 'unknown': 1}],
@@ -167,6 +179,24 @@ class TestSchemas(ActionTestCase):
             {'resource_id': 'host1', 'state': 'up'},
             {'resource_id': 'host1', 'state': 'down'},
             {'resource_id': 'host1', 'state': 'enabled', 'unknown': 1}],
+        'volume_migrate': [
+            {'resource_id': SERVER},
+            {'migration_type': 'migrate', 'destination_node': 'a@b#c'},
+            {'resource_id': 'data', 'migration_type': 'migrate'},
+            {'resource_id': SERVER, 'migration_type': 'cold'},
+            {'resource_id': SERVER, 'migration_type': 'migrate',
+             'destination_node': ''},
+            {'resource_id': SERVER, 'migration_type': 'migrate',
+             'destination_node': None},
+            {'resource_id': SERVER, 'migration_type': 'retype',
+             'destination_type': 7},
+            {'resource_id': SERVER, 'migration_type': 'retype',
+             'unknown': 1}],
+        'change_node_power_state': [
+            {'resource_id': SERVER}, {'state': 'on'},
+            {'resource_id': '', 'state': 'on'},
+            {'resource_id': SERVER, 'state': 'power on'},
+            {'resource_id': SERVER, 'state': 'on', 'unknown': 1}],
     }
 
     #: Every word of JSON schema that the schemas may use.
@@ -175,7 +205,8 @@ class TestSchemas(ActionTestCase):
 
     def test_every_action_has_examples(self):
         available = set(loading.DefaultActionLoader().list_available())
-        self.assertLessEqual(set(self.VALID), available)
+        self.assertEqual(set(), set(self.VALID) - available)
+        self.assertEqual(8, len(self.VALID))
         self.assertEqual(set(self.VALID), set(self.INVALID))
 
     def test_valid(self):
