@@ -14,9 +14,13 @@
 Casts are nudges: what has to be done stands in the database, and the engines
 find it there. So a cast that cannot be sent is logged and reported, never
 raised. Nothing here waits longer than it says, even with a dead broker.
+
+Who is nudged goes on at once and tells the bus about it, from another
+process. ``before_casts`` takes what has to be on the bus by then.
 """
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import oslo_messaging as messaging
@@ -56,6 +60,37 @@ GATEWAY_TIMEOUT = 504
 MAX_PENDING = 32
 
 _pending = threading.BoundedSemaphore(MAX_PENDING)
+
+# Replaced as a whole under the lock, so that casts need none.
+_lock = threading.Lock()
+_first: tuple[Callable[[], Any], ...] = ()
+
+
+def before_casts(hook: Callable[[], Any]) -> None:
+    """Call the hook before each cast from now on; twice has no effect.
+
+    It delays the cast for as long as it runs. What it raises is logged.
+    """
+    global _first
+    with _lock:
+        if hook not in _first:
+            _first += (hook,)
+
+
+def forget_before_casts(hook: Callable[[], Any]) -> None:
+    """Call the hook no more."""
+    global _first
+    with _lock:
+        _first = tuple(item for item in _first if item is not hook)
+
+
+def _call_hooks():
+    for hook in _first:
+        try:
+            hook()
+        except Exception:
+            LOG.exception('What goes before a message failed; the message '
+                          'is sent nevertheless')
 
 
 class _Outcome:
@@ -113,6 +148,7 @@ class BaseAPI:
         return rpc.get_client(target, **kwargs)
 
     def _cast(self, context, method, **kwargs) -> bool:
+        _call_hooks()
         client = self._client(retry=CAST_RETRY)
         try:
             _run_bounded(f'cast-{method}',

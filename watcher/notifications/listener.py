@@ -12,14 +12,17 @@
 """Tells the bus what the objects announce.
 
 Objects don't know notifications: they announce each committed change to
-listeners, and this one turns it into a message.
+listeners, and this one turns it into a message. Before a service asks
+another one to go on with an object, what it told itself goes out.
 """
 
 from typing import Any
 
+from watcher.common import rpcapi
 from watcher.notifications import action
 from watcher.notifications import action_plan
 from watcher.notifications import audit
+from watcher.notifications import sender
 from watcher.notifications import service
 from watcher.objects import events
 
@@ -59,8 +62,10 @@ LISTENER = NotificationListener()
 def setup() -> None:
     """From now on tell each change of an object on the bus."""
     events.subscribe(LISTENER)
+    rpcapi.before_casts(sender.settle)
 
 
 def teardown() -> None:
     """Tell nothing more."""
     events.unsubscribe(LISTENER)
+    rpcapi.forget_before_casts(sender.settle)

@@ -17,6 +17,10 @@ work never calls the notifier itself: messages wait in a bounded queue, one
 thread sends them in order. When the queue is full further messages are
 dropped and counted; the log tells the count while it grows, at most once in
 half a minute, and once more when the bus is back.
+
+Another process may tell of the same object as soon as it is asked to work on
+it. So that consumers hear both in the right order, what was told so far gets
+a short time to go out before the other process is asked: see :func:`settle`.
 """
 
 import atexit
@@ -40,6 +44,8 @@ QUEUE_SIZE = 10000
 DROP_LOG_INTERVAL = 30.0
 #: Seconds that stopping waits for the queue to run empty.
 DRAIN_TIMEOUT = 2.0
+#: Seconds that asking another service waits for what was told before.
+SETTLE_TIMEOUT = 0.5
 
 # oslo.messaging names the level differently.
 _METHODS = {'warning': 'warn'}
@@ -90,6 +96,13 @@ class Sender:
         self._drop_logged = float('-inf')
         # Drops since the bus last took everything.
         self._gap = 0
+        # How many messages were queued and how many of them are done with,
+        # sent or failed, and whether somebody waited for them in vain since
+        # all were. Guarded by the condition.
+        self._progress = threading.Condition()
+        self._given = 0
+        self._done = 0
+        self._behind = False
 
     @property
     def dropped(self) -> int:
@@ -103,7 +116,9 @@ class Sender:
             return True
         self._ensure_thread()
         try:
-            self._queue.put_nowait(message)
+            with self._progress:
+                self._queue.put_nowait(message)
+                self._given += 1
         except queue.Full:
             self._count_drop(message)
             return False
@@ -136,12 +151,27 @@ class Sender:
 
     def flush(self, timeout: float = DRAIN_TIMEOUT) -> bool:
         """Wait until all that was given before this call has been sent."""
-        deadline = time.monotonic() + timeout
-        while self._queue.unfinished_tasks:
-            if time.monotonic() > deadline:
+        with self._progress:
+            wanted = self._given
+            return self._progress.wait_for(
+                lambda: self._done >= wanted, timeout)
+
+    def settle(self, timeout: float) -> bool:
+        """Give what was told so far a short time to go out.
+
+        When that was not enough the bus is slow, or away: until it has taken
+        everything, nobody waits for it again.
+
+        :returns: whether all that was given before this call has been sent
+        """
+        with self._progress:
+            if self._behind:
                 return False
-            time.sleep(0.005)
-        return True
+        if self.flush(timeout):
+            return True
+        with self._progress:
+            self._behind = self._done < self._given
+        return False
 
     def _ensure_thread(self) -> None:
         if self._thread is not None:
@@ -163,7 +193,16 @@ class Sender:
                 if self._gap and self._queue.empty():
                     self._close_gap()
             finally:
-                self._queue.task_done()
+                self._count_done(message)
+
+    def _count_done(self, message: Message | None) -> None:
+        if message is None:
+            return
+        with self._progress:
+            self._done += 1
+            if self._done == self._given:
+                self._behind = False
+            self._progress.notify_all()
 
     def _publish_safely(self, message: Message) -> None:
         try:
@@ -219,6 +258,15 @@ def stop(timeout: float = DRAIN_TIMEOUT) -> bool:
     if current is None or pid != os.getpid():
         return True
     return current.stop(timeout)
+
+
+def settle() -> bool:
+    """Give what this process told so far a short time to go out."""
+    with _lock:
+        current, pid = _sender, _sender_pid
+    if current is None or pid != os.getpid():
+        return True
+    return current.settle(SETTLE_TIMEOUT)
 
 
 def _renew_lock() -> None:

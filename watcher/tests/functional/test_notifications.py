@@ -15,6 +15,7 @@ import os
 import threading
 import uuid
 
+import fixtures
 import oslo_messaging as messaging
 from oslo_messaging import conffixture
 
@@ -22,6 +23,7 @@ from watcher import notifications
 from watcher import objects
 from watcher.common import context
 from watcher.common import rpc
+from watcher.common import rpcapi
 from watcher.notifications import sender
 from watcher.notifications import service as service_notifications
 from watcher.tests import base
@@ -54,6 +56,43 @@ class _Recorder:
         with self.changed:
             return self.changed.wait_for(lambda: len(self.got) >= count,
                                          timeout)
+
+
+class _SlowBus:
+    """Takes no message unless somebody waits for it to be taken.
+
+    Without waiting, who is asked would always be the first to tell.
+    """
+
+    def __init__(self):
+        self.taken = []
+        self._wanted = threading.Event()
+
+    def publish(self, message):
+        self._wanted.wait(base.PATIENCE)
+        sender.publish(message)
+        self.taken.append(message.event_type)
+
+    def waited_for(self, flush):
+        def wait(*args):
+            self._wanted.set()
+            return flush(*args)
+        return wait
+
+
+class _Applier:
+    """Notes what was on the bus when it was asked to work."""
+
+    target = messaging.Target(version='1.0')
+
+    def __init__(self, bus):
+        self._bus = bus
+        self.told_before = None
+        self.asked = threading.Event()
+
+    def launch_action_plan(self, ctxt, action_plan_uuid):
+        self.told_before = list(self._bus.taken)
+        self.asked.set()
 
 
 class _OnABus:
@@ -116,6 +155,36 @@ class _OnABus:
         hosts = [entry[4]['watcher_object.data']['sevice_host']
                  for entry in self.recorder.got]
         self.assertEqual([f'host{n}' for n in range(100)], hosts)
+
+    def test_told_before_another_service_is_asked(self):
+        """That one tells of the same plan through its own connection."""
+        # However busy the machine is.
+        self.useFixture(fixtures.MockPatchObject(
+            sender, 'SETTLE_TIMEOUT', base.PATIENCE))
+        bus = _SlowBus()
+        self.useFixture(fixtures.MockPatchObject(
+            sender.get_sender(), '_publish', bus.publish))
+        self.useFixture(fixtures.MockPatchObject(
+            sender.get_sender(), 'flush',
+            bus.waited_for(sender.get_sender().flush)))
+        notifications.setup()
+        self.addCleanup(notifications.teardown)
+        applier = self.serve(_Applier(bus))
+
+        service_notifications.send_create(None, self.service(1))
+        self.assertTrue(rpcapi.ApplierAPI().launch_action_plan(
+            context.make_context(), str(uuid.uuid4())))
+        self.assertTrue(applier.asked.wait(base.PATIENCE))
+        self.assertEqual(['service.create'], applier.told_before)
+
+    def serve(self, applier):
+        topic = f'applier-{uuid.uuid4()}'
+        self.config(conductor_topic=topic, group='watcher_applier')
+        server = rpc.get_server(
+            messaging.Target(topic=topic, server='here'), [applier])
+        server.start()
+        self.addCleanup(self._end, server)
+        return applier
 
     def test_every_topic_gets_it(self):
         other = f'other-{uuid.uuid4()}'

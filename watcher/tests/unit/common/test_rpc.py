@@ -277,6 +277,47 @@ class TestRemoteException(base.TestCase):
         self.assertEqual(404, cleaned.code)
 
 
+class TestBeforeCasts(RPCTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.connect()
+        self.endpoint = self.serve('watcher.applier.control')
+        self.called = []
+
+    def before_casts(self, hook):
+        rpcapi.before_casts(hook)
+        self.addCleanup(rpcapi.forget_before_casts, hook)
+
+    def launch(self):
+        self.assertIs(True, rpcapi.ApplierAPI().launch_action_plan(
+            context.make_context(), utils.generate_uuid()))
+        self.endpoint.received.get(timeout=base.PATIENCE)
+
+    def note(self):
+        self.called.append(self.endpoint.received.qsize())
+
+    def test_called_once_before_each_message(self):
+        note = self.note
+        self.before_casts(note)
+        self.before_casts(note)
+        self.launch()
+        self.assertEqual([0], self.called)
+        rpcapi.forget_before_casts(note)
+        self.launch()
+        self.assertEqual([0], self.called)
+
+    def test_a_failure_stops_nothing(self):
+        def broken():
+            raise KeyError('bug')
+
+        self.before_casts(broken)
+        self.before_casts(self.note)
+        self.launch()
+        self.assertEqual([0], self.called)
+        self.assertIn('sent nevertheless', self.logger.output)
+
+
 class TestOldRemote(base.TestCase):
 
     def test_over_a_real_bus(self):

@@ -11,7 +11,10 @@
 # under the License.
 """The thread that sends notifications."""
 
+import os
 import threading
+
+import fixtures
 
 from watcher.notifications import sender
 from watcher.tests import base
@@ -124,3 +127,79 @@ class TestSender(base.TestCase):
         made.send(message(1))
         self.assertTrue(made.flush(base.PATIENCE))
         self.assertEqual(2, len(got))
+
+    def test_settling_waits_for_what_was_told_before(self):
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        entered = threading.Event()
+        got = []
+
+        def publish(one):
+            if one.payload['n'] == 1:
+                entered.set()
+                gate.wait(base.PATIENCE)
+            got.append(one.payload['n'])
+
+        made = self.make(publish)
+        self.assertTrue(made.settle(0))
+        made.send(message(0))
+        made.send(message(1))
+        self.assertTrue(entered.wait(base.PATIENCE))
+        opener = threading.Thread(target=gate.set)
+        opener.start()
+        self.addCleanup(opener.join)
+        self.assertTrue(made.settle(base.PATIENCE))
+        self.assertEqual([0, 1], got)
+
+    def test_nobody_waits_twice_for_a_bus_that_hangs(self):
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        made = self.make(lambda _message: gate.wait(base.PATIENCE))
+        made.send(message(0))
+        self.assertFalse(made.settle(0.01))
+        # With this patience the test would fail if it waited.
+        self.assertFalse(made.settle(10 * base.PATIENCE))
+        gate.set()
+        self.assertTrue(made.flush(base.PATIENCE))
+        made.send(message(1))
+        self.assertTrue(made.settle(base.PATIENCE))
+
+    def test_a_failed_message_is_not_waited_for(self):
+        def publish(_message):
+            raise RuntimeError('broker says no')
+
+        made = self.make(publish)
+        made.send(message(0))
+        self.assertTrue(made.settle(base.PATIENCE))
+
+    def test_flush_does_not_wait_for_what_comes_later(self):
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        made = self.make(lambda one: one.payload['n'] and
+                         gate.wait(base.PATIENCE))
+        made.send(message(0))
+        self.assertTrue(made.flush(base.PATIENCE))
+        made.send(message(1))
+        self.assertFalse(made.flush(0.01))
+        gate.set()
+
+
+class TestProcess(base.TestCase):
+    """The sender that all of a process share."""
+
+    def test_without_a_sender_everything_is_settled(self):
+        self.assertTrue(sender.stop(base.PATIENCE))
+        self.assertTrue(sender.settle())
+
+    def test_settles_the_sender_of_the_process(self):
+        gate = threading.Event()
+        self.addCleanup(sender.stop, base.PATIENCE)
+        self.addCleanup(gate.set)
+        made = sender.Sender(lambda _message: gate.wait(base.PATIENCE))
+        self.useFixture(fixtures.MockPatchObject(sender, '_sender', made))
+        self.useFixture(fixtures.MockPatchObject(
+            sender, '_sender_pid', os.getpid()))
+        self.useFixture(fixtures.MockPatchObject(
+            sender, 'SETTLE_TIMEOUT', 0.01))
+        sender.get_sender().send(message(0))
+        self.assertFalse(sender.settle())
