@@ -28,6 +28,7 @@ from watcher._i18n import _
 from watcher.common import exception
 from watcher.decision_engine.model import cluster
 from watcher.decision_engine.model import element
+from watcher.decision_engine.model import persistent
 from watcher.decision_engine.model import scheduling
 from watcher.decision_engine.model import serialisation
 from watcher.decision_engine.model.element import base as element_base
@@ -63,14 +64,16 @@ class ModelRoot(cluster.ClusterModel):
 
     kinds = {'_nodes': element.ComputeNode, '_instances': element.Instance}
     relations = ('_places',)
-    # Sums of servers by host, uuids of hosts by name, wishes by server.
-    indexes = ('_used', '_names', '_wishes')
+    # Sums of servers by host, uuids of hosts by name, wishes by server,
+    # server groups by id.
+    indexes = ('_used', '_names', '_wishes', '_groups')
 
     def __init__(self, stale: bool = False):
         super().__init__(stale)
         self.aggregates: tuple | None = None
         self.zones: dict[str, str] | None = None
-        self.server_groups: tuple[scheduling.ServerGroup, ...] | None = None
+        self._groups = persistent.ForkableTable()
+        self._groups_known = False
         self.traits: dict[str, frozenset[str]] | None = None
         self.inventories: dict[str, dict[str, float]] | None = None
         self.pinned_zones_known = False
@@ -347,6 +350,34 @@ class ModelRoot(cluster.ClusterModel):
         """Return the wishes of the servers that have some, by uuid."""
         with self.lock:
             return dict(self._wishes)
+
+    # Server groups --------------------------------------------------------
+
+    @property
+    def server_groups(self) -> tuple[scheduling.ServerGroup, ...] | None:
+        with self.lock:
+            return (tuple(self._groups.values()) if self._groups_known
+                    else None)
+
+    @server_groups.setter
+    def server_groups(
+            self,
+            groups: Iterable[scheduling.ServerGroup] | None) -> None:
+        with self.lock:
+            self._groups_known = groups is not None
+            self._groups = persistent.ForkableTable(
+                (group.id, group) for group in groups or ())
+
+    def put_server_group(self, group: scheduling.ServerGroup) -> None:
+        """Add or replace a server group, if the others are known."""
+        with self.lock:
+            if self._groups_known:
+                self._groups[group.id] = group
+
+    def remove_server_group(self, ident: str) -> None:
+        """Remove a server group, if there is such a one."""
+        with self.lock:
+            self._groups.pop(ident, None)
 
     # Which server is on which host ----------------------------------------
 

@@ -136,6 +136,7 @@ class Compute(moves.Moves):
         group = self.state.groups.get(server.group_id or '')
         if group is not None:
             group.members.append(server.uuid)
+            self.state.emit('server_group.add_member', group)
         try:
             host = self.scheduler.select(server, server.resources,
                                          requested=requested)

@@ -280,6 +280,7 @@ class ServerGroups(nova_base.NovaBase):
             user_id=request.identity.user_id,
             rules=given.get('rules') or {})
         self.state.groups[group.id] = group
+        self.state.emit('server_group.create', group)
         return web.json_response(
             {'server_group': self.views.group(group, request.version)})
 
@@ -287,5 +288,7 @@ class ServerGroups(nova_base.NovaBase):
     @openstack.locked
     def delete_group(self, request: web.Request,
                      ident: str) -> web.Response:
-        del self.state.groups[self._group(request, ident).id]
+        group = self._group(request, ident)
+        del self.state.groups[group.id]
+        self.state.emit('server_group.delete', group)
         return web.Response(204)

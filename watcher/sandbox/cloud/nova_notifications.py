@@ -61,6 +61,16 @@ def message(event: str, subject: Any) -> Message | None:
                 'id': subject.id, 'uuid': subject.uuid,
                 'name': subject.name, 'hosts': list(subject.hosts),
                 'metadata': dict(subject.metadata)})
+    if isinstance(subject, cloud_state.ServerGroup):
+        return 'nova-api:' + CONTROLLER, event, _object(
+            'ServerGroupPayload', '1.1', {
+                'uuid': subject.id, 'name': subject.name,
+                'user_id': subject.user_id,
+                'project_id': subject.project_id,
+                'policies': [subject.policy], 'policy': subject.policy,
+                'rules': {key: str(value)
+                          for key, value in subject.rules.items()},
+                'members': list(subject.members), 'hosts': None})
     return None
 
 

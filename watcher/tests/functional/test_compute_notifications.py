@@ -341,6 +341,32 @@ class TestHosts(NotifiedTestCase):
         self.assertEqual('nova', model.zones['compute-2'])
 
 
+    def groups(self, model):
+        return {group.id: (group.policy, group.max_per_host,
+                           set(group.members))
+                for group in model.server_groups if group.members}
+
+    def test_server_groups(self):
+        self.collector.synchronize()
+        compute = self.cloud.connect().compute
+        compute.default_microversion = '2.64'
+        group = compute.create_server_group(
+            name='apart', policy='anti-affinity',
+            rules={'max_server_per_host': 2})
+        server = compute.create_server(
+            name='one', flavor_id='1', networks='none',
+            image_id=next(iter(self.state.images)),
+            scheduler_hints={'group': group.id})
+        self.deliver(self.settle())
+        told = self.groups(self.collector.current_model)
+        self.assertEqual({group.id: ('anti-affinity', 2, {server.id})}, told)
+        self.assertEqual(
+            self.groups(nova.NovaModelBuilder().execute()), told)
+        compute.delete_server_group(group.id)
+        self.deliver(self.settle())
+        self.assertEqual((), self.collector.current_model.server_groups)
+
+
 class _OnABus:
     """From a change of the cloud over a bus into the model."""
 

@@ -106,7 +106,7 @@ class _Told:
 
 
 class NovaNotifications(base.NotificationEndpoint):
-    """Takes what Nova tells about servers, compute services, aggregates."""
+    """Takes what Nova tells of servers, services, aggregates and groups."""
 
     def __init__(self, collector: Any):
         super().__init__(collector)
@@ -126,7 +126,10 @@ class NovaNotifications(base.NotificationEndpoint):
             'aggregate.remove_host.end': self._aggregate_changed,
             'aggregate.update_metadata.end': self._aggregate_changed,
             'aggregate.update_prop.end': self._aggregate_changed,
-            'aggregate.delete.end': self._aggregate_deleted}
+            'aggregate.delete.end': self._aggregate_deleted,
+            'server_group.create': self._group_changed,
+            'server_group.add_member': self._group_changed,
+            'server_group.delete': self._group_deleted}
 
     @property
     def filter_rule(self) -> filtering.NotificationFilter:
@@ -331,6 +334,33 @@ class NovaNotifications(base.NotificationEndpoint):
             model.aggregates = tuple(before.values())
             if model.zones is not None:
                 model.zones = _zones(model, old, aggregate)
+
+
+    # Server groups --------------------------------------------------------
+
+    def _group_changed(self, told, payload, data):
+        # That a server leaves a group, no message tells: it is deleted then,
+        # and the group binds only servers that are on some host.
+        group = nova_helper.ServerGroup.from_api({**data, 'id': data['uuid']})
+        return functools.partial(
+            self._put_group, told, scheduling.ServerGroup(
+                group.id, group.name, group.policy, group.members,
+                group.max_server_per_host))
+
+    def _group_deleted(self, told, payload, data):
+        if not told.key:
+            raise KeyError('uuid')
+        return functools.partial(self._put_group, told, None)
+
+    def _put_group(self, told, group):
+        model = self.cluster_data_model
+        with model.lock:
+            if not model.seen(f'server group:{told.key}', told.when):
+                return
+            if group is None:
+                model.remove_server_group(told.key)
+            else:
+                model.put_server_group(group)
 
 
 def _service_key(name: str) -> str:

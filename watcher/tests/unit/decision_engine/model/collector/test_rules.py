@@ -112,14 +112,15 @@ class TestRulesReader(base.TestCase):
             self.model.server_groups)
 
     def test_what_cannot_be_read_stays_as_it_was(self):
-        self.before.server_groups = ('known',)
+        known = scheduling.ServerGroup('g', 'web', 'affinity', (A,))
+        self.before.server_groups = (known,)
         self.before.traits = {'CUSTOM_X': frozenset()}
         self.reader.note(A, record())
         self.reader.read_groups(FakeService(
             exception.NovaClientError(reason='HTTP 503')))
         self.reader.read_traits(FakeService(
             exception.PlacementClientError(reason='HTTP 503')))
-        self.assertEqual(('known',), self.model.server_groups)
+        self.assertEqual((known,), self.model.server_groups)
         self.assertEqual({'CUSTOM_X': frozenset()}, self.model.traits)
         self.assertEqual((), self.model.gaps)
 

@@ -383,6 +383,54 @@ class TestAggregates(NovaTestCase):
         self.assertEqual((), view.aggregates)
 
 
+class TestServerGroups(NovaTestCase):
+
+    def send_group(self, event, seconds, *members, version='1.1', **fields):
+        return self.send(f'server_group.{event}', wrap(
+            version, uuid='G', name='web', policies=['anti-affinity'],
+            members=list(members), hosts=None, **fields), seconds,
+            'nova-api:c')
+
+    def group(self, *members, **fields):
+        return (scheduling.ServerGroup('G', 'web', 'anti-affinity', members,
+                                       **fields),)
+
+    def test_groups(self):
+        self.model.server_groups = ()
+        self.send_group('create', 1, policy='anti-affinity',
+                        rules={'max_server_per_host': '2'})
+        view = self.model.copy()
+        self.assertEqual(self.group(max_per_host=2), view.server_groups)
+        self.send_group('add_member', 2, 'S', policy='anti-affinity',
+                        rules={'max_server_per_host': '2'})
+        self.assertEqual(self.group('S', max_per_host=2),
+                         self.model.server_groups)
+        self.send_group('add_member', 1.5)
+        self.assertEqual(self.group('S', max_per_host=2),
+                         self.model.server_groups)
+        self.send_group('delete', 3, 'S')
+        self.assertEqual((), self.model.server_groups)
+        self.assertEqual(self.group(max_per_host=2), view.server_groups)
+
+    def test_older_nova(self):
+        self.model.server_groups = ()
+        self.send_group('add_member', 1, 'S', version='1.0')
+        self.assertEqual(self.group('S'), self.model.server_groups)
+
+    def test_one_group_is_not_all_groups(self):
+        # Who knows only one of them must not take the others for free.
+        self.send_group('create', 1, policy='affinity', rules={})
+        self.assertIsNone(self.model.server_groups)
+        self.send_group('delete', 2)
+        self.assertIsNone(self.model.server_groups)
+
+    def test_without_an_id(self):
+        for event in ('create', 'delete'):
+            self.assertRaises(
+                nova.MalformedNotification, self.send,
+                f'server_group.{event}', wrap('1.1', name='web'))
+
+
 class TestFreshness(NovaTestCase):
 
     def test_notifications_spare_readings(self):
