@@ -321,8 +321,8 @@ class NoisyNeighbor(base.NoisyNeighborBaseStrategy):
             state, self.rules_for(state),
             functools.partial(asked.why_not_move, kind=eligibility.LIVE),
             current, 2 * both - current,
-            [priority_of(metadata) for (metadata,)
-             in state.model.pick_instances('metadata').values()],
+            [priority_of(metadata) for _uuid, metadata
+             in state.model.pick_instances('uuid', 'metadata').values()],
             parameters.cache_threshold / 100)
 
     def emit(self, state: cluster.ClusterState, decision: Decision) -> None:
