@@ -33,10 +33,14 @@ STATES = {
     STOP: frozenset((feasibility.ACTIVE,)),
 }
 
+#: The reason with which hosts are disabled that are to be switched off.
+SAVING_ENERGY = 'watcher_saving_energy'
+
 #: Reasons with which we disable hosts because nothing is on them. Only such
 #: hosts may be enabled again by a plan; one under maintenance stays so.
 OUR_REASONS = frozenset((
-    'watcher_disabled', 'Watcher node resource consolidation strategy'))
+    'watcher_disabled', 'Watcher node resource consolidation strategy',
+    SAVING_ENERGY))
 
 Question = Callable[[int], str | None]
 

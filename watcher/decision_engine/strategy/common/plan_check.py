@@ -30,7 +30,8 @@ LOG = log.getLogger(__name__)
 
 #: Actions that the simulation knows.
 SIMULATED = frozenset((simulation.MIGRATE, simulation.SERVICE_STATE,
-                       simulation.STOP, simulation.VOLUME_MIGRATE))
+                       simulation.POWER_STATE, simulation.STOP,
+                       simulation.VOLUME_MIGRATE))
 
 
 def check(solution: Any, state: cluster.ClusterState,

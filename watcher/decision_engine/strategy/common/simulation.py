@@ -41,6 +41,7 @@ from watcher.decision_engine.strategy.common import storage
 MIGRATE = 'migrate'
 VOLUME_MIGRATE = 'volume_migrate'
 SERVICE_STATE = 'change_nova_service_state'
+POWER_STATE = 'change_node_power_state'
 STOP = 'stop'
 
 Action = Mapping[str, Any]
@@ -128,8 +129,11 @@ class Simulation:
         state.servers = state.servers.copy()
         self.rules = rules or destinations.DestinationRules(state, options)
         self.eligibility = eligibility.Eligibility(state, options)
+        # Hosts that the plan switches on.
+        self._coming: set[int] = set()
         self._handlers = {MIGRATE: self._migrate,
                           SERVICE_STATE: self._change_service,
+                          POWER_STATE: self._change_power,
                           STOP: self._stop,
                           VOLUME_MIGRATE: self._move_volume}
 
@@ -213,11 +217,24 @@ class Simulation:
         if parameters.get('state') == 'disabled':
             self.rules.close(host, f'the plan disables {record.hostname}')
             return None
-        if not record.up:
+        if not record.up and host not in self._coming:
             raise Refused(f'{record.hostname} is {record.state}; nothing '
                           'can be placed there')
         self.rules.open(host)
         return host
+
+    def _change_power(self, parameters):
+        host = self.state.host_named(parameters.get('resource_name'))
+        if host is None:
+            return
+        if parameters.get('state') == 'on':
+            self._coming.add(host)
+            return
+        servers = self.state.count_on(host)
+        name = self.state.hosts[host].hostname
+        if servers:
+            raise Refused(f'{servers} servers are on {name}')
+        self.rules.close(host, f'the plan switches {name} off')
 
     def _stop(self, parameters):
         server = self._server(parameters)

@@ -16,6 +16,7 @@ from watcher.decision_engine.strategy.strategies import dummy_strategy
 from watcher.decision_engine.strategy.strategies import dummy_with_scorer
 from watcher.decision_engine.strategy.strategies import host_maintenance
 from watcher.decision_engine.strategy.strategies import outlet_temp_control
+from watcher.decision_engine.strategy.strategies import saving_energy
 from watcher.decision_engine.strategy.strategies import uniform_airflow
 from watcher.decision_engine.strategy.strategies import zone_migration
 
@@ -25,6 +26,7 @@ DummyStrategy = dummy_strategy.DummyStrategy
 DummyWithScorer = dummy_with_scorer.DummyWithScorer
 HostMaintenance = host_maintenance.HostMaintenance
 OutletTempControl = outlet_temp_control.OutletTempControl
+SavingEnergy = saving_energy.SavingEnergy
 UniformAirflow = uniform_airflow.UniformAirflow
 ZoneMigration = zone_migration.ZoneMigration
 
@@ -35,6 +37,7 @@ __all__ = (
     'DummyWithScorer',
     'HostMaintenance',
     'OutletTempControl',
+    'SavingEnergy',
     'UniformAirflow',
     'ZoneMigration',
 )

@@ -46,6 +46,13 @@ def change(host, state):
         'state': state}}
 
 
+def switch(host, state):
+    return {'action_type': 'change_node_power_state',
+            'input_parameters': {'resource_id': models.uuid(f'under-{host}'),
+                                 'resource_name': f'host-{host}',
+                                 'state': state}}
+
+
 def state_of(nodes, groups=()):
     """Make a state of hosts of 4 vCPUs with the names of their servers."""
     model = models.cloud({
@@ -148,6 +155,20 @@ class TestApply(base.TestCase):
         made = begin({models.node('A', state='down', status='disabled'): []})
         self.assertEqual('host-A is down; nothing can be placed there',
                          made.apply(change('A', 'enabled')))
+
+    def test_host_that_the_plan_switches_on_can_be_used(self):
+        made = begin({models.node('A', state='down', status='disabled'): []})
+        self.assertIsNone(made.apply(switch('A', 'on')))
+        self.assertIsNone(made.apply(change('A', 'enabled')))
+
+    def test_only_empty_hosts_are_switched_off(self):
+        made = begin({'A': ['a'], 'B': []})
+        self.assertEqual('1 servers are on host-A',
+                         made.apply(switch('A', 'off')))
+        self.assertIsNone(made.apply(switch('B', 'off')))
+        self.refuses('the plan switches host-B off', made,
+                     migrate('a', 'A', 'B'))
+        self.assertIsNone(made.apply(switch('elsewhere', 'off')))
 
     def test_stopped_servers_move_cold(self):
         made = begin({'A': ['a'], 'B': []})
