@@ -24,14 +24,21 @@ FINAL = ('SUCCEEDED', 'FAILED', 'CANCELLED')
 
 
 class OverCloud(base.TestCase):
+    """An audit that is done, and a cloud to be changed.
+
+    :cvar spec: size and shape of the cloud beyond its three hosts, of which
+        the first has three servers.
+    """
 
     timing = None
+    spec: dict = {}
 
     def setUp(self):
         super().setUp()
         self.cloud = self.useFixture(cloud_fixture.SandboxCloud(
             timing=self.timing, hosts=3, placement={
-                'compute-1': 3, 'compute-2': 0, 'compute-3': 0}))
+                'compute-1': 3, 'compute-2': 0, 'compute-3': 0},
+            **self.spec))
         self.service = self.useFixture(services.Configured(
             cloud=self.cloud,
             overrides={'DEFAULT': {'host': 'applier-1'}}))
@@ -117,3 +124,29 @@ class ApplierOverCloud(OverCloud):
 
     def launch(self, plan):
         self.manager.accept(self.context, plan.uuid)
+
+
+class ActionTestCase(ApplierOverCloud):
+    """Judges plans of single actions."""
+
+    def assertSucceeds(self, *specs):
+        plan, actions = self.run_plan(*specs)
+        self.assertEqual(
+            ('SUCCEEDED', ['SUCCEEDED'] * len(specs)),
+            (plan.state, [action.state for action in actions]),
+            [action.status_message for action in actions])
+
+    def assertFails(self, spec, *words):
+        plan, (action,) = self.run_plan(spec)
+        self.assertEqual(['FAILED', 'FAILED'], [plan.state, action.state])
+        for word in words:
+            self.assertIn(word, action.status_message)
+
+    def assertSkipped(self, spec, *words):
+        plan, (action,) = self.run_plan(spec)
+        self.assertEqual(['SUCCEEDED', 'SKIPPED'],
+                         [plan.state, action.state])
+        self.assertEqual('One or more actions were skipped.',
+                         plan.status_message)
+        for word in ('Action was skipped automatically: ', *words):
+            self.assertIn(word, action.status_message)

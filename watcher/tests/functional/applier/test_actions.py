@@ -20,25 +20,7 @@ from watcher.tests.fixtures import services
 from watcher.tests.functional.applier import base
 
 
-class ActionTestCase(base.ApplierOverCloud):
-
-    def assertFails(self, spec, *words):
-        plan, (action,) = self.run_plan(spec)
-        self.assertEqual(['FAILED', 'FAILED'], [plan.state, action.state])
-        for word in words:
-            self.assertIn(word, action.status_message)
-
-    def assertSkipped(self, spec, *words):
-        plan, (action,) = self.run_plan(spec)
-        self.assertEqual(['SUCCEEDED', 'SKIPPED'],
-                         [plan.state, action.state])
-        self.assertEqual('One or more actions were skipped.',
-                         plan.status_message)
-        for word in ('Action was skipped automatically: ', *words):
-            self.assertIn(word, action.status_message)
-
-
-class TestMigrate(ActionTestCase):
+class TestMigrate(base.ActionTestCase):
 
     def test_live_cold_and_by_choice_of_nova(self):
         first, second, third = self.servers
@@ -100,7 +82,7 @@ class TestMigrate(ActionTestCase):
                          'Action failed in pre_condition: ')
 
 
-class TestOthers(ActionTestCase):
+class TestOthers(base.ActionTestCase):
 
     def test_stop(self):
         server = self.servers[0]
