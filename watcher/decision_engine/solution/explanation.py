@@ -16,7 +16,7 @@ the whole solution. The planner stores them as JSON with the action and the
 action plan; the API shows them. Of an action::
 
     {"reason": "host-a uses 92.0 % of its CPU, more than 80 %",
-     "code": "overload",
+     "code": "overload", "score": 22.3, "cost": 12.0,
      "measures": [{"name": "host_cpu_usage", "of": "host-a", "unit": "%",
                    "before": 92.0, "after": 71.5, "limit": 80.0}],
      "ruled_out": [{"because": "anti-affinity", "count": 2,
@@ -76,6 +76,19 @@ class Measure:
                 'after': plain_number(self.after),
                 'limit': plain_number(self.limit)}
 
+    @property
+    def change(self) -> float | None:
+        """By how many percent of the greater value it changes, 0 to 100.
+
+        None if one of them is unknown.
+        """
+        before, after = plain_number(self.before), plain_number(self.after)
+        if before is None or after is None:
+            return None
+        greatest = max(abs(before), abs(after))
+        return (min(100.0, 100 * abs(before - after) / greatest)
+                if greatest else 0.0)
+
     def __str__(self) -> str:
         words = [self.name]
         if self.of:
@@ -98,16 +111,28 @@ class Explanation:
     :ivar code: a stable word for programs, e.g. ``overload``
     :ivar measures: the figures that counted
     :ivar ruled_out: alternative, e.g. the name of a host, -> why not
+    :ivar cost: GB of memory and local disk that have to be transferred,
+        roughly; None if that is no matter of transfers or not known
     """
 
     reason: str
     code: str | None = None
     measures: Sequence[Measure] = ()
     ruled_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    cost: float | None = None
+
+    @property
+    def score(self) -> float | None:
+        """How much it improves what counts most, the first measure.
+
+        In percent of that, 0 to 100; None if that is not known.
+        """
+        return self.measures[0].change if self.measures else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the stored form."""
         return {'reason': self.reason, 'code': self.code,
+                'score': _rounded(self.score), 'cost': _rounded(self.cost),
                 'measures': [item.to_dict() for item in self.measures],
                 'ruled_out': grouped(self.ruled_out)}
 
@@ -160,8 +185,8 @@ def of_solution(solution: Any) -> dict[str, Any]:
     """
     given = getattr(solution, 'explanation', None) or Explanation(
         _counted(solution))
-    found = given.to_dict()
-    found['summary'] = found.pop('reason')
+    found = {'summary': given.reason, **given.to_dict()}
+    del found['reason']
     remarks = [*getattr(solution.strategy, 'caveats', ()),
                *getattr(solution, 'remarks', ())]
     found['remarks'] = remarks[:MAX_REMARKS]
@@ -184,6 +209,11 @@ def _counted(solution: Any) -> str:
         name = action['action_type']
         counts[name] = counts.get(name, 0) + 1
     return ', '.join(f'{count} x {name}' for name, count in counts.items())
+
+
+def _rounded(value: float | None) -> int | float | None:
+    number = plain_number(value)
+    return None if number is None else round(number, 1)
 
 
 def _figure(value: float | None) -> str:

@@ -18,6 +18,7 @@ into actions, indicators and reasons in words. The documented methods
 """
 
 import abc
+import dataclasses
 from collections.abc import Mapping
 
 from oslo_config import cfg
@@ -42,6 +43,7 @@ from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import destinations
 from watcher.decision_engine.strategy.common import eligibility
+from watcher.decision_engine.strategy.common import feasibility
 from watcher.decision_engine.strategy.common import level
 from watcher.decision_engine.strategy.common import plan_check
 from watcher.decision_engine.strategy.common import settings
@@ -413,7 +415,8 @@ class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
         :param source_node: compute node on which the instance is.
         :param destination_node: compute node it shall go to; without one
             the scheduler of Nova chooses.
-        :param reason: why, as a sentence or with all that counted.
+        :param reason: why, as a sentence or with all that counted. What
+            the migration transfers is added to it.
         """
         parameters = {'migration_type': migration_type,
                       'source_node': source_node.hostname,
@@ -424,8 +427,20 @@ class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
                      'resource_id': instance.uuid,
                      'input_parameters': parameters}
         if reason is not None:
-            arguments['reason'] = reason
+            arguments['reason'] = _with_cost(reason, instance)
         self.solution.add_action(**arguments)
+
+
+def _with_cost(reason, instance):
+    """Add to an explanation how much the migration of it transfers."""
+    if isinstance(reason, str):
+        reason = explanation.Explanation(reason)
+    if reason.cost is not None:
+        return reason
+    server = instance
+    if not isinstance(instance, feasibility.Server):
+        server = feasibility.server_from(instance)
+    return dataclasses.replace(reason, cost=stability.transferred(server))
 
 
 def _usable(model):

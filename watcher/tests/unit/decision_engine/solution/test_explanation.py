@@ -38,6 +38,7 @@ class TestExplanation(base.TestCase):
             {'host-b': 'anti-affinity', 'host-c': 'anti-affinity'})
         self.assertEqual(
             {'reason': 'host-a is too busy', 'code': 'overload',
+             'score': 22.3, 'cost': None,
              'measures': [{'name': 'host_cpu_usage', 'of': 'host-a',
                            'unit': '%', 'before': 92.0, 'after': 71.5,
                            'limit': 80}],
@@ -142,3 +143,32 @@ class TestOfAction(base.TestCase):
         self.assertIsNone(explanation.of_action(solution.actions[0]))
         self.assertIsNone(explanation.of_action(
             {'action_type': 'nop', 'input_parameters': {}}))
+
+
+class TestScore(base.TestCase):
+
+    def score(self, *measures):
+        return explanation.Explanation('why', measures=measures).score
+
+    def test_of_the_first_measure(self):
+        self.assertEqual(25.0, self.score(
+            explanation.Measure('a', before=80, after=60),
+            explanation.Measure('b', before=1, after=100)))
+        self.assertEqual(25.0, self.score(
+            explanation.Measure('a', before=60, after=80)))
+
+    def test_zero_is_a_value(self):
+        self.assertEqual(100.0, self.score(
+            explanation.Measure('a', before=0, after=3)))
+        self.assertEqual(0.0, self.score(
+            explanation.Measure('a', before=0, after=0)))
+
+    def test_change_of_sign_is_no_more_than_all(self):
+        self.assertEqual(100.0, self.score(
+            explanation.Measure('a', before=-4, after=4)))
+
+    def test_unknown(self):
+        self.assertIsNone(self.score())
+        self.assertIsNone(self.score(explanation.Measure('a', before=3)))
+        self.assertIsNone(self.score(
+            explanation.Measure('a', before=math.nan, after=3)))

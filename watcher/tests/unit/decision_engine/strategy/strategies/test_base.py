@@ -18,6 +18,7 @@ from watcher.common import exception
 from watcher.common import utils
 from watcher.decision_engine.model import model_root
 from watcher.decision_engine.model.collector import manager
+from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import level
 from watcher.decision_engine.strategy.strategies import base as strategies
 from watcher.tests import base
@@ -281,6 +282,16 @@ class TestHelpers(base.TestCase):
                 'destination_node': 'host-B', 'resource_name': 'vm-a1',
                 'resource_id': models.uuid('a1')}}, action)
         self.assertEqual('because', action.reason)
+        # 4 GB of memory and 20 GB of disk.
+        self.assertEqual(24.0, action.explanation.cost)
+
+    def test_cost_that_a_strategy_knows_better(self):
+        strategy = Recorded()
+        strategy.add_action_migrate(
+            models.instance('a1'), 'live', models.node('A'),
+            reason=explanation.Explanation('because', cost=4.0))
+        action, = strategy.solution.actions
+        self.assertEqual(4.0, action.explanation.cost)
 
     def test_solution_of_a_third_party(self):
         strategy = Recorded()
