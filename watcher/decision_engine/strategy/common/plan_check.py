@@ -33,6 +33,9 @@ SIMULATED = frozenset((simulation.MIGRATE, simulation.SERVICE_STATE,
                        simulation.POWER_STATE, simulation.STOP,
                        simulation.VOLUME_MIGRATE))
 
+#: The reason with which consolidation disables a host that it has emptied.
+WHEN_EMPTY = 'watcher_disabled'
+
 
 def check(solution: Any, state: cluster.ClusterState,
           options: settings.Settings,
@@ -48,20 +51,61 @@ def check(solution: Any, state: cluster.ClusterState,
             action['action_type'] in SIMULATED
             for action in solution.actions):
         return
-    given = list(solution.actions)
-    found = simulation.arrange(given, simulation.Simulation(
+    simulated = simulation.Simulation(
         state.copy(), options,
-        pools=simulation.Pools(storage) if storage else None))
+        pools=simulation.Pools(storage) if storage else None)
+    found = simulation.arrange(list(solution.actions), simulated)
     for _action, reason in found.refused:
         solution.add_remark(f'Not possible: {reason}.')
     enforce = options.plan_check == settings.ENFORCE
     if enforce:
-        _replace(solution, found.actions)
+        _replace(solution, _sensible(solution, found))
+        if found.refused:
+            _count_released(solution, state, found.state)
     if measures:
         _judge(solution, simulation.compare(state, found.state, measures),
-               enforce)
+               enforce, simulated.guessed)
     if enforce:
         _order(solution, state)
+
+
+def _sensible(solution, found):
+    """Return the actions without those that have become pointless.
+
+    A host is disabled for good because nothing is left on it. When a server
+    has to stay there, it would only be lost to the cloud.
+    """
+    state = found.state
+    occupied = {
+        name for action, _reason in found.refused if _migrates(action)
+        and (name := action['input_parameters'].get('source_node'))
+        and (host := state.host_named(name)) is not None
+        and state.count_on(host)}
+    if not occupied:
+        return found.actions
+    kept = []
+    for action in found.actions:
+        parameters = action['input_parameters']
+        name = parameters.get('resource_name')
+        if (action['action_type'] == simulation.SERVICE_STATE
+                and parameters.get('disabled_reason') == WHEN_EMPTY
+                and name in occupied):
+            solution.add_remark(f'{name} is not disabled: there are servers '
+                                'that stay on it.')
+        else:
+            kept.append(action)
+    return kept
+
+
+def _count_released(solution, before, after):
+    """Count no hosts as released that are not."""
+    name = 'released_compute_nodes_count'
+    given = solution.efficacy.indicators_map.get(name)
+    if given is not None:
+        fewer = (simulation.hosts_in_use(before)
+                 - simulation.hosts_in_use(after))
+        solution.set_efficacy_indicators(
+            **{name: max(0, min(given, int(fewer)))})
 
 
 def _replace(solution, actions):
@@ -76,10 +120,19 @@ def _replace(solution, actions):
         for name, counts in _COUNTED.items() if name in values and gone})
 
 
-def _judge(solution, comparison, enforce):
-    """Empty a solution that makes things worse."""
+def _judge(solution, comparison, enforce, guessed):
+    """Empty a solution that makes things worse.
+
+    :param guessed: how many destinations are a guess; on such grounds
+        nothing is thrown away.
+    """
     if not comparison.worse:
         LOG.info('The simulated plan: %s', comparison)
+        return
+    if guessed:
+        solution.add_remark(
+            f'The plan may make things worse: {comparison}, if Nova places '
+            f'{guessed} servers where most memory is free.')
         return
     verdict = f'The plan would make things worse: {comparison}'
     if not enforce:

@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy
 
+from watcher.decision_engine.model import scheduling
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import destinations
 from watcher.decision_engine.strategy.common import eligibility
@@ -117,6 +118,8 @@ class Simulation:
     :param options: the shared options; the defaults if left out.
     :param rules: for this very state; made of the options if left out.
     :param pools: of which volumes are moved; is changed, too.
+    :ivar guessed: how many destinations Nova will choose: where these servers
+        go here is a guess.
     """
 
     def __init__(self, state: cluster.ClusterState,
@@ -125,6 +128,7 @@ class Simulation:
                  pools: Pools | None = None):
         self.state = state
         self.pools = pools
+        self.guessed = 0
         # States change with the actions.
         state.servers = state.servers.copy()
         self.rules = rules or destinations.DestinationRules(state, options)
@@ -205,12 +209,11 @@ class Simulation:
         if problem:
             raise Refused(f'{self.state.servers[server].label} cannot be '
                           f'moved: {problem}')
+        self.guessed += 1
         return self.rules.likely(server)
 
     def _change_service(self, parameters):
-        name = parameters.get('resource_name')
-        host = (self.state.host_index.get(parameters.get('resource_id'))
-                if name is None else self.state.host_named(name))
+        host = _host_of_service(self.state, parameters)
         if host is None:
             return None
         record = self.state.hosts[host]
@@ -248,6 +251,13 @@ class Simulation:
             return None
         return self.pools.move(parameters.get('resource_id'),
                                parameters.get('destination_node'))
+
+
+def _host_of_service(state, parameters):
+    name = parameters.get('resource_name')
+    if name is None:
+        return state.host_index.get(parameters.get('resource_id'))
+    return state.host_named(name)
 
 
 @dataclasses.dataclass
@@ -319,13 +329,13 @@ def needs(actions: Sequence[Action],
     host makes room for others only when it has arrived elsewhere. A move
     waits for all earlier ones that leave its destination, unless there was
     room for it without them, for the enabling of its destination, and for
-    an earlier action on the same server.
+    an earlier action on the same server. One that is in a server group, or
+    takes further resources, waits for whoever leaves: that he leaves may be
+    what makes it possible.
 
     :param state: before the plan; it is not changed.
     """
-    grouped = {state.server_index.get(uuid)
-               for group in state.facts.server_groups or ()
-               for uuid in group.members}
+    particular = _particular(state)
     # Numbers of the actions that make room on a host, or touch a server.
     room: dict[int, set[int]] = {}
     touched: dict[int, int] = {}
@@ -336,7 +346,7 @@ def needs(actions: Sequence[Action],
         found.append(wanted)
         parameters = action['input_parameters']
         if action['action_type'] == SERVICE_STATE:
-            host = state.host_named(parameters.get('resource_name'))
+            host = _host_of_service(state, parameters)
             if host is not None and parameters.get('state') == 'enabled':
                 room.setdefault(host, set()).add(number)
                 # It offers nothing before.
@@ -353,13 +363,24 @@ def needs(actions: Sequence[Action],
         host = state.host_named(parameters.get('destination_node'))
         if host is not None:
             demand = state.demand[server]
-            if server in grouped or numpy.any(
+            if server in particular or numpy.any(
                     (demand > free[host]) & (demand > 0)):
                 wanted |= room.get(host, set())
             free[host] -= demand
         source = int(state.initial_host_of[server])
         if source != cluster.NOWHERE:
             room.setdefault(source, set()).add(number)
+    return found
+
+
+def _particular(state):
+    """Return the servers for which room is not all that counts."""
+    found = {state.server_index.get(uuid)
+             for group in state.facts.server_groups or ()
+             for uuid in group.members}
+    if state.facts.inventories:
+        found |= {server for server, wishes in state.facts.wishes.items()
+                  if scheduling.resources_in(wishes.extra_specs, 1)}
     return found
 
 

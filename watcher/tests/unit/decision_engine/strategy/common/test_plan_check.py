@@ -30,6 +30,10 @@ class Consolidation(strategies.ServerConsolidationBaseStrategy):
     """Moves what it is told to, as plug-ins of third parties may do."""
 
     moves = MOVES
+    #: Whether destinations are named.
+    named = True
+    #: Why hosts are disabled that are empty then; None: they are not.
+    reason = None
 
     @classmethod
     def get_name(cls):
@@ -52,9 +56,16 @@ class Consolidation(strategies.ServerConsolidationBaseStrategy):
             instance = model.get_instance_by_uuid(models.uuid(name))
             nodes = [model.get_node_by_name(f'host-{host}')
                      for host in (source, target)]
-            self.add_action_migrate(instance, 'live', *nodes)
+            self.add_action_migrate(
+                instance, 'live', *(nodes if self.named else nodes[:1]))
             # They may change their view of the model.
             model.migrate_instance(instance, *nodes)
+            if self.reason and not model.get_node_instances(nodes[0]):
+                self.solution.add_action(
+                    'change_nova_service_state', {
+                        'state': 'disabled', 'disabled_reason': self.reason,
+                        'resource_name': nodes[0].hostname},
+                    resource_id=nodes[0].uuid)
 
     def post_execute(self):
         self.solution.set_efficacy_indicators(
@@ -79,9 +90,11 @@ class Balancing(Consolidation):
             state.count_on(host) for host in range(len(state.hosts)))}
 
 
-def run(nodes, moves, cls=Consolidation):
+def run(nodes, moves, cls=Consolidation, **attributes):
     strategy = cls(utils.Struct())
     strategy.moves = moves
+    for name, value in attributes.items():
+        setattr(strategy, name, value)
     strategy._compute_model = models.cloud({
         models.node(name, vcpus=4):
         [models.instance(server) for server in servers]
@@ -91,8 +104,15 @@ def run(nodes, moves, cls=Consolidation):
 
 def brief(solution):
     return [(action['input_parameters']['resource_name'],
-             action['input_parameters']['destination_node'])
-            for action in solution.actions]
+             action['input_parameters'].get('destination_node'))
+            for action in solution.actions
+            if action['action_type'] == 'migrate']
+
+
+def disabled(solution):
+    return [action['input_parameters']['resource_name']
+            for action in solution.actions
+            if action['action_type'] == 'change_nova_service_state']
 
 
 def values(solution):
@@ -135,6 +155,28 @@ class TestPlanCheck(base.TestCase):
         self.assertEqual(
             (0, 0), (values(solution)['instance_migrations_count'],
                      values(solution)['released_compute_nodes_count']))
+
+    def test_where_nova_chooses_nothing_is_thrown_away(self):
+        # The guess is C, as most is free there.
+        solution = run({'A': ['a', 'c'], 'B': ['b'], 'C': []}, MOVES,
+                       named=False)
+        self.assertEqual([('vm-a', None)], brief(solution))
+        self.assertEqual(
+            ['The plan may make things worse: hosts_in_use 2 -> 3, if Nova '
+             'places 1 servers where most memory is free.'],
+            solution.remarks)
+
+    def test_hosts_that_are_not_emptied_are_not_lost(self):
+        full = {'A': ['a', 'c'], 'B': ['b1', 'b2'], 'C': ['d']}
+        moves = [('a', 'A', 'B'), ('c', 'A', 'C')]
+        solution = run(full, moves, reason='watcher_disabled')
+        self.assertEqual([], disabled(solution))
+        self.assertEqual(0, values(solution)['released_compute_nodes_count'])
+        self.assertEqual('host-A is not disabled: there are servers that '
+                         'stay on it.', solution.remarks[-1])
+        # For other reasons that is not why.
+        self.assertEqual(['host-A'], disabled(
+            run(full, moves, reason='watcher_maintaining')))
 
     def test_strategies_name_what_they_measure(self):
         solution = run({'A': ['a', 'c'], 'B': []}, MOVES, Balancing)

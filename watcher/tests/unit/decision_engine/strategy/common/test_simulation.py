@@ -352,6 +352,27 @@ class TestNeeds(base.TestCase):
                      [('anti-affinity', ('a', 'b'))]))
         self.assertEqual([set(), {0}], found)
 
+    def test_further_resources_have_to_be_freed_first(self):
+        # Of all else there is room enough.
+        model = models.cloud({models.node('A'): [models.instance('a')],
+                              models.node('B'): [models.instance('b')],
+                              models.node('C'): []})
+        model.inventories = {'VGPU': {models.uuid(name): 1.0
+                                      for name in 'ABC'}}
+        for name in 'ab':
+            model.set_wishes(models.uuid(name), scheduling.Wishes(
+                {'resources:VGPU': '1'}))
+        self.assertEqual([set(), {0}], simulation.needs(
+            [migrate('b', 'B', 'C'), migrate('a', 'A', 'B')],
+            cluster.ClusterState.from_model(model)))
+
+    def test_hosts_may_be_named_by_uuid(self):
+        enable = change('B', 'enabled')
+        del enable['input_parameters']['resource_name']
+        self.assertEqual([set(), {0}], simulation.needs(
+            [enable, migrate('a', 'A', 'B')],
+            state_of({'A': ['a'], 'B': []})))
+
     def test_one_server_after_the_other(self):
         stop = {'action_type': 'stop', 'input_parameters': {
             'resource_id': models.uuid('a')}}
