@@ -23,8 +23,8 @@ from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import feasibility
 from watcher.decision_engine.strategy.common import settings
 
-#: Actions that move a server, and the state in which they have.
-MIGRATE = 'migrate'
+#: Actions that move a server or a volume, and the state in which they have.
+MIGRATE, VOLUME_MIGRATE = 'migrate', 'volume_migrate'
 SUCCEEDED = 'SUCCEEDED'
 
 #: Percents that differ by less are equal.
@@ -33,21 +33,22 @@ ROUNDING = 1e-9
 Times = dict[str, datetime.datetime]
 
 
-def recent_moves(context: Any, seconds: float,
-                 now: datetime.datetime) -> Times:
+def recent_moves(context: Any, seconds: float, now: datetime.datetime,
+                 action_type: str = MIGRATE) -> Times:
     """Read which servers action plans have moved lately, and when.
 
     One query, and none at all when nothing is to be remembered. It belongs
     to the gathering of a strategy.
 
     :param seconds: how far to look back; see ``min_residence``.
+    :param action_type: :data:`VOLUME_MIGRATE` asks about volumes.
     :returns: end of the last move of a server, by its uuid.
     """
     if seconds <= 0:
         return {}
     found = objects.Action.list_columns(
         context, ['input_parameters', 'updated_at'],
-        filters={'action_type': MIGRATE, 'state': SUCCEEDED,
+        filters={'action_type': action_type, 'state': SUCCEEDED,
                  'updated_at__gte': now - datetime.timedelta(
                      seconds=seconds)})
     times: Times = {}

@@ -21,6 +21,7 @@ None. It forbids nothing, and nobody calculates with it.
 """
 
 import dataclasses
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -28,6 +29,8 @@ from typing import Any
 
 from oslo_utils import strutils
 
+from watcher.common import cinder_helper
+from watcher.common import exception
 from watcher.common.cinder import records
 from watcher.decision_engine.model import element
 from watcher.decision_engine.strategy.common import settings
@@ -293,6 +296,23 @@ class StorageState:
             return f'{name} does not offer what the type {volume.type} wants'
         problem = pool.why_no_room(volume.size)
         return problem and f'{name} has too little room: {problem}'
+
+
+def with_snapshots(osc: Any, remark: Callable[[str], None]
+                   ) -> frozenset[str]:
+    """Ask Cinder which volumes have snapshots: it migrates none of them.
+
+    :param osc: holder of OpenStack clients.
+    :param remark: is told if nobody knows.
+    """
+    try:
+        found = cinder_helper.CinderHelper(
+            osc=osc).get_volume_snapshots_list()
+    except exception.WatcherException as exc:
+        remark('Volumes with snapshots cannot be told from others, their '
+               f'moves will fail: {exc}')
+        return frozenset()
+    return frozenset(snapshot.volume_id for snapshot in found)
 
 
 def _pool(pool: element.Pool, backend: element.StorageNode | None,

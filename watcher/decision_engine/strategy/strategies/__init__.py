@@ -15,9 +15,15 @@ from watcher.decision_engine.strategy.strategies import base
 from watcher.decision_engine.strategy.strategies import dummy_strategy
 from watcher.decision_engine.strategy.strategies import dummy_with_scorer
 from watcher.decision_engine.strategy.strategies import host_maintenance
+from watcher.decision_engine.strategy.strategies import noisy_neighbor
 from watcher.decision_engine.strategy.strategies import outlet_temp_control
 from watcher.decision_engine.strategy.strategies import saving_energy
+from watcher.decision_engine.strategy.strategies import (
+    storage_capacity_balance,
+)
 from watcher.decision_engine.strategy.strategies import uniform_airflow
+from watcher.decision_engine.strategy.strategies import workload_balance
+from watcher.decision_engine.strategy.strategies import workload_stabilization
 from watcher.decision_engine.strategy.strategies import zone_migration
 
 Actuator = actuation.Actuator
@@ -25,9 +31,13 @@ BaseStrategy = base.BaseStrategy
 DummyStrategy = dummy_strategy.DummyStrategy
 DummyWithScorer = dummy_with_scorer.DummyWithScorer
 HostMaintenance = host_maintenance.HostMaintenance
+NoisyNeighbor = noisy_neighbor.NoisyNeighbor
 OutletTempControl = outlet_temp_control.OutletTempControl
 SavingEnergy = saving_energy.SavingEnergy
+StorageCapacityBalance = storage_capacity_balance.StorageCapacityBalance
 UniformAirflow = uniform_airflow.UniformAirflow
+WorkloadBalance = workload_balance.WorkloadBalance
+WorkloadStabilization = workload_stabilization.WorkloadStabilization
 ZoneMigration = zone_migration.ZoneMigration
 
 __all__ = (
@@ -36,8 +46,12 @@ __all__ = (
     'DummyStrategy',
     'DummyWithScorer',
     'HostMaintenance',
+    'NoisyNeighbor',
     'OutletTempControl',
     'SavingEnergy',
+    'StorageCapacityBalance',
     'UniformAirflow',
+    'WorkloadBalance',
+    'WorkloadStabilization',
     'ZoneMigration',
 )

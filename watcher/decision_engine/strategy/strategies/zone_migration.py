@@ -34,8 +34,6 @@ Source: the compute model for ``compute_nodes``, the storage model for
 """
 
 from watcher._i18n import _
-from watcher.common import cinder_helper
-from watcher.common import exception
 from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import eligibility
 from watcher.decision_engine.strategy.common import pacing
@@ -220,16 +218,7 @@ class ZoneMigration(base.ZoneMigrationBaseStrategy):
         return any(part in rules for rules in self.audit_scope or ())
 
     def _snapshots(self) -> frozenset[str]:
-        """Return which volumes have snapshots; Cinder moves none of them."""
-        try:
-            found = cinder_helper.CinderHelper(
-                osc=self.osc).get_volume_snapshots_list()
-        except exception.WatcherException as exc:
-            self.solution.add_remark(
-                'Volumes with snapshots cannot be told from others, their '
-                f'moves will fail: {exc}')
-            return frozenset()
-        return frozenset(snapshot.volume_id for snapshot in found)
+        return storage.with_snapshots(self.osc, self.solution.add_remark)
 
     # Emit -----------------------------------------------------------------
 
