@@ -57,7 +57,7 @@ class TestSelector(base.TestCase):
     def test_no_strategy_for_the_goal(self):
         self.assertRaises(
             exception.NoAvailableStrategyForGoal,
-            default.DefaultStrategySelector('saving_energy').select)
+            default.DefaultStrategySelector('no_such_goal').select)
 
     def test_unknown_strategy(self):
         self.assertRaises(
