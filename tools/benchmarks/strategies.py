@@ -155,10 +155,25 @@ _EVEN = {'metrics': ['instance_cpu_usage', 'instance_ram_usage'],
          'thresholds': {'instance_cpu_usage': 0.02,
                         'instance_ram_usage': 0.02}}
 
+def _every_tenth(cloud: Cloud) -> dict[str, Any]:
+    """Name a tenth of all hosts and pools to be emptied."""
+    pools = list(cloud.storage.get_all_pools())
+    return {
+        'compute_nodes': [{'src_node': f'host-{number:05d}'}
+                          for number in range(0, cloud.hosts, 10)],
+        'storage_pools': [{'src_pool': pools[number],
+                           'dst_pool': pools[number + 1]}
+                          for number in range(0, len(pools) - 1, 10)]}
+
+
 #: Parameters of the audit for each strategy that is measured. What follows a
 #: colon tells apart several ways to run the same one.
 PARAMETERS: dict[str, Callable[[Cloud], dict[str, Any]]] = {
     'host_maintenance': lambda cloud: {'maintenance_node': 'host-00000'},
+    'basic': _nothing,
+    'zone_migration': lambda cloud: {
+        **_every_tenth(cloud), 'parallel_applies_to': 'execution'},
+    'storage_capacity_balance': lambda cloud: {'volume_threshold': 50.0},
     'vm_workload_consolidation': _nothing,
     'node_resource_consolidation': lambda cloud: {'host_choice': 'specify'},
     # Both spans have the same values: nothing is found, all is looked at.
@@ -169,7 +184,41 @@ PARAMETERS: dict[str, Callable[[Cloud], dict[str, Any]]] = {
     'workload_stabilization': lambda cloud: dict(_EVEN),
     'workload_stabilization:fullsearch': lambda cloud: {
         **_EVEN, 'host_choice': 'fullsearch'},
+    'outlet_temperature': lambda cloud: {'threshold': 27},
+    # The host with the strongest airflow is emptied.
+    'uniform_airflow': lambda cloud: {'threshold_airflow': 380},
+    'saving_energy': _nothing,
+    # No free host may stand in for one that fails.
+    'saving_energy:all': lambda cloud: {'min_free_hosts_num': 0,
+                                        'free_used_percent': 0},
 }
+
+
+def with_free_hosts(cloud: Cloud, strategy) -> None:
+    """Add one free host for ten, and the machines under all hosts."""
+    for number in range(cloud.hosts, cloud.hosts * 11 // 10):
+        first = cloud.compute.get_node_by_uuid(uuid(1, 0))
+        strategy._compute_model.add_node(element.ComputeNode(**{
+            **first.as_dict(), 'uuid': uuid(1, number),
+            'hostname': f'host-{number:05d}'}))
+    machines = model_root.BaremetalModelRoot()
+    for host in strategy._compute_model.get_all_compute_nodes():
+        machines.add_node(element.IronicNode(
+            uuid=uuid(4, int(host[:8], 16)), power_state='power on',
+            maintenance=False, maintenance_reason=None,
+            extra={'compute_node_id': host}))
+    strategy._baremetal_model = machines
+    strategy._switched = _never
+
+
+def _never(seconds: float) -> dict:
+    """There is no database, so nothing was switched lately."""
+    return {}
+
+
+#: What strategies need beside the cloud that all get.
+PREPARE: dict[str, Callable[[Cloud, Any], None]] = {
+    'saving_energy': with_free_hosts}
 
 
 def strategy_on(cloud: Cloud, name: str):
@@ -178,6 +227,8 @@ def strategy_on(cloud: Cloud, name: str):
     found._compute_model = cloud.compute.copy()
     found._storage_model = cloud.storage.copy()
     found._datasource_backend = cloud.source
+    # Nobody answers here.
+    found._snapshots = frozenset
     found.fresh_compute_model = cloud.compute.copy
     parameters = PARAMETERS.get(name, _nothing)(cloud)
     schema = found.get_schema()
@@ -186,6 +237,8 @@ def strategy_on(cloud: Cloud, name: str):
             parameters)
     found.input_parameters.update(parameters)
     found.audit_scope = []
+    if found.name in PREPARE:
+        PREPARE[found.name](cloud, found)
     return found
 
 

@@ -22,13 +22,18 @@ from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import destinations
 from watcher.decision_engine.strategy.common import eligibility
+from watcher.decision_engine.strategy.common import settings
+from watcher.decision_engine.strategy.common import simulation
 from watcher.decision_engine.strategy.strategies import base
 
-CHANGE_STATE = 'change_nova_service_state'
+CHANGE_STATE = simulation.SERVICE_STATE
 ENABLED, DISABLED = 'enabled', 'disabled'
 
 #: How many hosts an action names that come first but take nothing.
 ALTERNATIVES = 3
+
+#: What the columns of free resources are called.
+ROOM = ('free vCPUs', 'free memory', 'free disk')
 
 #: How many refusals of single hosts to hear before asking about all at once.
 PATIENCE = 8
@@ -178,6 +183,37 @@ def needs(demand: numpy.ndarray) -> numpy.ndarray:
     Nothing is taken of what is not needed, even if it is overcommitted.
     """
     return numpy.where(demand > 0, demand, -numpy.inf)
+
+
+def settle(state: cluster.ClusterState,
+           rules: destinations.DestinationRules, movable: Movable,
+           options: settings.Settings) -> list[cluster.Move]:
+    """Have each server go straight to where it is now; return these moves.
+
+    Those that were moved twice come last, as an order that worked with
+    detours may not work without. What then cannot be done in any order is
+    left out, and the state is that after the other moves.
+    """
+    moves, twice = state.moves, state.detours
+    if not twice:
+        return moves
+    state.undo()
+    ordered = ([move for move in moves if move.server not in twice]
+               + [move for move in moves if move.server in twice])
+    done = simulation.arrange(
+        [_as_action(state, movable, move) for move in ordered],
+        simulation.Simulation(state, options, rules))
+    return [action['move'] for action in done.actions]
+
+
+def _as_action(state, movable, move):
+    hosts = state.hosts
+    return {'action_type': simulation.MIGRATE, 'move': move,
+            'input_parameters': {
+                'resource_id': state.servers[move.server].uuid,
+                'migration_type': movable.kind(move.server),
+                'source_node': hosts[move.source].hostname,
+                'destination_node': hosts[move.destination].hostname}}
 
 
 def although_locked(state: cluster.ClusterState, server: int) -> str:

@@ -23,7 +23,6 @@ from watcher.decision_engine.strategy.common import destinations
 from watcher.decision_engine.strategy.common import eligibility
 from watcher.decision_engine.strategy.common import room
 from watcher.decision_engine.strategy.common import settings
-from watcher.decision_engine.strategy.common import simulation
 from watcher.decision_engine.strategy.common import stability
 from watcher.decision_engine.strategy.strategies import _consolidation
 from watcher.decision_engine.strategy.strategies import _utilisation
@@ -35,7 +34,7 @@ CPU, RAM, DISK = range(3)
 
 #: What the columns of the room of hosts are.
 KINDS = ('unused CPU', 'unused memory', 'unused disk',
-         'free vCPUs', 'free memory', 'free disk')
+         *_consolidation.ROOM)
 
 OVERLOAD, CONSOLIDATION = 'overload', 'consolidation'
 
@@ -295,37 +294,10 @@ class Packer:
         return sorted(self.state.servers_on(host),
                       key=lambda server: round(use[server], 9))
 
-    # The result -----------------------------------------------------------
-
     def settle(self) -> list[cluster.Move]:
-        """Have each server go straight to where it ends.
-
-        Servers that were moved twice come last, as an order that worked
-        with detours may not work without. What then cannot be done in any
-        order is left out. The state is that after these moves.
-        """
-        steps = self.state.moves
-        twice = self.state.detours
-        if not twice:
-            return steps
-        self.state.undo()
-        ordered = ([move for move in steps if move.server not in twice]
-                   + [move for move in steps if move.server in twice])
-        done = simulation.arrange(
-            [self._as_action(move) for move in ordered],
-            simulation.Simulation(self.state, self.given.options,
-                                  self.rules))
-        return [action['move'] for action in done.actions]
-
-    def _as_action(self, move):
-        state = self.state
-        return {'action_type': simulation.MIGRATE, 'move': move,
-                'input_parameters': {
-                    'resource_id': state.servers[move.server].uuid,
-                    'migration_type': self.movable.kind(move.server),
-                    'source_node': state.hosts[move.source].hostname,
-                    'destination_node':
-                        state.hosts[move.destination].hostname}}
+        """Have each server go straight to where it ends."""
+        return _consolidation.settle(self.state, self.rules, self.movable,
+                                     self.given.options)
 
 
 def limits(situation: Situation) -> numpy.ndarray:
