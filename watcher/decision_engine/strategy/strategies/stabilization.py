@@ -18,6 +18,7 @@ after those before it, until the deviation of every metric is small enough.
 """
 
 import dataclasses
+from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -61,6 +62,8 @@ class Situation:
     :param thresholds: deviation of each metric that is acceptable.
     :param targets: deviation of each metric that is to be reached.
     :param weights: of the metrics.
+    :param rounds: how often to look for proposals, each time with what the
+        plan does so far.
     :param refused: servers that stay, with the reasons.
     """
 
@@ -76,6 +79,7 @@ class Situation:
     weights: Sequence[float]
     host_choice: str = RETRY
     retry_count: int = 1
+    rounds: int = 1
     refused: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -152,7 +156,7 @@ class Search:
     """Tries servers on other hosts."""
 
     def __init__(self, situation: Situation, table: deviation.LoadTable,
-                 effects: Effects):
+                 effects: Effects, moved: Collection[int] = ()):
         self.given = situation
         self.table = table
         self.effects = effects
@@ -168,7 +172,8 @@ class Search:
         home: dict[int, list[int]] = {}
         for server in situation.servers:
             host = int(state.host_of[server])
-            if known[server] and host in self.place:
+            if (known[server] and host in self.place
+                    and server not in moved):
                 home.setdefault(host, []).append(server)
         #: Servers that are tried: host by host.
         self.servers = [server for host in self.hosts.tolist()
@@ -301,6 +306,8 @@ class _Stabilizer:
         self.first = exceeded(self.table, situation.thresholds)
         self.decision = Decision()
         self.refused: dict[str, str] = {}
+        self.tried = 0
+        self._moved: set[int] = set()
 
     def decide(self) -> Decision:
         decision = self.decision
@@ -308,21 +315,28 @@ class _Stabilizer:
             decision.why = self._explained(*self._why_balanced())
             return decision
         decision.before = decision.after = self.table.weighted()
-        search = Search(self.given, self.table, self.effects)
+        for _round in range(self.given.rounds):
+            before = len(decision.reliefs)
+            self._look_and_move()
+            if (len(decision.reliefs) == before
+                    or exceeded(self.table, self.given.targets) is None):
+                break
+        decision.after = self.table.weighted()
+        decision.why = self._explained(*(
+            self._summary() if decision.reliefs else self._why_nothing()))
+        return decision
+
+    def _look_and_move(self):
+        search = Search(self.given, self.table, self.effects, self._moved)
+        self.tried = max(self.tried, len(search.servers))
         proposals = search.proposals()
         self.refused.update(search.refused)
         self._take_up(proposals, search)
-        decision.after = self.table.weighted()
-        decision.why = self._explained(*(
-            self._summary() if decision.reliefs
-            else self._why_nothing(search)))
-        return decision
 
     def _take_up(self, proposals: list[Proposal], search: Search) -> None:
         best = self.table.weighted()
-        moved: set[int] = set()
         for server, host, _value in proposals:
-            if server in moved:
+            if server in self._moved:
                 continue
             after = self._after(server, host)
             if after >= best - deviation.TOLERANCE:
@@ -331,7 +345,7 @@ class _Stabilizer:
             if problem:
                 self._refuse(server, problem)
                 continue
-            moved.add(server)
+            self._moved.add(server)
             self.refused.pop(self.state.servers[server].label, None)
             self._accept(server, host, search)
             best = self.table.weighted()
@@ -435,17 +449,17 @@ class _Stabilizer:
                        'no other proposal helps')
         return reason, 'deviation'
 
-    def _why_nothing(self, search):
+    def _why_nothing(self):
         metric = self.given.metrics[self.first]
         start = (f'The deviation of {metric}, {self.found[self.first]:.4g}, '
                  f'is above {self.given.thresholds[self.first]:g}')
         if self.table.count < 2:
             return f'{start}, but only one host has values', 'no_target'
-        if not search.servers:
+        if not self.tried:
             return (f'{start}, but no server that can be moved has values '
                     'of all metrics', 'no_candidate')
         if not self.refused:
-            return (f'{start}, but none of {len(search.servers)} servers '
+            return (f'{start}, but none of {self.tried} servers '
                     'would make it less where it was tried '
                     f'({self.given.host_choice})', 'no_improvement')
         name, problem = next(iter(self.refused.items()))

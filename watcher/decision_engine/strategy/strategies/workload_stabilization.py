@@ -33,6 +33,8 @@ Parameter              Meaning
 ``granularity``        seconds between their samples
 ``target_thresholds``  deviation of each at which to stop; ``thresholds`` if
                        left out
+``rounds``             how often servers are tried, while a metric exceeds
+                       its threshold; 1 if left out
 ``dead_band``          percentage of the threshold by which the target is
                        below it, if it has none in ``target_thresholds``
 ====================== ======================================================
@@ -193,6 +195,13 @@ class WorkloadStabilization(base.WorkloadStabilizationBaseStrategy):
                 'minimum': 1,
                 'default': 1,
             },
+            'rounds': {
+                'description': 'How often servers are tried, each time with '
+                               'what the plan does so far, while a metric '
+                               'exceeds its threshold; 1 if left out.',
+                'type': 'integer',
+                'minimum': 1,
+            },
             'periods': {
                 'description': 'Seconds over which metrics of servers and '
                                'of hosts are aggregated. node is the old '
@@ -278,7 +287,8 @@ class WorkloadStabilization(base.WorkloadStabilizationBaseStrategy):
             demand, thresholds,
             [min(limit, wanted.get(name, gain.target(limit)))
              for name, limit in zip(metrics, thresholds, strict=True)],
-            weights, given.host_choice, int(given.retry_count), refused)
+            weights, given.host_choice, int(given.retry_count),
+            given.get('rounds') or 1, refused)
 
     def _host_loads(self, read, state, metrics):
         hosts = balancing.open_hosts(state)

@@ -381,6 +381,19 @@ class TestParameters(ExampleTestCase):
             self.assertEqual(('vm-a1', 'host-A', 'host-C'),
                              brief(solution)[0])
 
+    def test_rounds(self):
+        """To C servers go only when the first one is on B."""
+        cloud = {self.node('A'): [server(f'a{number}')
+                                  for number in range(3)],
+                 self.node('B'): [], self.node('C'): []}
+        values = {HOST_CPU: {'A': 60, 'B': 0, 'C': 0},
+                  CPU: {f'a{number}': 80 for number in range(3)}}
+        plans = [brief(self.plan(cloud, values, host_choice='fullsearch',
+                                 **more)) for more in ({}, {'rounds': 9})]
+        first = ('vm-a0', 'host-A', 'host-B')
+        self.assertEqual([[first], [first, ('vm-a1', 'host-A', 'host-C')]],
+                         plans)
+
     def test_no_metrics(self):
         solution = self.plan(metrics=[])
         self.assertEqual('no_metrics', solution.explanation.code)
@@ -417,7 +430,8 @@ class TestProperties(properties.StrategyProperties, base.TestCase):
 
     def parameters(self, model, seed):
         return {'metrics': (BOTH, [CPU], [RAM])[seed % 3],
-                'host_choice': self.WAYS[seed // 3 % 3]}
+                'host_choice': self.WAYS[seed // 3 % 3],
+                'rounds': 1 + seed % 2}
 
     def test_indicators_are_those_of_the_plan(self):
         """Another computation gives the same figures."""
