@@ -32,6 +32,7 @@ from oslo_utils import strutils
 
 from watcher._i18n import _
 from watcher.common import exception
+from watcher.common import slow
 
 _NO_CONNECTION = re.compile(
     r'Unable to establish connection to (\S+?): (?:\1: )?(.*)')
@@ -241,7 +242,9 @@ class RestClient:
     def _guarded(self, function, method, path):
         """Call the function with proxy and URL, mapping every failure."""
         try:
-            return function(*self._connection.proxy(self.service))
+            with slow.REQUESTS.note(self.service.title, f'{method} {path}',
+                                    self.session.timeout):
+                return function(*self._connection.proxy(self.service))
         except ka_exceptions.Unauthorized as exc:
             raise self._no_token(exc) from exc
         except (ka_exceptions.AuthorizationFailure,

@@ -17,6 +17,7 @@ audit's own copy.
 """
 
 import abc
+import contextlib
 import copy
 import datetime
 import threading
@@ -29,6 +30,7 @@ from oslo_log import log
 
 from watcher._i18n import _
 from watcher.common import exception
+from watcher.common import slow
 from watcher.common.loader import loadable
 from watcher.decision_engine.model import base
 from watcher.decision_engine.model import cluster
@@ -41,6 +43,11 @@ CONF = cfg.CONF
 #: Seconds after a failed build during which readers get its error at once
 #: instead of asking a service again that just failed.
 FAILURE_PAUSE = 2.0
+
+#: Seconds after which the log says that a model is still being read. More
+#: where the last reading took long, too, up to the second value.
+SLOW_AFTER = 10.0
+SLOW_AT_MOST = 60.0
 
 #: So many messages that come during one build are kept.
 JOURNAL_LIMIT = 200000
@@ -78,6 +85,9 @@ class BaseClusterDataModelCollector(loadable.LoadableSingleton,
     #: it an option.
     freshness: float | None = None
 
+    #: Options of the group ``collector`` that limit how long a reading lasts.
+    LIMITS: tuple[str, ...] = ('api_query_max_retries', 'api_query_interval')
+
     #: Help of the option ``max_age``, by which operators change
     #: :attr:`freshness`; collectors without it have no such option.
     MAX_AGE_HELP = ''
@@ -96,6 +106,9 @@ class BaseClusterDataModelCollector(loadable.LoadableSingleton,
         # Of the last build: monotonic start, and its error if it failed.
         self._built = None
         self._failure: tuple[float, Exception] | None = None
+        # When the latest build began, and how long the last good one took.
+        self._begun_at = datetime.datetime.now(datetime.UTC)
+        self._took: float | None = None
         # How many models have been built; each knows its number.
         self._builds = 0
         #: For builders: what is used when a part cannot be read.
@@ -231,7 +244,7 @@ Seconds between two full readings of the cluster into this model.
             # Who handles a message takes the model as it is: a build would
             # need the lock that this thread has.
             return self.current_model
-        with self._build_lock:
+        with self._turn_to_build():
             with self.lock:
                 if not needed():
                     return self._cluster_data_model
@@ -244,10 +257,55 @@ Seconds between two full readings of the cluster into this model.
             except Exception as exc:
                 raise self._collection_error(exc) from exc
 
+    @contextlib.contextmanager
+    def _turn_to_build(self):
+        """Hold the right to build; say so when others need it for long."""
+        if not self._build_lock.acquire(blocking=False):
+            with slow.notice(self._slow_after, self._tell_waiting):
+                self._build_lock.acquire()
+        try:
+            yield
+        finally:
+            self._build_lock.release()
+
+    @property
+    def _slow_after(self):
+        usual = 2 * (self._took or 0)
+        return min(max(SLOW_AFTER, usual), SLOW_AT_MOST)
+
+    def _tell_waiting(self):
+        LOG.warning('Still waiting for the %(name)s model, which is being '
+                    'read for somebody else since %(since)s',
+                    {'name': self.name, 'since': self._since})
+
+    def _tell_slow(self):
+        """Say what a reading waits for, and how long that may go on."""
+        usual = '' if self._took is None else (
+            f', longer than the last one ({self._took:.1f} seconds)')
+        limits = ', '.join(f'{name} = {CONF.collector[name]}'
+                           for name in self.LIMITS)
+        LOG.warning('Reading the %(name)s model takes long: since %(since)s'
+                    '%(usual)s. The request open for longest: %(what)s. What '
+                    'fails is repeated within the limits of [collector]: '
+                    '%(limits)s. Audits that need the model wait for it.',
+                    {'name': self.name, 'since': self._since,
+                     'usual': usual, 'limits': limits,
+                     'what': slow.REQUESTS.oldest() or 'none, the next try '
+                     'comes soon'})
+
+    @property
+    def _since(self):
+        return f'{self._begun_at:%H:%M:%S} UTC'
+
     def _build(self):
         """Build a model and make it the current one; needs _build_lock."""
+        with slow.notice(self._slow_after, self._tell_slow):
+            return self._read_and_publish()
+
+    def _read_and_publish(self):
         started = time.monotonic()
         begun_at = datetime.datetime.now(datetime.UTC)
+        self._begun_at = begun_at
         with self.sync_lock:
             self._journal = []
             heard = self._view_of_clocks()
@@ -269,10 +327,11 @@ Seconds between two full readings of the cluster into this model.
         finally:
             with self.sync_lock:
                 self._journal = None
+        self._took = time.monotonic() - started
         LOG.info('The %(name)s model was built in %(seconds).1f seconds; '
                  '%(changes)d changes of that time are in it',
                  {'name': self.name, 'changes': caught_up,
-                  'seconds': time.monotonic() - started})
+                  'seconds': self._took})
         return model
 
     def _view_of_clocks(self):

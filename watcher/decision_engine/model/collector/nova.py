@@ -63,6 +63,9 @@ class NovaClusterDataModelCollector(base.BaseClusterDataModelCollector):
 
     SCHEMA = schemas.COMPUTE
 
+    LIMITS = (*base.BaseClusterDataModelCollector.LIMITS,
+              'compute_resources_collector_timeout')
+
     # For clouds whose notifications do not arrive.
     freshness = 5.0
     notified_freshness = 300.0

@@ -13,7 +13,10 @@
 import threading
 from unittest import mock
 
+import fixtures
+
 from watcher.common import exception
+from watcher.common import slow
 from watcher.common import utils
 from watcher.common.loader import loadable
 from watcher.decision_engine.model import base as model_base
@@ -62,6 +65,76 @@ class CollectorTestCase(base.TestCase):
 
     def build_seen(self, model):
         return int(model.get_node_by_uuid('N').hostname)
+
+
+class TestSlowReading(CollectorTestCase):
+    """What the log says of it while it lasts."""
+
+    def setUp(self):
+        super().setUp()
+        self.config(api_query_max_retries=7, group='collector')
+        self.lines = []
+        self.told = threading.Event()
+        self.useFixture(fixtures.MockPatchObject(
+            collector_base.LOG, 'warning', self.note))
+
+    def note(self, text, values):
+        self.lines.append(text % values)
+        self.told.set()
+
+    def slow_after(self, seconds):
+        self.useFixture(fixtures.MockPatchObject(
+            collector_base, 'SLOW_AFTER', seconds))
+
+    def test_names_what_it_waits_for_and_the_limits(self):
+        self.slow_after(0)
+        # The reading lasts until the log has told of it.
+        self.collector.hold = self.told
+        with slow.REQUESTS.note('Placement', 'GET /traits', 60):
+            self.collector.get_latest_cluster_data_model()
+        self.assertRegex(
+            self.lines[0],
+            r'^Reading the test model takes long: since [0-9:]{8} UTC\. The '
+            r'request open for longest: Placement \(GET /traits\) for 0 '
+            r'seconds of 60 at most\. .*api_query_max_retries = 7')
+        self.assertEqual(1, len(self.lines))
+
+    def test_compares_with_the_last_reading(self):
+        self.collector.get_latest_cluster_data_model()
+        self.slow_after(0)
+        self.collector._took = 0.0
+        self.collector.hold = self.told
+        self.collector.synchronize()
+        self.assertIn('longer than the last one (0.0 seconds)',
+                      self.lines[0])
+
+    def test_who_waits_for_it_says_so_too(self):
+        self.collector.hold = threading.Event()
+        self.addCleanup(self.collector.hold.set)
+        builder = threading.Thread(
+            target=self.collector.get_latest_cluster_data_model)
+        builder.start()
+        self.addCleanup(builder.join)
+        self.assertTrue(self.collector.building.wait(base.PATIENCE))
+        self.slow_after(0)
+        reader = threading.Thread(
+            target=self.collector.get_latest_cluster_data_model)
+        reader.start()
+        self.addCleanup(reader.join)
+        self.assertTrue(self.told.wait(base.PATIENCE))
+        self.collector.hold.set()
+        self.assertRegex(
+            self.lines[0], 'Still waiting for the test model, which is '
+            'being read for somebody else since [0-9:]{8} UTC')
+
+    def test_usual_readings_are_silent(self):
+        self.collector.get_latest_cluster_data_model()
+        self.assertEqual([], self.lines)
+
+    def test_large_clouds_have_their_own_measure(self):
+        for took, expected in ((None, 10), (1, 10), (20, 40), (900, 60)):
+            self.collector._took = took
+            self.assertEqual(expected, self.collector._slow_after)
 
 
 class TestCollector(CollectorTestCase):
