@@ -173,7 +173,7 @@ PARAMETERS: dict[str, Callable[[Cloud], dict[str, Any]]] = {
     'basic': _nothing,
     'zone_migration': lambda cloud: {
         **_every_tenth(cloud), 'parallel_applies_to': 'execution'},
-    'storage_capacity_balance': lambda cloud: {'volume_threshold': 50.0},
+    'storage_capacity_balance': lambda cloud: {'volume_threshold': 30.0},
     'vm_workload_consolidation': _nothing,
     'node_resource_consolidation': lambda cloud: {'host_choice': 'specify'},
     # Both spans have the same values: nothing is found, all is looked at.
@@ -186,8 +186,9 @@ PARAMETERS: dict[str, Callable[[Cloud], dict[str, Any]]] = {
         **_EVEN, 'host_choice': 'fullsearch'},
     'outlet_temperature': lambda cloud: {'threshold': 27},
     # The host with the strongest airflow is emptied.
-    'uniform_airflow': lambda cloud: {'threshold_airflow': 380},
-    'saving_energy': _nothing,
+    'uniform_airflow': lambda cloud: {'threshold_airflow': 380,
+                                      'threshold_power': 10000},
+    'saving_energy': lambda cloud: {'free_used_percent': 5},
     # No free host may stand in for one that fails.
     'saving_energy:all': lambda cloud: {'min_free_hosts_num': 0,
                                         'free_used_percent': 0},
@@ -196,8 +197,8 @@ PARAMETERS: dict[str, Callable[[Cloud], dict[str, Any]]] = {
 
 def with_free_hosts(cloud: Cloud, strategy) -> None:
     """Add one free host for ten, and the machines under all hosts."""
+    first = cloud.compute.get_node_by_uuid(uuid(1, 0))
     for number in range(cloud.hosts, cloud.hosts * 11 // 10):
-        first = cloud.compute.get_node_by_uuid(uuid(1, 0))
         strategy._compute_model.add_node(element.ComputeNode(**{
             **first.as_dict(), 'uuid': uuid(1, number),
             'hostname': f'host-{number:05d}'}))

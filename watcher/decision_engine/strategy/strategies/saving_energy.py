@@ -158,9 +158,12 @@ class SavingEnergy(base.SavingEnergyBaseStrategy):
             state, self.rules_for(state), self._machines(state),
             _reserve.classes_of(state), given.free_used_percent,
             given.min_free_hosts_num, self._option('failover_hosts'),
-            recent_switching(self.ctx, max(MEMORY, *minimum),
-                             timeutils.utcnow(with_timezone=True)),
+            self._switched(max(MEMORY, *minimum)),
             *minimum, self._option('only_own'))
+
+    def _switched(self, seconds: float) -> Mapping[str, _energy.Switching]:
+        return recent_switching(self.ctx, seconds,
+                                timeutils.utcnow(with_timezone=True))
 
     def _option(self, name: str) -> Any:
         return getattr(self.config, name, _DEFAULTS[name])
