@@ -239,7 +239,7 @@ class BaseWorkFlowEngine(loadable.Loadable):
 class BaseTaskFlowActionContainer(flow_task.Task):
     """One action as a task of taskflow, with its whole protocol.
 
-    Its methods are called by taskflow, one after another in one thread.
+    Its methods are called by the engine, one after another in one thread.
 
     :param name: name of the task, unique in the flow
     :param db_action: the action as stored, loaded eagerly
@@ -306,7 +306,7 @@ class BaseTaskFlowActionContainer(flow_task.Task):
         """Stop a running action; false when that was not possible."""
         raise NotImplementedError
 
-    # Called by taskflow -----------------------------------------------
+    # Called by the engine ---------------------------------------------
 
     def pre_execute(self) -> None:
         """First step: may the action run, and can it?"""
@@ -360,7 +360,7 @@ class BaseTaskFlowActionContainer(flow_task.Task):
     def post_execute(self) -> None:
         """Third step, only after a success: is the result right?
 
-        Never raises: taskflow would lose the whole flow.
+        Never raises: the whole plan would break off.
         """
         if self.state != State.SUCCEEDED:
             return

@@ -9,46 +9,21 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""The workflow engine that is supplied: taskflow with parallel threads."""
-
-from typing import Any
+"""The workflow engine that is supplied: tasks in parallel threads."""
 
 from oslo_concurrency import processutils
 from oslo_config import cfg
 from oslo_log import log
-from taskflow import engines
-from taskflow import exceptions as flow_exceptions
-from taskflow.patterns import graph_flow
 
 from watcher import objects
 from watcher._i18n import _
 from watcher.applier import threads
 from watcher.applier.workflow_engine import base
+from watcher.applier.workflow_engine import graph
 from watcher.common import exception
 from watcher.notifications import action as action_notifications
 
 LOG = log.getLogger(__name__)
-
-
-class ActionFlow(graph_flow.Flow):
-    """A graph whose edges can be added all at once.
-
-    The public ``link`` copies the graph and looks for cycles for each edge,
-    which takes a minute for a few thousand actions.
-    """
-
-    def link_all(self, pairs: list[tuple[Any, Any]]) -> None:
-        """Add edges (before, after) between tasks of this flow.
-
-        :raises: DependencyFailure when they form a cycle
-        """
-        if not pairs:
-            return
-        (first, second), *rest = pairs
-        graph = self._link(first, second, manual=True)
-        for before, after in rest:
-            self._link(before, after, graph=graph, manual=True)
-        self._swap(graph)
 
 
 class DefaultWorkFlowEngine(base.BaseWorkFlowEngine):
@@ -89,12 +64,12 @@ Rule by which the actions of a strategy are executed, as strategy name to rule:
         if not actions:
             return
         self.execution_rule = self._find_rule(actions[0])
-        flow = self._build_flow(actions)
+        tasks = self._make_tasks(actions)
         pool = threads.DaemonPool(
             self.config.max_workers,
             name=f'plan-{actions[0].action_plan_id}-action')
         try:
-            engines.load(flow, engine='parallel', executor=pool).run()
+            tasks.run(pool)
         except Exception as error:
             self._raise_reason(error)
         finally:
@@ -103,8 +78,6 @@ Rule by which the actions of a strategy are executed, as strategy name to rule:
 
     def _raise_reason(self, error):
         self.raise_halted()
-        if isinstance(error, flow_exceptions.WrappedFailure):
-            error = next(iter(error)).exception or error
         if isinstance(error, exception.WorkflowExecutionException):
             raise error
         raise exception.WorkflowExecutionException(
@@ -126,22 +99,19 @@ Rule by which the actions of a strategy are executed, as strategy name to rule:
                         {'rule': rule, 'name': name})
         return rule
 
-    def _build_flow(self, actions):
+    def _make_tasks(self, actions):
         tasks = {}
         for action in actions:
             name = f'action_type:{action.action_type} uuid:{action.uuid}'
             tasks[action.uuid] = TaskFlowActionContainer(name, action, self)
-        pairs = [(tasks[parent], task)
-                 for task in tasks.values()
-                 for parent in self._parents_of(task, tasks)]
-        flow = ActionFlow('watcher_flow')
-        flow.add(*tasks.values())
+        for task in tasks.values():
+            task.parents = self._parents_of(task, tasks)
         try:
-            flow.link_all(pairs)
-        except flow_exceptions.DependencyFailure as error:
+            return graph.TaskGraph(
+                {task: task.parents for task in tasks.values()})
+        except graph.CycleError as error:
             raise exception.WorkflowExecutionException(error=_(
                 'the parents of the actions form a cycle')) from error
-        return flow
 
     @staticmethod
     def _parents_of(task, tasks):
@@ -152,8 +122,7 @@ Rule by which the actions of a strategy are executed, as strategy name to rule:
                 'action %(uuid)s waits for %(parent)s, which is no action of '
                 'this plan') % {'uuid': task.db_action.uuid,
                                 'parent': unknown[0]})
-        task.parents = tuple(tasks[uuid] for uuid in parents)
-        return parents
+        return tuple(tasks[uuid] for uuid in parents)
 
 
 class TaskFlowActionContainer(base.BaseTaskFlowActionContainer):

@@ -503,8 +503,9 @@ class TestService(ManagerTestCase):
         texts = {row.action_type: row.description for row
                  in objects.ActionDescription.list(self.context)}
         self.assertEqual({
-            'change_nova_service_state', 'migrate', 'nop', 'resize',
-            'sleep', 'stop'}, set(texts))
+            'change_node_power_state', 'change_nova_service_state',
+            'migrate', 'nop', 'resize', 'sleep', 'stop', 'volume_migrate'},
+            set(texts))
         self.assertIn('server', texts['migrate'])
 
     def test_descriptions_are_renewed_and_revived(self):
