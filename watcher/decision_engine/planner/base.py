@@ -306,4 +306,6 @@ def _close_empty(plan, solution) -> None:
 def _plain(indicators):
     if indicators is None:
         return None
-    return [dict(indicator) for indicator in indicators]
+    return [{**indicator,
+             'value': explanation.plain_number(indicator['value'])}
+            for indicator in indicators]

@@ -11,6 +11,7 @@
 # under the License.
 """The measured values of one solution."""
 
+import math
 import numbers
 
 import numpy
@@ -68,10 +69,17 @@ class Efficacy:
         """Add or replace values by indicator name.
 
         Numbers of numpy become plain ones, as schemas and JSON want them.
+        NaN and infinity stand for what nobody knows: no value at all. The
+        database would refuse them.
         """
-        self._efficacy_indicators.update({
-            name: value.item() if isinstance(value, numpy.generic) else value
-            for name, value in indicators_map.items()})
+        for name, value in indicators_map.items():
+            value = value.item() if isinstance(value, numpy.generic) else value
+            if isinstance(value, float) and not math.isfinite(value):
+                LOG.info('%(strategy)s: the indicator %(name)s is not known',
+                         {'strategy': self.strategy.name, 'name': name})
+                self._efficacy_indicators.pop(name, None)
+            else:
+                self._efficacy_indicators[name] = value
 
     def compute_global_efficacy(self) -> None:
         """Check the values against the goal and compute its figures.

@@ -26,6 +26,7 @@ from oslo_log import log
 from watcher._i18n import _
 from watcher.common import exception
 from watcher.decision_engine.loading import default as loading
+from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import simulation
 from watcher.decision_engine.strategy.selection import base
 from watcher.decision_engine.strategy.selection import default
@@ -126,7 +127,7 @@ class BestStrategySelector(base.BaseSelector):
 
 def _score(strategy, solution) -> float | None:
     try:
-        return score(strategy, solution)
+        return explanation.plain_number(score(strategy, solution))
     except Exception as exc:
         LOG.warning('The plan of the strategy %(strategy)s cannot be compared '
                     'with others: %(error)r',
@@ -147,7 +148,8 @@ def score(strategy, solution) -> float | None:
             solution.efficacy.indicators_map)
     state = strategy.found_state()
     after = simulation.arrange(
-        solution.actions, simulation.Simulation(state.copy())).state
+        solution.actions, simulation.Simulation(
+            state.copy(), strategy.shared_options)).state
     found = simulation.compare(state, after, measures)
     gains = [(found.before[name] - found.after[name]) / found.before[name]
              for name in measures if found.before[name]]

@@ -10,6 +10,8 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import math
+
 import jsonschema
 import numpy
 
@@ -59,6 +61,15 @@ class TestEfficacy(base.TestCase):
         self.assertEqual(
             [(1, int), (4, int), (0.5, float)],
             [(i.value, type(i.value)) for i in made.indicators])
+
+    def test_what_is_no_number_is_not_known(self):
+        made = self.compute(
+            goals.WorkloadBalancing, instance_migrations_count=1,
+            instances_count=4, standard_deviation_after_audit=math.inf,
+            standard_deviation_before_audit=numpy.float64('nan'))
+        self.assertEqual(
+            ['instance_migrations_count', 'instances_count'],
+            [indicator.name for indicator in made.indicators])
 
     def test_server_consolidation_without_hosts(self):
         self.assertEqual(

@@ -19,6 +19,7 @@ from watcher.decision_engine.goal import goals
 from watcher.decision_engine.planner import base as planner_base
 from watcher.decision_engine.planner import manager
 from watcher.decision_engine.planner import weight
+from watcher.decision_engine.solution import efficacy
 from watcher.objects import events
 from watcher.tests.fixtures import models
 from watcher.tests.unit.decision_engine import factories
@@ -204,6 +205,14 @@ class TestWeightPlanner(WeightTestCase):
         plan = self.schedule(found)
         self.assertEqual(2, len(objects.EfficacyIndicator.list(
             self.context, filters={'action_plan_id': plan.id})))
+
+    def test_global_efficacy_of_others_that_is_no_number(self):
+        found = solution(('nop', 'one'))
+        found.efficacy.global_efficacy = [
+            efficacy.Indicator('x', 'X', '%', float('nan'))]
+        stored = factories.reread(self.schedule(found))
+        self.assertEqual([None], [
+            figure['value'] for figure in stored.global_efficacy])
 
     def test_no_global_efficacy(self):
         # The field turns null into an empty list.

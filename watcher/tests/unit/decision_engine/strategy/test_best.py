@@ -10,6 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import math
 from unittest import mock
 
 import fixtures
@@ -19,6 +20,7 @@ from watcher.common import utils
 from watcher.decision_engine.goal import goals
 from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import cluster
+from watcher.decision_engine.strategy.common import settings
 from watcher.decision_engine.strategy.context import default as context
 from watcher.decision_engine.strategy.selection import best
 from watcher.decision_engine.strategy.strategies import base as strategies
@@ -100,6 +102,14 @@ class TestBestStrategySelector(SelectionTestCase):
         self.assertEqual(found.selection,
                          explanation.of_solution(found)['selection'])
 
+    def test_a_score_that_is_no_number_is_unknown(self):
+        with mock.patch.object(best, 'score', return_value=math.nan):
+            found = self.solve(a=balancing((2.0, 1.0)))
+        self.assertEqual(
+            [{'strategy': 'a', 'score': None,
+              'outcome': '1 actions, of unknown worth'}],
+            found.selection['candidates'])
+
     def test_fewer_actions_for_the_same(self):
         found = self.solve(a=balancing((2.0, 1.0), actions=3),
                            b=balancing((2.0, 1.0)),
@@ -176,6 +186,7 @@ class TestScore(base.TestCase):
         model = models.cloud({hosts[0]: [server], hosts[1]: [other]})
         strategy = mock.Mock(
             goal=goals.ServerConsolidation(utils.Struct()),
+            shared_options=settings.Settings(),
             found_state=lambda: cluster.ClusterState.from_model(model))
         actions = [{'action_type': 'migrate', 'input_parameters': {
             'resource_id': server.uuid, 'migration_type': 'live',
@@ -184,6 +195,12 @@ class TestScore(base.TestCase):
         self.assertEqual(0.5, best.score(
             strategy, mock.Mock(actions=actions)))
         self.assertEqual(0.0, best.score(strategy, mock.Mock(actions=[])))
+        # As for any other plan of this strategy, its own options count.
+        strategy.shared_options = settings.Settings(
+            locked_servers=settings.KEEP)
+        server.locked = True
+        self.assertEqual(0.0, best.score(
+            strategy, mock.Mock(actions=actions)))
         self.assertEqual(hosts[0].uuid, model.get_node_by_instance_uuid(
             server.uuid).uuid)
 
