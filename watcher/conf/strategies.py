@@ -16,6 +16,7 @@ own group ``[watcher_strategies.<name>]`` wins.
 """
 
 import logging
+from typing import Any
 
 from oslo_config import cfg
 
@@ -145,23 +146,27 @@ def _opts() -> list[cfg.Opt]:
 OPTS = _opts()
 
 
-def register_overrides(conf: cfg.ConfigOpts, strategy: str) -> str:
-    """Register the same options in the group of one strategy.
+def overrides(conf: cfg.ConfigOpts, strategy: str) -> dict[str, Any]:
+    """Return the values of the same options in the group of one strategy.
 
     Their default there is None: the shared value counts. They are not listed
     in the sample configuration, where they would be repeated for each
-    strategy. An option of the strategy itself that has such a name stays.
+    strategy. An option of the strategy itself that has such a name stays
+    and means what it means to that strategy: it is none of these.
 
-    :returns: the name of the group.
+    :returns: by name, None where nothing is configured.
     """
     group = f'{GROUP.name}.{strategy}'
+    values = {}
     for opt in _opts():
         opt.default = None
         try:
             conf.register_opt(opt, group=group)
         except cfg.DuplicateOptError:
             LOG.debug('%s has its own option %s', group, opt.name)
-    return group
+        else:
+            values[opt.name] = conf[group][opt.name]
+    return values
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:

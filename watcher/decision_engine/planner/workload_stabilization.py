@@ -35,6 +35,7 @@ from oslo_config import cfg
 from watcher._i18n import _
 from watcher.common import clients
 from watcher.common import exception
+from watcher.common import utils
 from watcher.decision_engine.planner import base
 
 MIGRATE = 'migrate'
@@ -269,7 +270,9 @@ class WorkloadStabilizationPlanner(base.StoringPlanner):
         weights = self._weights()
         planned = sorted(
             planned, key=lambda action: -weights[action['action_type']])
-        actions = [base.new_action(action) for action in planned]
+        # Rules of others read them by key or, as of objects, as attributes.
+        actions = [utils.Struct(base.new_action(action))
+                   for action in planned]
         wishes = base.waits(planned, actions)
         rules: dict[str, BaseActionValidator] = {}
         resources = ResourceActionMap()

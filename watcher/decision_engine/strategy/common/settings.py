@@ -73,8 +73,8 @@ class Settings:
     def of_strategy(cls, name: str,
                     conf: cfg.ConfigOpts = cfg.CONF) -> 'Settings':
         """Read what is configured for a strategy."""
-        group = strategies.register_overrides(conf, name)
-        return cls.from_options(conf[strategies.GROUP.name], conf[group])
+        return cls.from_options(conf[strategies.GROUP.name],
+                                strategies.overrides(conf, name))
 
     @classmethod
     def from_options(cls, shared: Mapping[str, Any],

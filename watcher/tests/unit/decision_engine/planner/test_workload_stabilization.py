@@ -181,7 +181,9 @@ class TestWorkloadStabilizationPlanner(WorkloadStabilizationTestCase):
             action_name = 'foo'
 
             def validate_parents(self, resource_action_map, action):
-                self._mapping(resource_action_map, 'x', action['uuid'], 'foo')
+                # As keys and as attributes: plug-ins do both.
+                self._mapping(resource_action_map, 'x', action.uuid,
+                              action['action_type'])
                 return [uuid for uuid, _type in
                         resource_action_map[models.uuid('i1')]]
 

@@ -11,6 +11,8 @@
 # under the License.
 """Tests of the options that all strategies share."""
 
+from oslo_config import cfg
+
 from watcher.conf import strategies
 from watcher.decision_engine.strategy.common import settings
 from watcher.tests import base
@@ -38,6 +40,17 @@ class TestSettings(base.TestCase):
             one.max_migrations, one.opt_out_tags, one.min_residence))
         self.assertEqual((5, frozenset(('keep',)), 60), (
             two.max_migrations, two.opt_out_tags, two.min_residence))
+
+    def test_options_of_others_with_our_names_are_theirs(self):
+        self.conf.conf.register_opts(
+            [cfg.StrOpt('dead_band', default='wide'),
+             cfg.IntOpt('max_migrations', default=3)],
+            group='watcher_strategies.theirs')
+        self.config('watcher_strategies', max_migrations=5)
+        found = settings.Settings.of_strategy('theirs')
+        self.assertEqual((0.0, 5), (found.dead_band, found.max_migrations))
+        self.assertEqual(3, self.conf.conf[
+            'watcher_strategies.theirs'].max_migrations)
 
     def test_pairs(self):
         self.assertEqual(
