@@ -22,7 +22,6 @@ The rules watch the state: after a move, or when one is taken back, they count
 what has changed by themselves.
 """
 
-import collections
 from collections.abc import Iterable
 
 import numpy
@@ -232,24 +231,35 @@ class DestinationRules:
         """Return in words why there is no host for a server, None if so.
 
         Says for each kind of refusal how many hosts it concerns, and the
-        first of them in full. It asks about every host: use it to explain,
-        not to search.
+        first of them in full. One array operation for each rule.
         """
-        counts: collections.Counter[str] = collections.Counter()
-        first: dict[str, str] = {}
-        home = self.state.host_of[server]
-        for host in range(len(self.state.hosts)):
-            if host == home:
-                continue
-            name, problem = self._refusal(server, host)
-            if name is None:
-                return None
-            counts[name] += 1
-            first.setdefault(name, problem)
-        if not counts:
+        state = self.state
+        left = numpy.ones(len(state.hosts), dtype=bool)
+        home = int(state.host_of[server])
+        if home != cluster.NOWHERE:
+            left[home] = False
+        if not left.any():
             return 'there is no other host'
+        refusals = []
+        for allowed in self._masks(server):
+            refused = numpy.flatnonzero(left & ~allowed)
+            if len(refused):
+                refusals.append((-len(refused), int(refused[0])))
+                left &= allowed
+        if left.any():
+            return None
         texts = []
-        for name, count in counts.most_common(named):
-            others = f' (and {count - 1} more hosts)' if count > 1 else ''
-            texts.append(first[name] + others)
+        for negative, host in sorted(refusals)[:named]:
+            others = (f' (and {-negative - 1} more hosts)'
+                      if negative < -1 else '')
+            texts.append(self._refusal(server, host)[1] + others)
         return '; '.join(texts)
+
+    def _masks(self, server):
+        """Yield what each rule allows, in the order of :meth:`why_not`."""
+        yield self._open
+        yield self.state.fit_mask(server)
+        for rule in (*self.filters, self.limits):
+            mask = rule.mask(server)
+            if mask is not None:
+                yield mask

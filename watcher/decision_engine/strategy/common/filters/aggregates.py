@@ -55,7 +55,9 @@ class AggregateExtraSpecsFilter(base.DestinationFilter):
         """Collect what the aggregates of all hosts say."""
         super().prepare(state)
         self._hosts = metadata_of_hosts(state)
-        self._keys = set().union(*self._hosts) if self._hosts else set()
+        # Also of those that have no host in the scope of the audit.
+        self._keys = {key for aggregate in state.facts.aggregates or ()
+                      for key in aggregate.metadata or ()}
         # Servers of one flavor share their wishes, so by identity.
         self._wanted: dict[int, tuple[tuple[str, str], ...]] = {}
         self._masks: dict[tuple, numpy.ndarray] = {}

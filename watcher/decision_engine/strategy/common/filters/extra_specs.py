@@ -17,6 +17,7 @@ _NUMBERS = {'=': operator.ge, '==': operator.eq, '!=': operator.ne,
             '>=': operator.ge, '<=': operator.le}
 _TEXTS = {'s==': operator.eq, 's!=': operator.ne, 's<': operator.lt,
           's<=': operator.le, 's>': operator.gt, 's>=': operator.ge}
+_OPERATORS = frozenset((*_NUMBERS, *_TEXTS, '<in>', '<all-in>', '<or>'))
 
 
 def match(given: str, wanted: str) -> bool:
@@ -25,24 +26,27 @@ def match(given: str, wanted: str) -> bool:
     :param given: the value of the host.
     :param wanted: a value, or an operator and what follows it: ``=`` (at
         least), ``==``, ``!=``, ``>=``, ``<=`` for numbers; the same with
-        ``s`` for texts; ``<in>``, ``<all-in>``, ``<or>``.
+        ``s`` for texts; ``<in>``, ``<all-in>``, ``<or>``. All but the last
+        two look at one word. An operator without any is never complied with.
     """
     words = str(wanted).split()
     if not words:
         return given == wanted
     word, rest = words[0], words[1:]
+    if word not in _OPERATORS:
+        return given == wanted
+    if not rest:
+        return False
     if word in _TEXTS:
-        return _TEXTS[word](given, ' '.join(rest))
+        return _TEXTS[word](given, rest[0])
     if word in _NUMBERS:
-        return _compare(_NUMBERS[word], given, ' '.join(rest))
+        return _compare(_NUMBERS[word], given, rest[0])
     if word == '<in>':
-        return bool(rest) and rest[0] in given
+        return rest[0] in given
     if word == '<all-in>':
         return all(part in given for part in rest)
-    if word == '<or>':
-        # <or> a <or> b
-        return given in rest[::2]
-    return given == wanted
+    # <or> a <or> b
+    return given in rest[::2]
 
 
 def _compare(compare, given, wanted):

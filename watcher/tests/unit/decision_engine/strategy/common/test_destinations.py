@@ -313,6 +313,13 @@ class TestAggregates(RulesTestCase):
                             aggregate({'ssd': 'true'}, 'host-C'))
         self.allows(rules_of(model), 0, 2)
 
+    def test_aggregates_without_hosts_in_the_scope(self):
+        model = cloud(A=['a'], B=[])
+        model.set_wishes(models.uuid('a'),
+                         scheduling.Wishes({'ssd': 'true'}))
+        model.aggregates = (aggregate({'ssd': 'true'}, 'elsewhere'),)
+        self.allows(rules_of(model), 0)
+
     def test_aggregates_not_known(self):
         model = self.wishing(aggregate_instance_extra_specs__ssd='true')
         self.allows(rules_of(model), 0, 1, 2)
@@ -342,7 +349,10 @@ class TestOperators(base.TestCase):
                 ('a', 's>= b', False), ('b', '<or> a <or> b', True),
                 ('c', '<or> a <or> b', False), ('abc', '<in> b', True),
                 ('abc', '<in> d', False), ('abc', '<all-in> a c', True),
-                ('abc', '<all-in> a d', False), ('abc', '<in>', False)):
+                ('abc', '<all-in> a d', False), ('abc', '<in>', False),
+                ('abc', '<all-in>', False), ('abc', 's!=', False),
+                ('a', '<or>', False), ('a', 's== a b', True),
+                ('3', '== 3 4', True), ('a b', 'a b', True)):
             self.assertIs(expected, extra_specs.match(given, wanted),
                           (given, wanted))
 
