@@ -21,16 +21,18 @@ OPTS = [
     cfg.StrOpt(
         'url',
         help='Base URL of MAAS, for example '
-             'http://maas.example.org:5240/MAAS. When it is set, hosts are '
-             'switched on and off through MAAS instead of Ironic.'),
+             'http://maas.example.org:5240/MAAS. Machines of MAAS cannot be '
+             'switched by this release: while it is set, actions that '
+             'switch hosts on or off fail before they change anything.'),
     cfg.StrOpt(
         'api_key',
         secret=True,
-        help='API key of a MAAS user who may switch machines on and off.'),
+        help='API key of a MAAS user. Has no effect yet.'),
     cfg.IntOpt(
         'timeout',
         default=60,
-        help='Seconds allowed for one operation of MAAS.'),
+        help='Seconds allowed for one operation of MAAS. Has no effect '
+             'yet.'),
 ]
 
 
