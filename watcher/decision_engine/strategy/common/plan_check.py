@@ -78,14 +78,14 @@ def _sensible(solution, found):
     state = found.state
     occupied = {
         name for action, _reason in found.refused if _migrates(action)
-        and (name := action['input_parameters'].get('source_node'))
+        and (name := simulation.parameters_of(action).get('source_node'))
         and (host := state.host_named(name)) is not None
         and state.count_on(host)}
     if not occupied:
         return found.actions
     kept = []
     for action in found.actions:
-        parameters = action['input_parameters']
+        parameters = simulation.parameters_of(action)
         name = parameters.get('resource_name')
         if (action['action_type'] == simulation.SERVICE_STATE
                 and parameters.get('disabled_reason') == WHEN_EMPTY
@@ -170,7 +170,8 @@ def _migrates(action):
 def _migrates_how(kind):
     def counts(action):
         return (_migrates(action) and
-                action['input_parameters'].get('migration_type') == kind)
+                simulation.parameters_of(action).get('migration_type')
+                == kind)
     return counts
 
 

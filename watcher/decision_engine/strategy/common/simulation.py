@@ -54,6 +54,11 @@ Measure = Callable[[cluster.ClusterState], float]
 TOLERANCE = 1e-9
 
 
+def parameters_of(action: Action) -> Mapping[str, Any]:
+    """Return the parameters of an action; plug-ins may have given none."""
+    return action['input_parameters'] or {}
+
+
 class Refused(Exception):
     """An action would not work.
 
@@ -161,7 +166,7 @@ class Simulation:
         handler = self._handlers.get(action['action_type'])
         if handler is None:
             return None
-        return handler(action['input_parameters'])
+        return handler(parameters_of(action))
 
     def _server(self, parameters):
         return self.state.server_index.get(parameters.get('resource_id'))
@@ -344,7 +349,7 @@ def needs(actions: Sequence[Action],
     for number, action in enumerate(actions):
         wanted: set[int] = set()
         found.append(wanted)
-        parameters = action['input_parameters']
+        parameters = parameters_of(action)
         if action['action_type'] == SERVICE_STATE:
             host = _host_of_service(state, parameters)
             if host is not None and parameters.get('state') == 'enabled':
@@ -352,7 +357,10 @@ def needs(actions: Sequence[Action],
                 # It offers nothing before.
                 free[host] = -numpy.inf
             continue
-        server = state.server_index.get(parameters.get('resource_id'))
+        resource = parameters.get('resource_id')
+        # Actions of others may work on whatever they like.
+        server = (state.server_index.get(resource)
+                  if isinstance(resource, str) else None)
         if server is None:
             continue
         if server in touched:

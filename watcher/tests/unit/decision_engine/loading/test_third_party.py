@@ -25,14 +25,22 @@ from watcher.decision_engine.audit import oneshot
 from watcher.decision_engine.loading import default
 from watcher.tests import base
 from watcher.tests.fixtures import database
+from watcher.tests.fixtures import models
 from watcher.tests.unit.decision_engine import factories
 
 PLUGINS = """
+    import json
+
     from oslo_config import cfg
 
+    from watcher import objects
+    from watcher.common import utils
     from watcher.decision_engine.goal import base as goal_base
     from watcher.decision_engine.goal.efficacy import specs
+    from watcher.decision_engine.planner import base as planner_base
     from watcher.decision_engine.planner import weight
+    from watcher.decision_engine.scoring import base as scoring_base
+    from watcher.decision_engine.scoring import scoring_factory
     from watcher.decision_engine.strategy.strategies import base
 
 
@@ -100,6 +108,107 @@ PLUGINS = """
         def get_config_opts(cls):
             return super().get_config_opts() + [
                 cfg.StrOpt('opt', default='d')]
+
+
+    class Packing(base.ServerConsolidationBaseStrategy):
+        # Uses what the guide for strategies names, and nothing else.
+
+        @classmethod
+        def get_name(cls):
+            return 'packing'
+
+        @classmethod
+        def get_display_name(cls):
+            return 'Packing'
+
+        get_translatable_display_name = get_display_name
+
+        @classmethod
+        def get_schema(cls):
+            return {'properties': {
+                'most': {'type': 'integer', 'default': 3}}}
+
+        @classmethod
+        def get_config_opts(cls):
+            # A name that the service has for something else.
+            return [cfg.StrOpt('max_migrations', default='as many as you can')]
+
+        def pre_execute(self):
+            self._pre_execute()
+
+        def do_execute(self, audit=None):
+            self.planner = 'rows'
+            model = self.compute_model
+            source, target = sorted(
+                model.get_all_compute_nodes().values(),
+                key=lambda node: len(model.get_node_instances(node)))
+            for instance in model.get_node_instances(source):
+                free = model.get_node_free_resources(target)
+                if (len(self.solution.actions) < self.input_parameters.most
+                        and instance['state'] == 'active'
+                        and instance.vcpus <= free['vcpu']
+                        and model.migrate_instance(
+                            instance, source, target)):
+                    self.add_action_migrate(
+                        instance, 'live', source, target)
+            grade, = json.loads(scoring_factory.get_scoring_engine(
+                'grade').calculate_score(json.dumps(
+                    [len(self.solution.actions)])))
+            self.solution.add_action('nop', {'message': grade})
+            self.solution.actions.append(
+                {'action_type': 'sleep', 'input_parameters': None})
+            self.solution.model = model
+
+        def post_execute(self):
+            self.solution.set_efficacy_indicators(
+                compute_nodes_count=2, released_compute_nodes_count=1,
+                instance_migrations_count=len(self.solution.actions) - 2)
+
+
+    class Rows(planner_base.BasePlanner):
+        # Stores everything itself, one action after the other.
+
+        def schedule(self, context, audit_uuid, solution):
+            strategy = objects.Strategy.get_by_name(
+                context, solution.strategy.name)
+            plan = objects.ActionPlan(
+                context, uuid=utils.generate_uuid(), audit_id=audit_uuid,
+                strategy_id=strategy.id,
+                state=objects.action_plan.State.RECOMMENDED,
+                global_efficacy=solution.global_efficacy)
+            plan.create()
+            for indicator in solution.efficacy_indicators:
+                objects.EfficacyIndicator(
+                    context, uuid=utils.generate_uuid(),
+                    action_plan_id=plan.id, name=indicator.name,
+                    description=indicator.description,
+                    unit=indicator.unit, value=indicator.value).create()
+            parents = []
+            for record in solution.actions:
+                action = objects.Action(
+                    context, uuid=utils.generate_uuid(),
+                    action_plan_id=plan.id,
+                    action_type=record['action_type'],
+                    input_parameters=record['input_parameters'] or {},
+                    state=objects.action.State.PENDING, parents=parents)
+                action.create()
+                parents = [action.uuid]
+            return plan
+
+
+    class Grade(scoring_base.ScoringEngine):
+        def get_name(self):
+            return 'grade'
+
+        def get_description(self):
+            return 'Grades numbers'
+
+        def get_metainfo(self):
+            return ''
+
+        def calculate_score(self, features):
+            return json.dumps(['%d moves' % number for number
+                               in json.loads(features)])
 """
 
 ENTRY_POINTS = """
@@ -110,9 +219,14 @@ ENTRY_POINTS = """
     s1 = watcher_third_party:S1
     old = watcher_third_party:OldConstructor
     missing = watcher_third_party:NoSuchClass
+    packing = watcher_third_party:Packing
 
     [watcher_planners]
     p1 = watcher_third_party:P1
+    rows = watcher_third_party:Rows
+
+    [watcher_scoring_engines]
+    grade = watcher_third_party:Grade
 """
 
 CONFIGURATION = """
@@ -204,3 +318,42 @@ class TestThirdParty(base.TestCase):
         self.assertEqual('SUCCEEDED', factories.reread(audit).state)
         action, = objects.Action.list(context)
         self.assertEqual({'message': '9'}, action.input_parameters)
+
+    def packed(self, **cloud):
+        """Run the audit of a plug-in; return plan and actions."""
+        self.useFixture(database.Database())
+        self.config(notification_level='')
+        self.useFixture(fixtures.MonkeyPatch(
+            'watcher.decision_engine.scoring.scoring_factory._registry',
+            None))
+        model = models.cloud({
+            models.node(host): [models.instance(name) for name in servers]
+            for host, servers in cloud.items()})
+        self.useFixture(fixtures.MonkeyPatch(
+            'watcher.decision_engine.strategy.strategies.base.BaseStrategy.'
+            '_scoped_model', lambda strategy, name: model))
+        sync.sync()
+        context = factories.context()
+        audit = factories.audit(
+            objects.Goal.get_by_name(context, 'server_consolidation'))
+        audit.strategy_id = objects.Strategy.get_by_name(
+            context, 'packing').id
+        audit.save()
+        oneshot.OneShotAuditHandler().execute(
+            context, objects.Audit.get_by_uuid(context, audit.uuid,
+                                               eager=True))
+        self.assertEqual('SUCCEEDED', factories.reread(audit).state)
+        plan, = objects.ActionPlan.list(context)
+        return plan, objects.Action.list(context)
+
+    def test_strategy_planner_and_scoring_engine(self):
+        plan, actions = self.packed(A=['a1', 'a2'], B=['b1', 'b2', 'b3'])
+        self.assertEqual(
+            ['migrate', 'migrate', 'nop', 'sleep'],
+            [action.action_type for action in actions])
+        self.assertEqual({'message': '2 moves'}, actions[2].input_parameters)
+        self.assertEqual(
+            [[], *[[action.uuid] for action in actions[:3]]],
+            [action.parents for action in actions])
+        self.assertEqual([50.0], [
+            figure['value'] for figure in plan.global_efficacy])

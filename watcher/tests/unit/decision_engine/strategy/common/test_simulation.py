@@ -373,6 +373,12 @@ class TestNeeds(base.TestCase):
             [enable, migrate('a', 'A', 'B')],
             state_of({'A': ['a'], 'B': []})))
 
+    def test_actions_of_others(self):
+        self.assertEqual([set(), set()], simulation.needs(
+            [{'action_type': 'other', 'input_parameters': parameters}
+             for parameters in (None, {'resource_id': ['a', 'b']})],
+            state_of({'A': ['a']})))
+
     def test_one_server_after_the_other(self):
         stop = {'action_type': 'stop', 'input_parameters': {
             'resource_id': models.uuid('a')}}
