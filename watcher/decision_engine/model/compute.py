@@ -58,6 +58,8 @@ class ModelRoot(cluster.ClusterModel):
         flavors of the cloud's servers speak of; None when not known.
     :ivar inventories: what hosts offer of further resource classes, by
         class and uuid of the host; None when not known.
+    :ivar units: in which amounts hosts give resource classes, by class and
+        uuid of the host, where that is more than their size says.
     :ivar pinned_zones_known: whether Nova told which servers are pinned to
         their availability zones.
     """
@@ -76,6 +78,7 @@ class ModelRoot(cluster.ClusterModel):
         self._groups_known = False
         self.traits: dict[str, frozenset[str]] | None = None
         self.inventories: dict[str, dict[str, float]] | None = None
+        self.units: dict[str, dict[str, scheduling.Units]] = {}
         self.pinned_zones_known = False
         self._extended = None
 

@@ -17,6 +17,7 @@ immutable and shared by all views of a model.
 """
 
 import dataclasses
+import math
 import re
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -50,6 +51,29 @@ class ServerGroup:
     policy: str
     members: tuple[str, ...]
     max_per_host: int = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Units:
+    """In which amounts a host gives a resource class to one server.
+
+    :param least, most: the smallest and the greatest amount.
+    :param step: amounts are multiples of it.
+    """
+
+    least: int = 1
+    most: float = math.inf
+    step: int = 1
+
+    def why_not(self, amount: float) -> str | None:
+        """Return in words why it gives no such amount, None if it does."""
+        if amount < self.least:
+            return f'at least {self.least:g}'
+        if amount > self.most:
+            return f'at most {self.most:g}'
+        if amount % self.step:
+            return f'multiples of {self.step:g}'
+        return None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from watcher.common import placement_helper
 from watcher.decision_engine.model import clocks
 from watcher.decision_engine.model import element
 from watcher.decision_engine.model import model_root
+from watcher.decision_engine.model import scheduling
 from watcher.decision_engine.model.collector import base
 from watcher.decision_engine.model.collector import inventories
 from watcher.decision_engine.model.collector import last_known
@@ -289,12 +290,23 @@ class NovaModelBuilder(base.BaseModelBuilder):
                          reason, reading.read_at)
 
     def _add_further(self, uuid, offered):
-        """Note what a host offers of further resource classes."""
+        """Note what a host offers of further resource classes.
+
+        And in which amounts it gives any of them, if that is special.
+        """
         for name, inventory in offered.items():
+            # What a server may take of the ordinary ones is limited by the
+            # size of the host, which its element has.
+            most = inventory.total
             if name not in RESOURCE_CLASSES:
-                self.model.inventories.setdefault(name, {})[uuid] = (
-                    (inventory.total - inventory.reserved)
-                    * inventory.allocation_ratio)
+                most = ((inventory.total - inventory.reserved)
+                        * inventory.allocation_ratio)
+                self.model.inventories.setdefault(name, {})[uuid] = most
+            if (inventory.max_unit < most or inventory.min_unit > 1
+                    or inventory.step_size > 1):
+                self.model.units.setdefault(name, {})[uuid] = (
+                    scheduling.Units(inventory.min_unit, inventory.max_unit,
+                                     inventory.step_size))
 
     def _leave_out(self, uuid, reason, host=None):
         self._absent[uuid] = host or uuid

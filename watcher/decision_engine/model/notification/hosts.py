@@ -32,6 +32,14 @@ LIMIT = 1000
 PAUSE = 60.0
 
 
+def _joined(known, more):
+    """Return what is known of hosts by class, and more; for views, anew."""
+    if known is None or not more:
+        return known
+    return {**known, **{name: {**known.get(name, {}), **by_host}
+                        for name, by_host in more.items()}}
+
+
 class UnknownHosts:
     """Asks for hosts one after the other, in a thread of its own.
 
@@ -144,6 +152,8 @@ class UnknownHosts:
                 if uuid not in model:
                     model.add_node(node)
                 model.touch(uuid, found.built_at, clocks.BUILD)
+            model.inventories = _joined(model.inventories, found.inventories)
+            model.units = _joined(model.units, found.units)
             for uuid, server in found.get_all_instances().items():
                 if model.seen(uuid, found.built_at):
                     model.add_instance(server)

@@ -113,6 +113,8 @@ class Facts:
     server_groups: tuple[scheduling.ServerGroup, ...] | None = None
     traits: Mapping[str, frozenset[str]] | None = None
     inventories: Mapping[str, Mapping[str, float]] | None = None
+    units: Mapping[str, Mapping[str, scheduling.Units]] = dataclasses.field(
+        default_factory=dict)
     pinned_zones_known: bool = False
     wishes: Mapping[int, scheduling.Wishes] = dataclasses.field(
         default_factory=dict)
@@ -121,9 +123,9 @@ class Facts:
     def from_model(cls, model: Any, numbers: Mapping[str, int]) -> 'Facts':
         """Take them from a model; one of a plug-in may know none of them.
         """
-        found = {field.name: getattr(model, field.name, field.default)
+        found = {field.name: getattr(model, field.name)
                  for field in dataclasses.fields(cls)
-                 if field.name != 'wishes'}
+                 if field.name != 'wishes' and hasattr(model, field.name)}
         ask = getattr(model, 'all_wishes', dict)
         wishes = {numbers[uuid]: wishes for uuid, wishes in ask().items()
                   if uuid in numbers}

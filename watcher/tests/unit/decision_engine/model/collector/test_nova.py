@@ -15,6 +15,7 @@ from watcher.common import nova_helper
 from watcher.common import placement_helper
 from watcher.common import utils
 from watcher.common.loader import loadable
+from watcher.decision_engine.model import scheduling
 from watcher.decision_engine.model.collector import inventories
 from watcher.decision_engine.model.collector import last_known
 from watcher.decision_engine.model.collector import nova
@@ -122,6 +123,31 @@ class BuilderTestCase(base.TestCase):
         return {node.hostname: [found.uuid for found
                                 in model.get_node_instances(node)]
                 for node in model.get_all_compute_nodes().values()}
+
+
+class TestFurtherResources(BuilderTestCase):
+
+    def test_amounts_that_are_special(self):
+        def offer(total, **fields):
+            return placement_helper.Inventory.from_api(
+                {'total': total, **fields})
+        model = self.build([hypervisor(1, 'c1'), hypervisor(2, 'c2')],
+                           inventories={
+            UUID(1): {'VCPU': offer(8, allocation_ratio=4.0),
+                      'MEMORY_MB': offer(1000, step_size=256),
+                      'PCPU': offer(8, reserved=2, max_unit=4),
+                      'VGPU': offer(2, max_unit=1)},
+            UUID(2): {'VCPU': offer(8, max_unit=4, min_unit=2),
+                      'MEMORY_MB': offer(1000),
+                      'VGPU': offer(2, max_unit=2)}})
+        self.assertEqual(
+            {'PCPU': {UUID(1): 6.0}, 'VGPU': {UUID(1): 2.0, UUID(2): 2.0}},
+            model.inventories)
+        self.assertEqual(
+            {'MEMORY_MB': {UUID(1): scheduling.Units(1, 1000, 256)},
+             'PCPU': {UUID(1): scheduling.Units(1, 4)},
+             'VGPU': {UUID(1): scheduling.Units(1, 1)},
+             'VCPU': {UUID(2): scheduling.Units(2, 4)}}, model.units)
 
 
 class TestNovaModelBuilder(BuilderTestCase):

@@ -279,6 +279,26 @@ class TestServers(NovaTestCase):
             self.send(event, payload, 3)
             self.assertEqual({}, self.model.get_all_instances())
 
+    def test_what_a_host_offers_that_was_unknown(self):
+        found = model_root.ModelRoot()
+        found.built_at = self.now
+        found.add_node(element.ComputeNode(
+            uuid='H9', hostname='h9', vcpus=8, memory=4096, disk=100,
+            vcpu_reserved=0, memory_mb_reserved=0, disk_gb_reserved=0,
+            vcpu_ratio=1.0, memory_ratio=1.0, disk_ratio=1.0))
+        found.inventories = {'VGPU': {'H9': 2.0}}
+        found.units = {'VGPU': {'H9': scheduling.Units(most=1)}}
+        self.model.inventories = {'VGPU': {'H1': 1.0}, 'PCPU': {'H1': 4.0}}
+        view = self.model.copy()
+        self.collector.read_host.side_effect = None
+        self.collector.read_host.return_value = found
+        self.send('instance.create.end', server(host='h9'))
+        self.assertEqual({'VGPU': {'H1': 1.0, 'H9': 2.0},
+                          'PCPU': {'H1': 4.0}}, self.model.inventories)
+        self.assertEqual(found.units, self.model.units)
+        self.assertEqual(({'H1': 1.0}, {}), (view.inventories['VGPU'],
+                                             view.units))
+
     def test_unknown_server_is_deleted(self):
         self.send('instance.delete.end', server(host='h9'))
         self.assertEqual({}, self.model.get_all_instances())

@@ -415,6 +415,31 @@ class TestPlacement(RulesTestCase):
         self.refuses('host-B has too little PCPU: 2 needed, 1 free',
                      rules, 0, 1)
 
+    def test_amounts(self):
+        model = self.wishing(resources__VGPU='1')
+        model.inventories = {'VGPU': {models.uuid('A'): 4.0,
+                                      models.uuid('B'): 4.0,
+                                      models.uuid('C'): 4.0}}
+        model.units = {
+            'VGPU': {models.uuid('C'): scheduling.Units(step=2)},
+            'VCPU': {models.uuid('B'): scheduling.Units(most=1)},
+            'MEMORY_MB': {models.uuid('elsewhere'): scheduling.Units(most=1)},
+            'DISK_GB': {models.uuid('A'): scheduling.Units(least=50)}}
+        rules = rules_of(model)
+        self.allows(rules, 0)
+        self.refuses('host-B gives VCPU in amounts of at most 1: 2 needed',
+                     rules, 0, 1)
+        self.refuses('host-C gives VGPU in amounts of multiples of 2: 1 '
+                     'needed', rules, 0, 2)
+        self.refuses('host-A gives DISK_GB in amounts of at least 50: 20 '
+                     'needed', rules, 2, 0)
+
+    def test_dedicated_cpus_are_no_others(self):
+        model = self.wishing(hw__cpu_policy='dedicated')
+        model.inventories = {'PCPU': {models.uuid('C'): 4.0}}
+        model.units = {'VCPU': {models.uuid('C'): scheduling.Units(most=1)}}
+        self.allows(rules_of(model), 0, 2)
+
     def test_what_nobody_is_known_to_offer(self):
         model = self.wishing(resources__CUSTOM_Y='1',
                              resources__VCPU='2')
