@@ -12,9 +12,13 @@
 
 from watcher.decision_engine.strategy.strategies import actuation
 from watcher.decision_engine.strategy.strategies import base
+from watcher.decision_engine.strategy.strategies import basic_consolidation
 from watcher.decision_engine.strategy.strategies import dummy_strategy
 from watcher.decision_engine.strategy.strategies import dummy_with_scorer
 from watcher.decision_engine.strategy.strategies import host_maintenance
+from watcher.decision_engine.strategy.strategies import (
+    node_resource_consolidation,
+)
 from watcher.decision_engine.strategy.strategies import noisy_neighbor
 from watcher.decision_engine.strategy.strategies import outlet_temp_control
 from watcher.decision_engine.strategy.strategies import saving_energy
@@ -22,20 +26,27 @@ from watcher.decision_engine.strategy.strategies import (
     storage_capacity_balance,
 )
 from watcher.decision_engine.strategy.strategies import uniform_airflow
+from watcher.decision_engine.strategy.strategies import (
+    vm_workload_consolidation,
+)
 from watcher.decision_engine.strategy.strategies import workload_balance
 from watcher.decision_engine.strategy.strategies import workload_stabilization
 from watcher.decision_engine.strategy.strategies import zone_migration
 
 Actuator = actuation.Actuator
 BaseStrategy = base.BaseStrategy
+BasicConsolidation = basic_consolidation.BasicConsolidation
 DummyStrategy = dummy_strategy.DummyStrategy
 DummyWithScorer = dummy_with_scorer.DummyWithScorer
 HostMaintenance = host_maintenance.HostMaintenance
+NodeResourceConsolidation = (
+    node_resource_consolidation.NodeResourceConsolidation)
 NoisyNeighbor = noisy_neighbor.NoisyNeighbor
 OutletTempControl = outlet_temp_control.OutletTempControl
 SavingEnergy = saving_energy.SavingEnergy
 StorageCapacityBalance = storage_capacity_balance.StorageCapacityBalance
 UniformAirflow = uniform_airflow.UniformAirflow
+VMWorkloadConsolidation = vm_workload_consolidation.VMWorkloadConsolidation
 WorkloadBalance = workload_balance.WorkloadBalance
 WorkloadStabilization = workload_stabilization.WorkloadStabilization
 ZoneMigration = zone_migration.ZoneMigration
@@ -43,14 +54,17 @@ ZoneMigration = zone_migration.ZoneMigration
 __all__ = (
     'Actuator',
     'BaseStrategy',
+    'BasicConsolidation',
     'DummyStrategy',
     'DummyWithScorer',
     'HostMaintenance',
+    'NodeResourceConsolidation',
     'NoisyNeighbor',
     'OutletTempControl',
     'SavingEnergy',
     'StorageCapacityBalance',
     'UniformAirflow',
+    'VMWorkloadConsolidation',
     'WorkloadBalance',
     'WorkloadStabilization',
     'ZoneMigration',

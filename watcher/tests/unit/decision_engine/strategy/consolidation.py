@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""Reading the plans of strategies that consolidate servers."""
+"""What the tests of strategies that consolidate servers share."""
 
 from watcher.decision_engine.strategy.common import simulation
 
@@ -34,3 +34,27 @@ def figures(solution):
     return tuple(values[name] for name in (
         'compute_nodes_count', 'released_compute_nodes_count',
         'instance_migrations_count'))
+
+
+class SilentHosts:
+    """A property of strategies that go by metrics of hosts."""
+
+    def test_silence_makes_no_host_a_better_destination(self):
+        """Field report test 5.
+
+        A host that is not heard of takes nothing, while others are.
+        """
+        for seed in self.SEEDS:
+            model, strategy, solution = self.run_on(seed)
+            chosen = {parameters['destination_node']
+                      for parameters in self.moves(solution)}
+            if not chosen:
+                continue
+            silent = model.get_node_by_name(min(chosen))
+            again = self.make(model, seed)
+            source = again._datasource_backend
+            for metric in ('host_cpu_usage', 'host_ram_usage'):
+                source.set(metric, {silent.uuid: None})
+            self.assertNotIn(silent.hostname, {
+                parameters['destination_node']
+                for parameters in self.moves(again.execute())})

@@ -229,7 +229,8 @@ class TestRules(base.TestCase):
         self.assertEqual((1, 0, 0), figures(solution))
 
 
-class TestProperties(properties.StrategyProperties, base.TestCase):
+class TestProperties(consolidation.SilentHosts,
+                     properties.StrategyProperties, base.TestCase):
     STRATEGY = basic_consolidation.BasicConsolidation
 
 

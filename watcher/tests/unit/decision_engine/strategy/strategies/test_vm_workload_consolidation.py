@@ -321,7 +321,8 @@ class TestMetrics(base.TestCase):
                       source.questions)
 
 
-class TestProperties(properties.StrategyProperties, base.TestCase):
+class TestProperties(consolidation.SilentHosts,
+                     properties.StrategyProperties, base.TestCase):
     STRATEGY = vmc.VMWorkloadConsolidation
 
 
