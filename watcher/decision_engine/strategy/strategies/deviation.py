@@ -25,6 +25,9 @@ import numpy
 #: Deviations that differ by less are equal.
 TOLERANCE = 1e-12
 
+#: After so many moves the sums are made anew.
+FRESH_FOR = 500
+
 
 class LoadTable:
     """The loads of hosts by metric, and their deviations.
@@ -43,9 +46,11 @@ class LoadTable:
         if not len(self.loads):
             self.members[:] = False
         self.count = int(self.members.sum())
-        self._sum_up()
+        self.sum_up()
 
-    def _sum_up(self):
+    def sum_up(self) -> None:
+        """Make the sums anew: moves leave errors of rounding in them."""
+        self._moves = 0
         # Sums of squares lose digits unless they are those of the
         # differences from the mean.
         means = [float(row[self.members].mean()) if self.count else 0.0
@@ -57,9 +62,14 @@ class LoadTable:
 
     def deviations(self) -> list[float]:
         """Return the deviation of each metric; 0 without hosts."""
+        return [self._root(sums, squares) for sums, squares
+                in zip(self._sums, self._squares, strict=True)]
+
+    def _root(self, sums: float, squares: float) -> float:
         if not self.count:
-            return [0.0] * len(self.loads)
-        return self.loads[:, self.members].std(axis=1).tolist()
+            return 0.0
+        mean = sums / self.count
+        return math.sqrt(max(squares / self.count - mean * mean, 0))
 
     def weighted(self) -> float:
         """Return the sum of all deviations by weight."""
@@ -95,21 +105,30 @@ class LoadTable:
         total = 0.0
         for row, weight in enumerate(self.weights):
             off, on = less[row], more[row]
-            sums = on - off + self._sums[row]
-            squares = (
-                off * (off - 2 * self.centred.item(row, source))
-                + on * (on + 2 * self.centred.item(row, destination))
-                + self._squares[row])
-            variance = squares / self.count - (sums / self.count) ** 2
-            total += weight * math.sqrt(max(variance, 0))
+            total += weight * self._root(
+                self._sums[row] + on - off,
+                self._squares[row] + self._change(
+                    row, source, destination, off, on))
         return total
+
+    def _change(self, row, source, destination, off, on):
+        """By how much a move changes a sum of squares."""
+        return (off * (off - 2 * self.centred.item(row, source))
+                + on * (on + 2 * self.centred.item(row, destination)))
 
     def move(self, source: int, destination: int,
              less: Sequence[float], more: Sequence[float]) -> None:
         """Take load from a host and give it to another one."""
-        self.loads[:, source] -= less
-        self.loads[:, destination] += more
-        self._sum_up()
+        for row, (off, on) in enumerate(zip(less, more, strict=True)):
+            self._sums[row] += on - off
+            self._squares[row] += self._change(
+                row, source, destination, off, on)
+            for table in (self.loads, self.centred):
+                table[row, source] -= off
+                table[row, destination] += on
+        self._moves += 1
+        if self._moves == FRESH_FOR:
+            self.sum_up()
 
 
 def improvements(values: numpy.ndarray, start: float) -> numpy.ndarray:

@@ -321,6 +321,7 @@ class _Stabilizer:
             if (len(decision.reliefs) == before
                     or exceeded(self.table, self.given.targets) is None):
                 break
+        self.table.sum_up()
         decision.after = self.table.weighted()
         decision.why = self._explained(*(
             self._summary() if decision.reliefs else self._why_nothing()))

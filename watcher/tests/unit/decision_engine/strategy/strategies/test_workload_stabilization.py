@@ -16,6 +16,7 @@ import random
 import statistics
 
 import jsonschema
+import numpy
 
 from watcher.common import utils
 from watcher.decision_engine.strategy.strategies import deviation
@@ -512,3 +513,33 @@ class TestByLot(base.TestCase):
         found = indicators(solution)['standard_deviation_after_audit']
         lucky = [self.by_the_page(seed) for seed in range(10)]
         self.assertLessEqual(found, max(0.01, statistics.median(lucky)))
+
+
+class TestLoadTable(base.TestCase):
+    """The running sums against the textbook, over many moves."""
+
+    def test_sums(self):
+        dice = random.Random(3)
+        loads = [[dice.random() for _host in range(6)] for _row in range(2)]
+        table = deviation.LoadTable(loads, [1, 0.5])
+        for _move in range(deviation.FRESH_FOR + 10):
+            source, host = dice.sample(range(6), 2)
+            less = [dice.random() / 10, dice.random() / 10]
+            more = [dice.random() / 10, dice.random() / 10]
+            told = table.after_one(source, host, less, more)
+            [same] = table.after([source], [host],
+                                 numpy.reshape(less, (2, 1)),
+                                 numpy.reshape(more, (2, 1))).tolist()
+            table.move(source, host, less, more)
+            for row in range(2):
+                loads[row][source] -= less[row]
+                loads[row][host] += more[row]
+            first, second = map(statistics.pstdev, loads)
+            for found in (told, same, table.weighted()):
+                self.assertAlmostEqual(first + second / 2, found, 9)
+
+    def test_no_hosts(self):
+        table = deviation.LoadTable([[float('nan')] * 3], [1])
+        self.assertEqual([0], table.deviations())
+        self.assertEqual(0, deviation.LoadTable(
+            numpy.empty((0, 3)), []).weighted())
