@@ -227,11 +227,14 @@ class DestinationRules:
                 total = penalty if total is None else total + penalty
         return total
 
-    def why_nowhere(self, server: int, named: int = 3) -> str | None:
+    def why_nowhere(self, server: int, named: int = 3,
+                    room: bool = True) -> str | None:
         """Return in words why there is no host for a server, None if so.
 
         Says for each kind of refusal how many hosts it concerns, and the
         first of them in full. One array operation for each rule.
+
+        :param room: False leaves out of account how full hosts are.
         """
         state = self.state
         left = numpy.ones(len(state.hosts), dtype=bool)
@@ -241,7 +244,7 @@ class DestinationRules:
         if not left.any():
             return 'there is no other host'
         refusals = []
-        for allowed in self._masks(server):
+        for allowed in self._masks(server, room):
             refused = numpy.flatnonzero(left & ~allowed)
             if len(refused):
                 refusals.append((-len(refused), int(refused[0])))
@@ -252,13 +255,21 @@ class DestinationRules:
         for negative, host in sorted(refusals)[:named]:
             others = (f' (and {-negative - 1} more hosts)'
                       if negative < -1 else '')
-            texts.append(self._refusal(server, host)[1] + others)
+            texts.append(self._why_refused(server, host, room) + others)
         return '; '.join(texts)
 
-    def _masks(self, server):
+    def _why_refused(self, server, host, room):
+        if room:
+            return self._refusal(server, host)[1]
+        return (self._closed.get(host)
+                or self.why_not_suitable(server, host)
+                or self.limits.why_not(server, host))
+
+    def _masks(self, server, room=True):
         """Yield what each rule allows, in the order of :meth:`why_not`."""
         yield self._open
-        yield self.state.fit_mask(server)
+        if room:
+            yield self.state.fit_mask(server)
         for rule in (*self.filters, self.limits):
             mask = rule.mask(server)
             if mask is not None:

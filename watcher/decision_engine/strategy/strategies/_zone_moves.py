@@ -381,7 +381,11 @@ class _Plan:
         """
         rules = self._at.rules
         if name is OPEN:
-            return rules.likely(server), rules.limits.why_not(server)
+            host = rules.likely(server)
+            if host == cluster.NOWHERE and self._at.all_hosts:
+                # Nor will Nova find one.
+                return host, rules.why_nowhere(server)
+            return host, rules.limits.why_not(server)
         host = self._at.state.host_named(name)
         if host is not None:
             return host, rules.why_not(server, host)

@@ -9,254 +9,43 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""Empties one compute node so that it can be worked on."""
+"""Empties one compute node so that it can be worked on.
 
-import dataclasses
+Goal ``cluster_maintaining``. The node is disabled and its instances leave it,
+to the backup node or wherever the scheduler of Nova puts them.
+
+====================== ======== ============================================
+Parameter              Default  Meaning
+====================== ======== ============================================
+maintenance_node       required host name of the node
+backup_node            none     host name of the node that takes instances
+backup_partly          false    it takes some if it has no room for all
+disable_live_migration false    active instances are migrated cold
+disable_cold_migration false    instances that do not run stay
+====================== ======== ============================================
+
+With both disabled, active instances are stopped. Source: the compute model.
+No metrics.
+"""
+
 from collections.abc import Callable
 from collections.abc import Mapping
 
-from oslo_log import log
-
 from watcher._i18n import _
 from watcher.common import exception
+from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import eligibility
 from watcher.decision_engine.strategy.common import feasibility
+from watcher.decision_engine.strategy.strategies import _emptying
 from watcher.decision_engine.strategy.strategies import base
 
-LOG = log.getLogger(__name__)
+STOP = _emptying.STOP
 
-STOP = 'stop'
-
-
-@dataclasses.dataclass(frozen=True)
-class Situation:
-    """All that the decision depends on.
-
-    :param source: the node that is to be maintained.
-    :param servers: its instances, in the order of the model.
-    :param others: the other nodes in the scope of the audit.
-    :param backup: the node that shall take the instances, if one is named.
-    :param live: whether live migration may be used.
-    :param cold: whether cold migration may be used.
-    :param maintained: whether the node already is under maintenance.
-    :param whole_cloud: whether ``others`` are all nodes that exist; a scope
-        may hide nodes that the scheduler of Nova would still choose.
-    :param staying: why instances have to be left alone, by uuid.
-    :param not_live: why instances cannot be migrated live, by uuid, if that
-        is not because of their state.
-    :param unsuitable: why the backup node is not for instances, by uuid,
-        whether or not it has room for them.
-    """
-
-    source: feasibility.Host
-    servers: list[feasibility.Server]
-    others: list[feasibility.Host]
-    backup: feasibility.Host | None = None
-    live: bool = True
-    cold: bool = True
-    maintained: bool = False
-    whole_cloud: bool = True
-    staying: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    not_live: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    unsuitable: Mapping[str, str] = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(frozen=True)
-class Treatment:
-    """What happens to one instance.
-
-    :param how: ``live``, ``cold`` or ``stop``.
-    :param destination: None leaves the choice to the scheduler of Nova.
-    """
-
-    server: feasibility.Server
-    how: str
-    reason: str
-    destination: feasibility.Host | None = None
-
-
-@dataclasses.dataclass
-class Decision:
-    """What is to be done, and the reasons in words."""
-
-    maintain: str | None = None
-    enable_backup: str | None = None
-    treatments: list[Treatment] = dataclasses.field(default_factory=list)
-    remarks: list[str] = dataclasses.field(default_factory=list)
-
-
-def decide(situation: Situation) -> Decision:
-    """Choose what to do with the node and each of its instances.
-
-    :raises: InfeasiblePlan if the instances have nowhere to go.
-    """
-    decision = Decision()
-    source = situation.source
-    if not situation.maintained:
-        decision.maintain = f'{source.hostname} is to be maintained'
-    for server in situation.servers:
-        how, reason = _treat(server, situation)
-        if how is None:
-            decision.remarks.append(
-                f'The instance {server.label} stays on {source.hostname}: '
-                f'{reason}')
-        else:
-            decision.treatments.append(Treatment(server, how, reason))
-    _place(situation, decision)
-    return decision
-
-
-def _treat(server: feasibility.Server,
-           situation: Situation) -> tuple[str | None, str]:
-    """Return how to get the instance away, or None, and why."""
-    blocked = (feasibility.why_not_touch(server)
-               or situation.staying.get(server.uuid))
-    if blocked:
-        return None, blocked
-    locked = ', although it is locked' if server.locked else ''
-    if not situation.source.up:
-        return None, ('its compute service is down, which allows an '
-                      'evacuation but no migration')
-    if (situation.live and server.uuid in situation.not_live
-            and feasibility.live_migratable(server)):
-        # Its users would notice anything else, so it has to be asked for.
-        return None, (f'{situation.not_live[server.uuid]}; disable live '
-                      'migration to have it migrated cold')
-    if situation.live and feasibility.live_migratable(server):
-        return feasibility.MIGRATE_LIVE, f'it is {server.state}{locked}'
-    if situation.cold and feasibility.cold_migratable(server):
-        why = '' if situation.live else ' and live migration is disabled'
-        return (feasibility.MIGRATE_COLD,
-                f'it is {server.state}{why}{locked}')
-    if server.state == feasibility.ACTIVE:
-        return STOP, ('it is active and both live and cold migration are '
-                      f'disabled{locked}')
-    return None, _why_immovable(server)
-
-
-def _why_immovable(server: feasibility.Server) -> str:
-    if feasibility.live_migratable(server):
-        return f'it is {server.state} and live migration is disabled'
-    if feasibility.cold_migratable(server):
-        return f'it is {server.state} and cold migration is disabled'
-    return f'Nova migrates no instance in the state {server.state}'
-
-
-def _place(situation: Situation, decision: Decision) -> None:
-    """Choose the destinations: the backup node or the scheduler of Nova."""
-    moving = [treatment for treatment in decision.treatments
-              if treatment.how != STOP]
-    if not moving:
-        return
-    backup = situation.backup
-    suited = [treatment for treatment in moving
-              if treatment.server.uuid not in situation.unsuitable]
-    refusal = _why_not_backup(backup, [t.server for t in suited])
-    if backup is not None and suited and refusal is None:
-        _refuse(situation, decision, moving)
-        _assign(decision, situation, {t.server.uuid for t in suited})
-        return
-    impossible = feasibility.why_impossible(
-        [t.server for t in moving], situation.others)
-    if impossible and situation.whole_cloud:
-        _share(situation, decision, moving, impossible, refusal)
-        return
-    if impossible:
-        decision.remarks.append(
-            'Nova may find no room: in the scope of the audit '
-            f'{impossible}')
-    if backup is not None:
-        decision.remarks.append(
-            f'The backup node {backup.hostname} is not used, the scheduler '
-            f'of Nova chooses the destinations: {refusal}')
-    _assign(decision, situation, set())
-
-
-def _refuse(situation: Situation, decision: Decision,
-            moving: list[Treatment]) -> None:
-    """Note who does not go to the backup node, and why."""
-    for treatment in moving:
-        reason = situation.unsuitable.get(treatment.server.uuid)
-        if reason:
-            decision.remarks.append(
-                f'The scheduler of Nova places {treatment.server.label}, '
-                f'not on the backup node: {reason}')
-
-
-def _why_not_backup(backup: feasibility.Host | None,
-                    servers: list[feasibility.Server]) -> str | None:
-    if backup is None:
-        return None
-    if not backup.up:
-        return f'its compute service is {backup.state}'
-    if not servers:
-        return 'none of the instances may be there'
-    shortage = backup.free.shortage(feasibility.total(servers))
-    return shortage and (
-        f'it has too little room for all {len(servers)} instances '
-        f'({shortage})')
-
-
-def _share(situation: Situation, decision: Decision,
-           moving: list[Treatment], impossible: str,
-           refusal: str | None) -> None:
-    """Use the backup node for some, as the scheduler alone cannot do it."""
-    backup = situation.backup
-    if backup is None or not backup.up:
-        because = f'; the backup node cannot help: {refusal}' if refusal \
-            else ''
-        raise feasibility.InfeasiblePlan(
-            node=situation.source.hostname, reason=impossible + because)
-    free, taken, rest = backup.free, set(), []
-    for treatment in moving:
-        if (treatment.server.uuid not in situation.unsuitable
-                and free.fits(treatment.server.resources)):
-            free -= treatment.server.resources
-            taken.add(treatment.server.uuid)
-        else:
-            rest.append(treatment.server)
-    still_impossible = feasibility.why_impossible(
-        rest, [h for h in situation.others if h.uuid != backup.uuid])
-    if still_impossible:
-        raise feasibility.InfeasiblePlan(
-            node=situation.source.hostname,
-            reason=f'the backup node {backup.hostname} takes {len(taken)} '
-                   f'of {len(moving)} instances ({refusal}) and for the '
-                   f'rest {still_impossible}')
-    decision.remarks.append(
-        f'The backup node {backup.hostname} takes {len(taken)} of '
-        f'{len(moving)} instances, the scheduler of Nova places the rest: '
-        f'{refusal}')
-    _assign(decision, situation, taken)
-
-
-def _assign(decision: Decision, situation: Situation,
-            to_backup: set[str]) -> None:
-    """Name the backup node as destination of these, nothing for others."""
-    backup = situation.backup
-    if to_backup and not backup.enabled:
-        was = backup.disabled_reason or 'no reason given'
-        decision.enable_backup = (
-            f'{backup.hostname} is named as backup node and is disabled '
-            f'({was})')
-        decision.remarks.append(
-            f'The plan enables {backup.hostname}, which was disabled '
-            f'({was}): the audit names it as backup node')
-    decision.treatments = [
-        _placed(treatment, backup, treatment.server.uuid in to_backup)
-        for treatment in decision.treatments]
-
-
-def _placed(treatment: Treatment, backup: feasibility.Host | None,
-            to_backup: bool) -> Treatment:
-    if treatment.how == STOP:
-        return treatment
-    where = ('goes to the backup node' if to_backup
-             else 'the scheduler of Nova chooses the destination')
-    return dataclasses.replace(
-        treatment, destination=backup if to_backup else None,
-        reason=f'{treatment.reason}; {where}')
+Situation = _emptying.Situation
+Treatment = _emptying.Treatment
+Decision = _emptying.Decision
+decide = _emptying.decide
 
 
 class HostMaintenance(base.HostMaintenanceBaseStrategy):
@@ -297,6 +86,14 @@ class HostMaintenance(base.HostMaintenanceBaseStrategy):
                                    'takes the instances. Without it the '
                                    'scheduler of Nova chooses.',
                     'type': 'string',
+                },
+                # Without a default: audits look as they always did.
+                'backup_partly': {
+                    'description': 'Let the backup node take those '
+                                   'instances that fit if it has no room '
+                                   'for all of them. Otherwise it takes '
+                                   'all or none.',
+                    'type': 'boolean',
                 },
                 'disable_live_migration': {
                     'description': 'Do not migrate live. Active instances '
@@ -344,6 +141,9 @@ class HostMaintenance(base.HostMaintenanceBaseStrategy):
         # The node has to be emptied, also of what has just come here.
         asked = eligibility.Eligibility(state, self.shared_options)
         staying = self._reasons(state, source, asked.why_not_touch)
+        whole_cloud = not any(
+            'compute' in part for part in self.audit_scope or ())
+        homeless = self._homeless(state, source) if whole_cloud else {}
         return Situation(
             source=feasibility.host_from(source, model),
             servers=[feasibility.server_from(i) for i in instances],
@@ -352,9 +152,8 @@ class HostMaintenance(base.HostMaintenanceBaseStrategy):
             live=not parameters.get('disable_live_migration'),
             cold=not parameters.get('disable_cold_migration'),
             maintained=self._is_maintained(source),
-            whole_cloud=not any(
-                'compute' in part for part in self.audit_scope or ()),
-            staying=staying,
+            whole_cloud=whole_cloud, staying=staying, homeless=homeless,
+            partly=bool(parameters.get('backup_partly')),
             not_live=self._reasons(state, source, asked.why_not_live),
             unsuitable=self._unsuitable(state, source, backup, staying))
 
@@ -365,6 +164,19 @@ class HostMaintenance(base.HostMaintenanceBaseStrategy):
         answers = {state.servers[server].uuid: ask(server) for server
                    in state.servers_on(state.host_index[source.uuid])}
         return {uuid: reason for uuid, reason in answers.items() if reason}
+
+    def _homeless(self, state: cluster.ClusterState,
+                  source) -> dict[str, str]:
+        """Return for whom no node suits, full or not."""
+        rules = self.rules_for(state)
+        takers = rules.open_hosts
+        takers[state.host_index[source.uuid]] = False
+        if not takers.any():
+            # That is more than a matter of single instances.
+            return {}
+        return self._reasons(
+            state, source,
+            lambda server: rules.why_nowhere(server, room=False))
 
     def _unsuitable(self, state: cluster.ClusterState, source, backup,
                     staying: Mapping[str, str]) -> dict[str, str]:
@@ -399,8 +211,11 @@ class HostMaintenance(base.HostMaintenanceBaseStrategy):
             self._change_state(
                 situation.source, 'disabled', decision.maintain,
                 disabled_reason=self.REASON_FOR_MAINTAINING)
+        used = sum(server.resources.vcpus for server in situation.servers)
         for treatment in decision.treatments:
-            self._emit_treatment(situation.source, treatment)
+            self._emit_treatment(situation.source, treatment, used)
+            if treatment.how != STOP:
+                used -= treatment.server.resources.vcpus
         self._explain(situation, decision)
 
     def _explain(self, situation: Situation, decision: Decision) -> None:
@@ -408,7 +223,8 @@ class HostMaintenance(base.HostMaintenanceBaseStrategy):
         if not self.solution.actions:
             self.solution.explain(
                 f'{source} is already under maintenance and holds no '
-                'instance that could be moved', 'maintained')
+                'instance that could be moved', 'maintained',
+                ruled_out=decision.staying)
             return
         parts = [f'{source} is disabled'] if decision.maintain else []
         for how, words in ((feasibility.MIGRATE_LIVE, 'migrated live'),
@@ -418,7 +234,13 @@ class HostMaintenance(base.HostMaintenanceBaseStrategy):
             if count:
                 parts.append(f'instances {words}: {count} of '
                              f'{len(situation.servers)}')
-        self.solution.explain('; '.join(parts), 'maintenance')
+        count = len(situation.servers)
+        gone = sum(t.how != STOP for t in decision.treatments)
+        self.solution.explain(
+            '; '.join(parts), 'maintenance',
+            [explanation.Measure('instances', count, count - gone,
+                                 of=source)],
+            decision.staying)
 
     def _change_state(self, host, state, reason, **more):
         self.solution.add_action(
@@ -426,12 +248,20 @@ class HostMaintenance(base.HostMaintenanceBaseStrategy):
             {'state': state, 'resource_name': host.hostname, **more},
             resource_id=host.uuid, reason=reason)
 
-    def _emit_treatment(self, source, treatment):
+    def _emit_treatment(self, source, treatment, used):
+        """Add the action of one instance.
+
+        :param used: vCPUs that the node still has in use.
+        """
+        server, vcpus = treatment.server, treatment.server.resources.vcpus
+        after = used if treatment.how == STOP else used - vcpus
+        reason = explanation.Explanation(
+            treatment.reason, 'maintenance',
+            [explanation.Measure('vcpus_used', used, after,
+                                 of=source.hostname)])
         if treatment.how == STOP:
             self.solution.add_action(
-                STOP, resource_id=treatment.server.uuid,
-                reason=treatment.reason)
+                STOP, resource_id=server.uuid, reason=reason)
             return
-        self.add_action_migrate(
-            treatment.server, treatment.how, source, treatment.destination,
-            reason=treatment.reason)
+        self.add_action_migrate(server, treatment.how, source,
+                                treatment.destination, reason=reason)

@@ -258,6 +258,64 @@ class TestHostMaintenance(base.TestCase):
              ('live', 'vm-a1', 'host-B'),
              ('live', 'vm-a2', None)], brief(solution))
 
+    def test_backup_takes_what_fits_if_asked(self):
+        nodes = {
+            models.node('A'): [models.instance('a1', vcpus=8),
+                               models.instance('a2', vcpus=8),
+                               models.instance('a3', vcpus=4)],
+            models.node('B', vcpus=12, status='disabled'): [],
+            models.node('C'): []}
+        solution = run(nodes, backup_node='host-B', backup_partly=True)
+        self.assertEqual(
+            [('enabled', 'host-B'), ('disabled', 'host-A'),
+             ('live', 'vm-a1', 'host-B'), ('live', 'vm-a2', None),
+             ('live', 'vm-a3', 'host-B')], brief(solution))
+        self.assertIn('takes 2 of 3 instances', solution.remarks[0])
+
+    def test_backup_that_takes_all_takes_all(self):
+        nodes = {models.node('A'): [models.instance('a1')],
+                 models.node('B'): [], models.node('C'): []}
+        self.assertEqual(
+            [('disabled', 'host-A'), ('live', 'vm-a1', 'host-B')],
+            brief(run(nodes, backup_node='host-B', backup_partly=True)))
+
+    def grouped(self, **parameters):
+        """Run with a2 in an affinity group, which Nova keeps together."""
+        model = models.cloud({
+            models.node('A'): [models.instance('a1'), models.instance('a2'),
+                               models.instance('a3')],
+            models.node('B'): [], models.node('C'): []})
+        model.server_groups = (scheduling.ServerGroup(
+            id='g', name='pair', policy='affinity',
+            members=(models.uuid('a2'), models.uuid('a3')),
+            max_per_host=1),)
+        strategy = host_maintenance.HostMaintenance(utils.Struct())
+        strategy._compute_model = model
+        strategy.input_parameters.update(maintenance_node='host-A',
+                                         **parameters)
+        return strategy.execute()
+
+    def test_whom_the_scheduler_would_place_nowhere_stays(self):
+        for parameters in ({}, {'backup_node': 'host-B'}):
+            solution = self.grouped(**parameters)
+            self.assertEqual(
+                ['vm-a1'], [name for _kind, name, _to in brief(solution)[1:]])
+            self.assertTrue([remark for remark in solution.remarks
+                             if 'vm-a2' in remark and 'pair' in remark])
+            self.assertEqual(2, len(solution.explanation.ruled_out))
+
+    def test_100_instances_leave_with_one_audit(self):
+        """Field report test 39."""
+        servers = [models.instance(f's{number}', vcpus=1, memory=64, disk=1)
+                   for number in range(100)]
+        solution = run({models.node('A', vcpus=128): servers,
+                        models.node('B', vcpus=128): []})
+        self.assertEqual(101, len(solution.actions))
+        self.assertEqual(
+            ['vcpus_used of host-A 100 -> 99', 'vcpus_used of host-A 1 -> 0'],
+            [str(solution.actions[number].explanation.measures[0])
+             for number in (1, 100)])
+
     def test_backup_cannot_help(self):
         nodes = {models.node('A'): [models.instance('a1', vcpus=12)],
                  models.node('B', vcpus=4): []}

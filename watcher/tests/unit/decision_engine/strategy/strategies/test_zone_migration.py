@@ -282,6 +282,17 @@ class TestServers(ZoneMigrationTestCase):
             {'src_node': 'host-A', 'dst_node': 'host-B'}])
         self.assertEqual(['a'], names(solution))
 
+    def test_whom_the_scheduler_would_place_nowhere_stays(self):
+        solution = self.empty(models.instance('a', vcpus=16),
+                              others=[models.node('B', vcpus=8)])
+        self.assertEqual([], solution.actions)
+        self.assertIn('vm-a', solution.remarks[0])
+        self.assertIn('vCPU', solution.remarks[0])
+        # There may be other hosts outside the scope.
+        self.assertEqual(['a'], names(self.empty(
+            models.instance('a', vcpus=16), scope=[{'compute': []}],
+            others=[models.node('B', vcpus=8)])))
+
     def test_room_that_others_make(self):
         compute = models.cloud({
             models.node('A'): [models.instance('a', vcpus=16)],
