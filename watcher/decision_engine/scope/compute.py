@@ -23,6 +23,7 @@ from watcher._i18n import _
 from watcher.common import exception
 from watcher.common import nova_helper
 from watcher.decision_engine.model import model_root
+from watcher.decision_engine.model import workload
 from watcher.decision_engine.scope import base
 
 
@@ -66,6 +67,10 @@ class ComputeScope(base.BaseScope):
         return cluster_model
 
 
+#: How many unreadable workload characters a message quotes.
+MAX_NAMED = 3
+
+
 class _Evaluation:
     """The rules of one scope, applied to one model."""
 
@@ -81,6 +86,8 @@ class _Evaluation:
         self._marked: set[str] = set()
         self._metadata: list[dict[str, str]] = []
         self._projects: set[str] = set()
+        self._workloads: set[str] = set()
+        self._unreadable: list[str] = []
 
     def apply(self, path: str, key: str, selectors: list[dict]) -> None:
         """Take one rule into account."""
@@ -109,6 +116,10 @@ class _Evaluation:
             self._projects |= {base.plain_id(selector['uuid'])
                                for selector in selectors
                                if 'uuid' in selector}
+        elif key == 'workloads':
+            base.has_wildcard(selectors, 'name', 'workloads')
+            self._workloads |= {selector['name'] for selector in selectors
+                                if 'name' in selector}
         elif key == 'instance_metadata':
             wanted = {}
             for selector in selectors:
@@ -201,8 +212,14 @@ class _Evaluation:
             except exception.InstanceNotFound:
                 continue  # removed with its host
             instance.watcher_exclude = True
-        if self._metadata or self._projects:
+        if self._metadata or self._projects or self._workloads:
             self._mark(self._model.get_all_instances().values())
+        if self._unreadable:
+            self._report(
+                _('%(count)d instances are excluded because they may be of '
+                  'an excluded workload: %(named)s') % {
+                      'count': len(self._unreadable),
+                      'named': '; '.join(self._unreadable[:MAX_NAMED])})
 
     def _remove_hosts(self):
         if self._included is None and not self._excluded:
@@ -223,7 +240,8 @@ class _Evaluation:
     def _mark(self, instances: Iterable):
         for instance in instances:
             if (self._of_excluded_project(instance)
-                    or self._has_excluded_metadata(instance)):
+                    or self._has_excluded_metadata(instance)
+                    or self._has_excluded_workload(instance)):
                 instance.watcher_exclude = True
 
     def _of_excluded_project(self, instance):
@@ -238,6 +256,21 @@ class _Evaluation:
             all(name in metadata and _text(metadata[name]) == value
                 for name, value in wanted.items())
             for wanted in self._metadata)
+
+
+    def _has_excluded_workload(self, instance):
+        if not self._workloads:
+            return False
+        text = workload.text_of(instance.get('metadata'))
+        if text is None:
+            return False
+        try:
+            name = workload.parse(text).name
+        except workload.InvalidWorkload as exc:
+            # Its owner wants something; nobody knows what.
+            self._unreadable.append(f'{instance.uuid}: {exc}')
+            return True
+        return bool({name, base.WILDCARD} & self._workloads)
 
 
 def _is_aggregate(aggregate, selector):

@@ -49,6 +49,7 @@ COMPUTE: Schema = {
             'host_aggregates': _AGGREGATES,
             'instance_metadata': _array({'type': 'object'}),
             'projects': _BY_UUID,
+            'workloads': _BY_NAME,
         })),
     }),
     # No keywords: schemas of third-party collectors point here, with

@@ -242,6 +242,34 @@ class TestServers(ComputeScopeTestCase):
                             {'instance_metadata': [{'top': 'floor'}]}]}
         self.assertEqual(4, len(self.marked(rule)))
 
+    def workloads(self, *names, **texts):
+        """Return the marked ones of servers with these characters."""
+        model = cloud()
+        for uuid, text in texts.items():
+            model.add_instance(element.Instance(
+                uuid=uuid, metadata={'workload_character': text}))
+        self.handler = compute.ComputeScope(
+            [{'compute': [exclude(workloads=named(*names))]}], None)
+        found = self.handler.get_scoped_model(model).get_all_instances()
+        return [uuid for uuid, instance in found.items()
+                if instance.watcher_exclude]
+
+    def test_workloads(self):
+        texts = {'db': 'database: memory.usage > 80 MB',
+                 'web': 'frontend: cpu_util < 90', 'other': 'vcpus = 2'}
+        self.assertEqual(['db'], self.workloads('database', **texts))
+        self.assertEqual(['db', 'web', 'other'],
+                         self.workloads('*', **texts))
+        self.assertEqual([], self.workloads('none', **texts))
+        self.assertEqual([], self.handler.unmatched)
+        self.assertRaises(exception.WildcardCharacterIsUsed,
+                          self.workloads, '*', 'database')
+
+    def test_workloads_that_cannot_be_read_are_spared(self):
+        self.assertEqual(['bad'], self.workloads(
+            'database', bad='cpu_util is high', good='web: vcpus = 1'))
+        self.assertIn('1 instances are excluded', self.handler.unmatched[0])
+
     def test_servers_without_metadata_or_project(self):
         model = cloud()
         model.add_instance(element.Instance(uuid='bare'))

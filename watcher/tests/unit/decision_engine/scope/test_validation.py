@@ -25,6 +25,7 @@ FULL = [
             {'instances': [{'uuid': '9766dff1'}]},
             {'compute_nodes': [{'name': 'compute-7'}]},
             {'instance_metadata': [{'optimize': False}]},
+            {'workloads': [{'name': 'database'}]},
             {'projects': [{'uuid': 'c3b5f9c0'}]}]}]},
     {'storage': [
         {'availability_zones': [{'name': 'nova'}]},
