@@ -12,10 +12,11 @@
 """Running tasks of taskflow along a graph, at a cost per task and edge.
 
 The engines of taskflow itself look at all tasks before and behind each one
-that ends, over and over, so that a chain of a thousand takes minutes. What
-they promise is kept here: a task starts when all tasks before it have ended;
-once one raises, nothing else is submitted, what was submitted runs to its
-end, and then everything that was started is reverted, last things first.
+that ends, over and over: a chain of a thousand takes 22 s of CPU, one of ten
+thousand more than half an hour. What they promise is kept here: a task starts
+when all tasks before it have ended; once one raises, nothing else is
+submitted, what was submitted runs to its end, and then everything that was
+started is reverted, last things first.
 """
 
 import collections

@@ -143,7 +143,7 @@ class TestTaskGraph(base.TestCase):
                           '-s', 'post_revert'], self.journal)
 
     def test_a_long_chain(self):
-        """With a cost that grows with the square this took an hour."""
+        """With a cost that grows with the square this took ten minutes."""
         size = 5000
         chain = [[number - 1] if number else [] for number in range(size)]
         made = self.make(chain, **{f's{size - 1}': fail})
