@@ -180,6 +180,18 @@ class Cinder(openstack.Versioned):
     def list_volumes_briefly(self, request: web.Request) -> web.Response:
         return self.list_volumes(request)
 
+    @web.route('GET', '/v3/snapshots/detail')
+    @openstack.locked
+    def list_snapshots(self, request: web.Request) -> web.Response:
+        found = [
+            snapshot for snapshot in self.storage.snapshots.values()
+            if self._visible(request, self.storage.volumes[
+                snapshot.volume_id])]
+        return self._page(
+            request, found, 'snapshots', 'snapshots_links',
+            lambda snapshot: {'id': snapshot.id, 'status': 'available',
+                              'volume_id': snapshot.volume_id})
+
     def _page(self, request: web.Request, found: list, key: str,
               links: str, view: Callable) -> web.Response:
         marker, wanted = request.arg('marker'), request.arg('limit')

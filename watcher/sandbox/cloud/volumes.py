@@ -113,6 +113,12 @@ class VolumeType:
 
 
 @dataclasses.dataclass(slots=True)
+class Snapshot:
+    id: str
+    volume_id: str
+
+
+@dataclasses.dataclass(slots=True)
 class Volume:
     id: str
     number: int
@@ -155,6 +161,7 @@ class BlockStorage:
         self.pools: dict[str, Pool] = {}
         self.types: dict[str, VolumeType] = {}
         self.volumes: dict[str, Volume] = {}
+        self.snapshots: dict[str, Snapshot] = {}
         self._timeline = timeline
         self._faults = rules
 
@@ -296,6 +303,11 @@ class BlockStorage:
                    else 'available')
         self.state.emit('volume.detach.end', volume)
 
+    def take_snapshot(self, volume: Volume) -> Snapshot:
+        snapshot = Snapshot(str(uuid.uuid4()), volume.id)
+        self.snapshots[snapshot.id] = snapshot
+        return snapshot
+
     # Moving.
 
     def _check_movable(self, volume: Volume) -> None:
@@ -312,6 +324,11 @@ class BlockStorage:
     def migrate(self, volume: Volume, pool_name: str | None) -> None:
         """:raises web.HTTPError: 400 for its state or its destination."""
         self._check_movable(volume)
+        if any(snapshot.volume_id == volume.id
+               for snapshot in self.snapshots.values()):
+            raise web.HTTPError(
+                400, 'Invalid volume: Volume %s must not have snapshots.'
+                % volume.id)
         pool = self.pools.get(pool_name or '')
         if pool is None or pool.backend.state != 'up':
             raise web.HTTPError(
