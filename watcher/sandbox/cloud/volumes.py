@@ -261,7 +261,8 @@ class BlockStorage:
 
     def delete(self, volume: Volume) -> None:
         """:raises web.HTTPError: 400 for a volume in use."""
-        if volume.status not in ('available', 'error', 'error_deleting'):
+        if (volume.status not in ('available', 'error', 'error_deleting')
+                or self._has_snapshots(volume)):
             raise web.HTTPError(
                 400, 'Invalid volume: Volume status must be available or '
                      'error and must not be migrating, attached, belong to '
@@ -308,6 +309,10 @@ class BlockStorage:
         self.snapshots[snapshot.id] = snapshot
         return snapshot
 
+    def _has_snapshots(self, volume: Volume) -> bool:
+        return any(snapshot.volume_id == volume.id
+                   for snapshot in self.snapshots.values())
+
     # Moving.
 
     def _check_movable(self, volume: Volume) -> None:
@@ -324,8 +329,7 @@ class BlockStorage:
     def migrate(self, volume: Volume, pool_name: str | None) -> None:
         """:raises web.HTTPError: 400 for its state or its destination."""
         self._check_movable(volume)
-        if any(snapshot.volume_id == volume.id
-               for snapshot in self.snapshots.values()):
+        if self._has_snapshots(volume):
             raise web.HTTPError(
                 400, 'Invalid volume: Volume %s must not have snapshots.'
                 % volume.id)

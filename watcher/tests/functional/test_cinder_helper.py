@@ -66,6 +66,18 @@ class TestReading(CinderHelperTestCase):
         self.assertEqual(['__DEFAULT__', 'lvm-1'],
                          self.cinder.get_volume_types_for_pool(pool))
 
+    def test_snapshots(self):
+        self.assertEqual([], self.cinder.get_volume_snapshots_list())
+        with self.cloud.state.lock:
+            self.cloud.storage.take_snapshot(
+                self.cloud.storage.volumes[self.volume])
+        self.assertEqual(
+            [cinder_helper.VolumeSnapshot(self.volume)],
+            self.cinder.get_volume_snapshots_list())
+        error = self.assertRaises(exception.CinderClientError,
+                                  self.cinder.migrate, self.volume, THERE)
+        self.assertIn('must not have snapshots', str(error))
+
     def test_services(self):
         self.assertEqual(2, len(self.cinder.get_storage_node_list()))
         self.assertEqual('nova', self.cinder.get_storage_node_by_name(
