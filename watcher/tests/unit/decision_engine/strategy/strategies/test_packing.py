@@ -82,9 +82,9 @@ class Naive:
     def move(self, server, order, full, above=-1):
         for place in range(len(order) - 1, above, -1):
             host = order[place]
-            if host == self.home[server] or host in full:
+            if host in full:
                 continue
-            if self.fits(server, host):
+            if host != self.home[server] and self.fits(server, host):
                 self.home[server] = host
                 self.came[server] = len(self.came) + max(
                     self.came.values())
@@ -104,7 +104,9 @@ class Naive:
                 self.move(server, order, full)
                 if not self.overloaded(host):
                     break
-        order, full = self.order(), set()
+        order = self.order()
+        # Who fills an empty host frees none.
+        full = {host for host in order if not self.on(host)}
         for place, host in enumerate(order):
             for server in reversed(self.by_use(host)):
                 self.move(server, order, full, place)

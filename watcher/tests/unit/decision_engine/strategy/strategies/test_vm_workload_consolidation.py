@@ -112,6 +112,17 @@ class TestWorkedExample(base.TestCase):
              'host-C': 'more loaded hosts have no room for its servers'},
             dict(solution.explanation.ruled_out))
 
+    def test_the_result_is_final(self):
+        """Field report test 27."""
+        a, b, c = self.nodes
+        a.status, a.disabled_reason = 'disabled', 'watcher_disabled'
+        self.nodes[b] += self.nodes[a]
+        self.nodes[a] = []
+        self.source.set('host_cpu_usage', {a.uuid: 1, b.uuid: 58.75})
+        self.source.set('host_ram_usage', {a.uuid: 1048576,
+                                           b.uuid: 15728640})
+        self.assertEqual([], brief(run(self.nodes, self.source)))
+
     def test_twice_the_same(self):
         situation = strategy_on(self.nodes, self.source).gather()
         self.assertEqual(vmc.decide(situation), vmc.decide(situation))
