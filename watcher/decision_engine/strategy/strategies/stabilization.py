@@ -203,6 +203,11 @@ class Search:
             if not allowed.size:
                 self._refuse(server, int(hosts[numpy.argmin(values)]))
                 continue
+            penalty = rules.penalty(server)
+            if penalty is not None:
+                # The first of equally good ones is taken.
+                allowed = allowed[numpy.argsort(penalty[hosts[allowed]],
+                                                kind='stable')]
             found = values[allowed]
             for place in deviation.improvements(found, self.start):
                 yield Proposal(server, int(hosts[allowed[place]]),
@@ -267,11 +272,18 @@ class Search:
             demand[:, :, None] / self.effects.sizes[:, tried])
         better = values < self.start - deviation.TOLERANCE
         for row in numpy.flatnonzero(better.any(axis=1)).tolist():
-            columns = numpy.argsort(values[row], kind='stable')
+            columns = self._by_merit(part[row], tried[row], values[row])
             columns = columns[better[row, columns]]
             yield from self._allowed(
                 part[row], tried[row, columns].tolist(),
                 values[row, columns].tolist(), wanted)
+
+    def _by_merit(self, server, hosts, values):
+        keys = [values.round(12)]
+        penalty = self.given.rules.penalty(server)
+        if penalty is not None:
+            keys.insert(0, penalty[hosts])
+        return numpy.lexsort(keys)
 
     def _allowed(self, server, hosts, values, wanted):
         """Return the first hosts that may take a server."""

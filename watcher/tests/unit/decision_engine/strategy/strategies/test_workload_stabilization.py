@@ -19,6 +19,7 @@ import jsonschema
 import numpy
 
 from watcher.common import utils
+from watcher.decision_engine.model import scheduling
 from watcher.decision_engine.strategy.strategies import deviation
 from watcher.decision_engine.strategy.strategies import stabilization
 from watcher.decision_engine.strategy.strategies import workload_stabilization
@@ -314,6 +315,28 @@ class TestFlaws(ExampleTestCase):
         self.assertEqual([0.25, 0], [
             found['standard_deviation_before_audit'],
             found['standard_deviation_after_audit']])
+
+
+class TestSoftRules(ExampleTestCase):
+
+    def test_they_decide_between_equally_good_hosts(self):
+        for way, policy, host in (
+                ('fullsearch', 'soft-anti-affinity', 'host-C'),
+                ('fullsearch', 'soft-affinity', 'host-B'),
+                ('retry', 'soft-anti-affinity', 'host-C'),
+                ('retry', 'soft-affinity', 'host-B')):
+            strategy = self.prepare(
+                {self.node('A'): [server('a1')],
+                 self.node('B'): [server('b1')], self.node('C'): []},
+                {HOST_CPU: {'A': 60, 'B': 0, 'C': 0},
+                 CPU: {'a1': 80, 'b1': 0}}, host_choice=way)
+            strategy._compute_model.server_groups = (
+                scheduling.ServerGroup(
+                    id=models.uuid('group'), name='group', policy=policy,
+                    members=(models.uuid('a1'), models.uuid('b1')),
+                    max_per_host=1),)
+            self.assertEqual([('vm-a1', 'host-A', host)],
+                             brief(strategy.execute()))
 
 
 class TestParameters(ExampleTestCase):
