@@ -45,6 +45,9 @@ SERVICE_STATE = 'change_nova_service_state'
 POWER_STATE = 'change_node_power_state'
 STOP = 'stop'
 
+_IN_TURN = ('; the servers that would make room there have to wait for room '
+            'themselves')
+
 Action = Mapping[str, Any]
 
 #: Returns what a plan should make less of (hosts in use, deviation of loads).
@@ -316,14 +319,26 @@ def arrange(actions: Sequence[Action],
             # Each that succeeds may make room for others.
             for number, action, _reason in waiting.pop(changed.pop(), ()):
                 attempt(number, action)
-    for left in waiting.values():
-        refused += left
+    refused += _left(waiting, simulation.state)
     refused.sort(key=lambda item: item[0])
     numbers = [number for number, _action in done]
     return Arrangement(
         [action for _number, action in done],
         [(action, reason) for _number, action, reason in refused],
         numbers != sorted(numbers), simulation.state)
+
+
+def _left(waiting, state):
+    """Return what waits in vain; say so if that is for one another."""
+    leaving = {
+        int(state.host_of[server]) for items in waiting.values()
+        for _number, action, _reason in items
+        if action['action_type'] == MIGRATE
+        and (server := state.server_index.get(
+            parameters_of(action).get('resource_id'))) is not None}
+    return [(number, action, reason + _IN_TURN * (where in leaving))
+            for where, items in waiting.items()
+            for number, action, reason in items]
 
 
 def needs(actions: Sequence[Action],

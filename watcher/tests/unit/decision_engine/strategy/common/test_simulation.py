@@ -215,6 +215,15 @@ class TestArrange(base.TestCase):
             'A': ['a1', 'a2'], 'B': ['b1', 'b2']}))
         self.assertEqual([], made.actions)
         self.assertEqual(actions, [action for action, _why in made.refused])
+        for _action, why in made.refused:
+            self.assertIn('0 free; the servers that would make room there '
+                          'have to wait for room themselves', why)
+
+    def test_who_waits_for_nobody(self):
+        made = simulation.arrange([migrate('a', 'A', 'B')], begin({
+            'A': ['a'], 'B': ['b1', 'b2']}))
+        (_action, why), = made.refused
+        self.assertNotIn('have to wait', why)
 
     def test_host_is_enabled_first(self):
         actions = [migrate('a', 'A', 'B'), change('B', 'enabled')]
