@@ -37,6 +37,8 @@ from typing import Any
 #: How many different reasons, and how many examples of each, are kept.
 MAX_GROUPS = 10
 MAX_EXAMPLES = 5
+#: How many figures are kept; those that count most come first.
+MAX_MEASURES = 50
 #: How many remarks are kept with a plan; the log has them all.
 MAX_REMARKS = 100
 
@@ -133,11 +135,12 @@ class Explanation:
         """Return the stored form."""
         return {'reason': self.reason, 'code': self.code,
                 'score': _rounded(self.score), 'cost': _rounded(self.cost),
-                'measures': [item.to_dict() for item in self.measures],
+                'measures': [item.to_dict() for item
+                             in self.measures[:MAX_MEASURES]],
                 'ruled_out': grouped(self.ruled_out)}
 
     def __str__(self) -> str:
-        parts = [self.reason, *map(str, self.measures)]
+        parts = [self.reason, *map(str, self.measures[:MAX_MEASURES])]
         parts += [f"not {', '.join(group['alternatives'])}"
                   f"{_more(group)}: {group['because']}"
                   for group in grouped(self.ruled_out)]

@@ -32,6 +32,14 @@ def new_solution():
 
 class TestExplanation(base.TestCase):
 
+    def test_its_size_does_not_grow_with_the_cloud(self):
+        made = explanation.Explanation('r', measures=[
+            explanation.Measure(f'm{number}', number)
+            for number in range(1000)])
+        self.assertEqual(explanation.MAX_MEASURES,
+                         len(made.to_dict()['measures']))
+        self.assertNotIn('m999', str(made))
+
     def test_stored_form(self):
         why = explanation.Explanation(
             'host-a is too busy', 'overload', [CPU],
