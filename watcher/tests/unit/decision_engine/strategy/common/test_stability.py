@@ -112,6 +112,13 @@ class TestRecentMoves(db_base.DatabaseTestCase):
         self.assertEqual({'a': NOW - minutes(10)}, found)
         self.assertEqual(1, len(sent))
 
+    def test_volumes(self):
+        self.action('a', 20)
+        self.action('v', 10, action_type='volume_migrate')
+        self.assertEqual(
+            {'v': NOW - minutes(10)}, stability.recent_moves(
+                self.context, 3600, NOW, stability.VOLUME_MIGRATE))
+
     def test_nothing_to_remember(self):
         self.action('a', 0)
         with self.statements() as sent:
