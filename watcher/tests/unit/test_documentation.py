@@ -74,7 +74,10 @@ class TestExamples(base.TestCase):
         self.names = {}
         # The first block shows one option, not a module.
         for block in code_blocks('contributor/howto.rst')[1:]:
-            exec(compile(block, 'howto.rst', 'exec'), self.names)
+            # Each is a module of its own.
+            names = {}
+            exec(compile(block, 'howto.rst', 'exec'), names)
+            self.names.update(names)
 
     def test_action(self):
         lock = self.names['Lock']
