@@ -37,6 +37,12 @@ SIMULATED = frozenset((simulation.MIGRATE, simulation.SERVICE_STATE,
 WHEN_EMPTY = 'watcher_disabled'
 
 
+def concerns(solution: Any, options: settings.Settings) -> bool:
+    """Tell whether there is anything to be checked."""
+    return options.plan_check != settings.OFF and any(
+        action['action_type'] in SIMULATED for action in solution.actions)
+
+
 def check(solution: Any, state: cluster.ClusterState,
           options: settings.Settings,
           measures: Mapping[str, simulation.Measure],
@@ -47,9 +53,7 @@ def check(solution: Any, state: cluster.ClusterState,
     :param measures: what the plan must not make more of.
     :param storage: the storage model, if the strategy has looked at it.
     """
-    if options.plan_check == settings.OFF or not any(
-            action['action_type'] in SIMULATED
-            for action in solution.actions):
+    if not concerns(solution, options):
         return
     simulated = simulation.Simulation(
         state.copy(), options,
@@ -66,7 +70,8 @@ def check(solution: Any, state: cluster.ClusterState,
         _judge(solution, simulation.compare(state, found.state, measures),
                enforce, simulated.guessed)
     if enforce:
-        _order(solution, state)
+        _order(solution, state,
+               simulation.Pools(storage) if storage else None)
 
 
 def _sensible(solution, found):
@@ -150,11 +155,11 @@ def _judge(solution, comparison, enforce, guessed):
     solution.explain(f'{verdict}.', code='worse')
 
 
-def _order(solution, state):
+def _order(solution, state, pools):
     """Tell the planner which actions have to wait for which others."""
     actions = list(solution.actions)
-    for action, numbers in zip(actions, simulation.needs(actions, state),
-                               strict=True):
+    for action, numbers in zip(
+            actions, simulation.needs(actions, state, pools), strict=True):
         after = getattr(action, 'after', None)
         if after is None:
             continue

@@ -116,6 +116,20 @@ class Pools:
         return state.move(volume, target)
 
 
+    def promise(self, volume: str, target: str | None) -> bool:
+        """Count a volume in at a pool, as if none ever left it.
+
+        :returns: whether there was room for it.
+        """
+        pool = self._state.pools.get(target)
+        if pool is None:
+            return True
+        size = self._state.volumes[volume].size
+        fits = pool.why_no_room(size) is None
+        pool.take(size)
+        return fits
+
+
 class Simulation:
     """Applies actions one after another.
 
@@ -341,8 +355,8 @@ def _left(waiting, state):
             for number, action, reason in items]
 
 
-def needs(actions: Sequence[Action],
-          state: cluster.ClusterState) -> list[set[int]]:
+def needs(actions: Sequence[Action], state: cluster.ClusterState,
+          pools: Pools | None = None) -> list[set[int]]:
     """Return for each action the numbers of those that it has to wait for.
 
     For planners that run actions at the same time: a server that leaves a
@@ -351,11 +365,13 @@ def needs(actions: Sequence[Action],
     room for it without them, for the enabling of its destination, and for
     an earlier action on the same server. One that is in a server group, or
     takes further resources, waits for whoever leaves: that he leaves may be
-    what makes it possible.
+    what makes it possible. Volumes and pools likewise.
 
     :param state: before the plan; it is not changed.
+    :param pools: before the plan, if it moves volumes; they are changed.
     """
     particular = _particular(state)
+    volumes = _VolumeNeeds(pools)
     # Numbers of the actions that make room on a host, or touch a server.
     room: dict[int, set[int]] = {}
     touched: dict[int, int] = {}
@@ -365,6 +381,9 @@ def needs(actions: Sequence[Action],
         wanted: set[int] = set()
         found.append(wanted)
         parameters = parameters_of(action)
+        if action['action_type'] == VOLUME_MIGRATE:
+            wanted |= volumes.add(number, parameters)
+            continue
         if action['action_type'] == SERVICE_STATE:
             host = _host_of_service(state, parameters)
             if host is not None and parameters.get('state') == 'enabled':
@@ -394,6 +413,31 @@ def needs(actions: Sequence[Action],
         if source != cluster.NOWHERE:
             room.setdefault(source, set()).add(number)
     return found
+
+
+class _VolumeNeeds:
+    """Which moves of volumes have to wait for which others."""
+
+    def __init__(self, pools: Pools | None):
+        self._pools = pools
+        self._leaving: dict[str | None, set[int]] = {}
+        self._touched: dict[str, int] = {}
+
+    def add(self, number: int, parameters: Mapping[str, Any]) -> set[int]:
+        """Take the next move; return the numbers of those it waits for."""
+        volume = parameters.get('resource_id')
+        source = self._pools and self._pools.pool_of.get(volume)
+        if source is None:
+            return set()
+        wanted = set()
+        if volume in self._touched:
+            wanted.add(self._touched[volume])
+        self._touched[volume] = number
+        target = parameters.get('destination_node')
+        if not self._pools.promise(volume, target):
+            wanted |= self._leaving.get(target, set())
+        self._leaving.setdefault(source, set()).add(number)
+        return wanted
 
 
 def _particular(state):

@@ -188,6 +188,9 @@ class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
         if not self.CHECKS_PLAN or not (self._found_model
                                         or self._found_storage):
             return
+        if not plan_check.concerns(self.solution, self.shared_options):
+            # The more often an audit repeats, the more often that is so.
+            return
         state = (self.found_state() if self._found_model else
                  cluster.ClusterState.from_model(model_root.ModelRoot()))
         plan_check.check(self.solution, state, self.shared_options,

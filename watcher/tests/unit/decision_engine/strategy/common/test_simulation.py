@@ -321,6 +321,21 @@ class TestPools(base.TestCase):
         made = simulation.arrange(actions, self.begin())
         self.assertEqual(actions[::-1], made.actions)
 
+    def needs(self, *moves):
+        return simulation.needs([self.move(*move) for move in moves],
+                                state_of({}), simulation.Pools(self.model))
+
+    def test_room_has_to_be_waited_for_when_moves_run_side_by_side(self):
+        self.assertEqual([set(), {0}],
+                         self.needs(('v2', 'a'), ('v1', 'b')))
+        # There is room without it.
+        self.assertEqual([set(), set()],
+                         self.needs(('v1', 'c'), ('v2', 'a')))
+        self.assertEqual([set(), {0}, set(), set()], self.needs(
+            ('v2', 'c'), ('v2', 'a'), ('v3', 'c'), ('v9', 'a')))
+        self.assertEqual([set()], simulation.needs(
+            [self.move('v1', 'b')], state_of({})))
+
     def test_nobody_asks_about_volumes(self):
         made = begin({})
         self.assertIsNone(made.apply(self.move('v1', 'a')))
