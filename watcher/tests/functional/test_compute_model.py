@@ -21,6 +21,7 @@ from oslo_utils import uuidutils
 
 from watcher.common import exception
 from watcher.common import rest_helper
+from watcher.common import slow
 from watcher.common import utils
 from watcher.common.loader import loadable
 from watcher.decision_engine.model import model_root
@@ -28,6 +29,7 @@ from watcher.decision_engine.model import scheduling
 from watcher.decision_engine.model.collector import base as collector_base
 from watcher.decision_engine.model.collector import nova
 from watcher.sandbox.cloud import state as cloud_state
+from watcher.sandbox.cloud import web
 from watcher.tests.functional import cloud
 
 
@@ -171,6 +173,20 @@ class TestContents(ComputeModelTestCase):
         self.assertEqual([], self.paths('identity'))
 
 
+    def test_requests_are_known_while_they_last(self):
+        """So that a log line can tell what a reading waits for."""
+        seen, handle = set(), web.Service.handle
+
+        def look(service, request):
+            oldest = slow.REQUESTS.oldest()
+            seen.add((oldest.service, oldest.what, oldest.limit))
+            return handle(service, request)
+        with mock.patch.object(web.Service, 'handle', look):
+            self.build()
+        self.assertIn(('Nova', 'GET /servers/detail', 60), seen)
+        self.assertIsNone(slow.REQUESTS.oldest())
+
+
 class TestFailures(ComputeModelTestCase):
 
     def fail(self, error, **rule):
@@ -275,6 +291,14 @@ class TestCollector(ComputeModelTestCase):
         self.cloud.lose_server(lost)
         model = self.collector.get_latest_cluster_data_model()
         self.assertNotIn(lost, model.get_all_instances())
+
+    def test_a_reading_looks_back_at_what_cannot_change_any_more(self):
+        """Notifications change the current model while another is read."""
+        self.collector.get_latest_cluster_data_model()
+        builder = self.collector._builder()
+        server = self.cloud.servers_of('compute-1')[0]
+        self.collector.current_model.remove_instance(server)
+        self.assertIn(server, builder._before)
 
     def test_audits_follow_aggregates_and_inventories(self):
         """Field report 2.3 row 21, for what nobody notifies."""

@@ -138,8 +138,10 @@ after so many seconds. With 0 notifications never spare a reading.
         return self._builder().execute()
 
     def _builder(self):
+        before = self.current_model
+        # Notifications go on changing the model itself.
         return NovaModelBuilder(self.osc, self.last_known,
-                                self.current_model)
+                                before and self._copy(before))
 
 
 class NovaModelBuilder(base.BaseModelBuilder):

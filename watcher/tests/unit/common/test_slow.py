@@ -13,6 +13,8 @@
 
 import threading
 
+import fixtures
+
 from watcher.common import context
 from watcher.common import slow
 from watcher.tests import base
@@ -40,13 +42,17 @@ class TestRequests(base.TestCase):
         self.assertIsNone(requests.oldest())
 
     def test_text(self):
-        requests = slow.Requests()
-        with requests.note('Nova', 'GET /', 60):
-            self.assertEqual('Nova (GET /) for 0 seconds of 60 at most',
-                             str(requests.oldest()))
-        with requests.note('Nova', 'GET /', None):
-            self.assertEqual('Nova (GET /) for 0 seconds',
-                             str(requests.oldest()))
+        now = fixtures.MockPatchObject(
+            slow.time, 'monotonic', return_value=109.4)
+        self.assertEqual('Nova (GET /) for 9 seconds of 60 at most',
+                         self.text(now, limit=60))
+        self.assertEqual('Nova (GET /) for 9 seconds',
+                         self.text(now, limit=None))
+
+    @staticmethod
+    def text(now, limit):
+        with now:
+            return str(slow.Request('Nova', 'GET /', limit, begun=100.0))
 
 
 class TestNotice(base.TestCase):

@@ -95,7 +95,7 @@ class TestSlowReading(CollectorTestCase):
         self.assertRegex(
             self.lines[0],
             r'^Reading the test model takes long: since [0-9:]{8} UTC\. The '
-            r'request open for longest: Placement \(GET /traits\) for 0 '
+            r'request open for longest: Placement \(GET /traits\) for \d+ '
             r'seconds of 60 at most\. .*api_query_max_retries = 7')
         self.assertEqual(1, len(self.lines))
 
