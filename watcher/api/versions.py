@@ -56,6 +56,7 @@ EXTENDED_DATA_MODEL = Version(1, 6)
 TEMPLATE_DEFAULT_PARAMETERS = Version(1, 7)
 DATA_MODEL_TYPES = Version(1, 8)
 EXPLANATIONS = Version(1, 8)
+WORKLOAD_SCOPES = Version(1, 8)
 
 #: Every microversion with what it changed, oldest first.
 HISTORY = {
@@ -86,7 +87,8 @@ HISTORY = {
         'GET /v1/data_model also shows storage and baremetal, how old and '
         'how complete each part of a model is, and which decision engine '
         'answered. '
-        'Action plans and actions show explanation.',
+        'Action plans and actions show explanation. '
+        'Scopes can exclude workloads.',
 }
 
 MIN = min(HISTORY)

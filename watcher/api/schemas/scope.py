@@ -16,6 +16,9 @@ What a scope may look like is said once, by the decision engine.
 
 from watcher._i18n import _
 from watcher.api import types
+from watcher.api import versions
+from watcher.api.controllers import base
+from watcher.common import exception
 from watcher.decision_engine.scope import validation
 
 
@@ -30,7 +33,12 @@ class Scope(types.Array):
             return []
         if not isinstance(value, list):
             raise ValueError(_('A JSON array is expected.'))
-        return validation.validate(value)
+        checked = validation.validate(value)
+        if validation.uses(checked, 'workloads'):
+            base.require_version(
+                versions.WORKLOAD_SCOPES,
+                _('The scope excludes workloads'), exception.Invalid)
+        return checked
 
 
 scope = Scope()

@@ -102,6 +102,12 @@ def _all_rules(scope, kind):
             yield path, key, selectors
 
 
+def uses(scope: list, rule: str) -> bool:
+    """Tell whether a valid scope has a compute rule, excluding or not."""
+    return any(key == rule
+               for _where, key, _selectors in _all_rules(scope, 'compute'))
+
+
 def _check_wildcards(scope, kind):
     for path, key, selectors in _all_rules(scope, kind):
         if key in _WILDCARD_RULES and mixes_wildcard(selectors):
