@@ -446,8 +446,13 @@ def _particular(state):
              for group in state.facts.server_groups or ()
              for uuid in group.members}
     if state.facts.inventories:
+        # Servers of one flavor share their wishes.
+        distinct = {id(wishes): wishes
+                    for wishes in state.facts.wishes.values()}
+        further = {ident for ident, wishes in distinct.items()
+                   if scheduling.resources_in(wishes.extra_specs, 1)}
         found |= {server for server, wishes in state.facts.wishes.items()
-                  if scheduling.resources_in(wishes.extra_specs, 1)}
+                  if id(wishes) in further}
     return found
 
 

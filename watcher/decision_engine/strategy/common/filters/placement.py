@@ -90,12 +90,24 @@ class ResourceClassesFilter(base.DestinationFilter):
             name: numpy.array([offered.get(host.uuid, 0.0)
                                for host in state.hosts])
             for name, offered in inventories.items()}
+        if self._free:
+            self._sum_up(state)
+
+    def _sum_up(self, state):
+        # Servers of one flavor share their wishes, and are of one size.
+        known: dict[tuple[int, float], dict[str, float]] = {}
+        vcpus = state.demand[:, cluster.VCPU].tolist()
         for server, wishes in state.facts.wishes.items():
-            wanted = scheduling.resources_in(
-                wishes.extra_specs, state.servers[server].resources.vcpus)
-            # Of what nobody is known to offer nothing can be said.
-            wanted = {name: amount for name, amount in wanted.items()
-                      if name in self._free}
+            if not wishes.extra_specs:
+                continue
+            key = id(wishes), vcpus[server]
+            wanted = known.get(key)
+            if wanted is None:
+                # Of what nobody is known to offer nothing can be said.
+                wanted = known[key] = {
+                    name: amount for name, amount in scheduling.resources_in(
+                        wishes.extra_specs, vcpus[server]).items()
+                    if name in self._free}
             if wanted:
                 self._demand[server] = wanted
                 self._take(server, int(state.host_of[server]), 1)

@@ -11,6 +11,8 @@
 # under the License.
 """Tests of where servers may go."""
 
+from unittest import mock
+
 import hypothesis
 from hypothesis import strategies as st
 
@@ -439,6 +441,18 @@ class TestPlacement(RulesTestCase):
         model.inventories = {'PCPU': {models.uuid('C'): 4.0}}
         model.units = {'VCPU': {models.uuid('C'): scheduling.Units(most=1)}}
         self.allows(rules_of(model), 0, 2)
+
+    def test_flavors_are_read_once(self):
+        model = self.wishing()
+        shared = scheduling.Wishes({'resources:VGPU': '1'})
+        for name in 'abc':
+            model.set_wishes(models.uuid(name), shared)
+        model.inventories = {'VGPU': {models.uuid('A'): 2.0,
+                                      models.uuid('B'): 2.0}}
+        with mock.patch.object(scheduling, 'resources_in',
+                               side_effect=scheduling.resources_in) as read:
+            self.allows(rules_of(model), 0, 1)
+        self.assertEqual(1, read.call_count)
 
     def test_what_nobody_is_known_to_offer(self):
         model = self.wishing(resources__CUSTOM_Y='1',
