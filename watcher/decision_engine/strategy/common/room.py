@@ -38,6 +38,10 @@ BLOCK = 64
 #: Hosts that may change before the order is made anew.
 CHANGES = 64
 
+#: What is needed of a kind of which nothing is taken, even if it is
+#: overcommitted. More than closed hosts have.
+NOTHING = numpy.finfo(numpy.float64).min
+
 # The methods all() and max() of arrays take longer to get here.
 _ALL = numpy.logical_and.reduce
 _MOST = numpy.maximum.reduce

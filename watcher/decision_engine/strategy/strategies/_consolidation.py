@@ -22,6 +22,7 @@ from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import destinations
 from watcher.decision_engine.strategy.common import eligibility
+from watcher.decision_engine.strategy.common import room
 from watcher.decision_engine.strategy.common import settings
 from watcher.decision_engine.strategy.common import simulation
 from watcher.decision_engine.strategy.strategies import base
@@ -182,7 +183,7 @@ def needs(demand: numpy.ndarray) -> numpy.ndarray:
 
     Nothing is taken of what is not needed, even if it is overcommitted.
     """
-    return numpy.where(demand > 0, demand, -numpy.inf)
+    return numpy.where(demand > 0, demand, room.NOTHING)
 
 
 def settle(state: cluster.ClusterState,

@@ -106,7 +106,7 @@ class Packer:
             situation.used, _consolidation.needs(self.state.demand)))
         # Who stores nothing is not kept out by an overcommitted disk.
         no_disk = self.need[:, DISK] <= 0
-        self.need[no_disk, DISK] = -numpy.inf
+        self.need[no_disk, DISK] = room.NOTHING
         self._start([])
         self.state.watch(self._moved)
 

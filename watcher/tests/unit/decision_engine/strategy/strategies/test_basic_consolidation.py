@@ -117,6 +117,18 @@ class TestOrder(base.TestCase):
         self.assertEqual({'host-B': 'it has too little free vCPUs'},
                          solution.actions[0].explanation.ruled_out)
 
+    def test_servers_without_size_go_to_open_hosts(self):
+        nodes = {models.node('A'): [models.instance(
+                     'a1', vcpus=0, memory=0, disk=0)],
+                 models.node('B'): [models.instance('b1')],
+                 models.node('C'): [models.instance('c1', state='error')]}
+        self.assertEqual(
+            [('live', 'vm-a1', 'host-A', 'host-B'),
+             ('disabled', 'host-A', 'watcher_disabled')],
+            brief(run(nodes, {'A': 1, 'B': 5})))
+        # There are places for more hosts than there are.
+        self.assertEqual([], brief(run(nodes, {})))
+
     def test_attempts(self):
         """As many rounds as the contract has for four full hosts."""
         for attempts, rounds in ((0, 4), (1, 2), (2, 3), (5, 4)):

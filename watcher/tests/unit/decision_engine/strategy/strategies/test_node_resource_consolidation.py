@@ -85,6 +85,14 @@ class TestAuto(base.TestCase):
              'resource_id': models.uuid('D')},
             actions[3]['input_parameters'])
 
+    def test_servers_without_size_go_to_open_hosts(self):
+        nodes = {models.node('A'): [
+            models.instance(name, vcpus=0, memory=0, disk=0)
+            for name in ('a1', 'a2')], **cloud(B={'b1': 4}, C={'c1': 14})}
+        self.assertEqual([('live', 'vm-a1', 'host-A', 'host-C'),
+                          ('live', 'vm-a2', 'host-A', 'host-C')],
+                         brief(run(nodes, 'specify')))
+
     def test_planner(self):
         strategy = strategy_on(self.nodes)
         self.assertEqual('weight', strategy.planner)
