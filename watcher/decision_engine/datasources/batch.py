@@ -43,7 +43,8 @@ class State(enum.Enum):
 class Reading(NamedTuple):
     """What a source says about one metric of one resource.
 
-    :param value: in the unit of the metric; None or NaN is no value.
+    :param value: in the unit of the metric; None, NaN and infinity (a query
+        divided by 0) are no values.
     :param age: seconds since the newest sample behind it; None if the source
         does not tell.
     :param stale: whether the source itself calls the samples outdated.
@@ -57,7 +58,7 @@ class Reading(NamedTuple):
 
     @property
     def state(self) -> State:
-        if self.value is None or math.isnan(self.value):
+        if self.value is None or not math.isfinite(self.value):
             return State.MISSING
         return State.STALE if self.stale else State.VALUE
 

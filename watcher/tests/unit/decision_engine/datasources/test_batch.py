@@ -44,6 +44,10 @@ class TestMetricBatch(base.TestCase):
         self.assertEqual(('odd', 'broken', 'new'), self.batch.missing)
         self.assertEqual({'idle': 0.0, 'busy': 80.0}, self.batch.values())
 
+    def test_infinity_is_no_value(self):
+        for value in (math.inf, -math.inf):
+            self.assertIs(batch.State.MISSING, batch.Reading(value).state)
+
     def test_an_outdated_value_is_given_only_on_demand(self):
         self.assertIsNone(self.batch.get('dead'))
         self.assertEqual(50.0, self.batch.get('dead', stale=True))
