@@ -11,6 +11,8 @@
 # under the License.
 """Tests of what plans would do."""
 
+import random
+
 import hypothesis
 from hypothesis import strategies as st
 
@@ -410,6 +412,76 @@ class TestNeeds(base.TestCase):
             [stop, migrate('a', 'A'), migrate('z', 'A', 'B')],
             state_of({'A': ['a']}))
         self.assertEqual([set(), {0}, set()], found)
+
+
+class _SideBySide:
+    """Moves that run at the same time: each fills both hosts meanwhile."""
+
+    def __init__(self, state, actions):
+        self._state = state
+        self._moves = [
+            (state.server_index[action['input_parameters']['resource_id']],
+             state.host_named(action['input_parameters']['source_node']),
+             state.host_named(action['input_parameters']['destination_node']))
+            for action in actions]
+        self._free = state.free.copy()
+        self._on = [set(state.servers_on(host))
+                    for host in range(len(state.hosts))]
+
+    def begin(self, number):
+        """Return what Nova would say against it, None if nothing."""
+        server, _source, host = self._moves[number]
+        demand = self._state.demand[server]
+        lacks = ((demand > self._free[host]) & (demand > 0)).any()
+        self._free[host] -= demand
+        broken = [group.id for group in self._state.facts.server_groups
+                  if group.policy == scheduling.ANTI_AFFINITY
+                  and self._state.servers[server].uuid in group.members
+                  and len(self._members(group) & self._on[host])
+                  >= group.max_per_host]
+        self._on[host].add(server)
+        return (number, lacks, broken) if lacks or broken else None
+
+    def _members(self, group):
+        return {self._state.server_index[uuid] for uuid in group.members}
+
+    def end(self, number):
+        server, source, _host = self._moves[number]
+        self._free[source] += self._state.demand[server]
+        self._on[source].discard(server)
+
+
+class TestSideBySide(base.TestCase):
+
+    @RELAXED
+    @hypothesis.given(SEEDS)
+    def test_whoever_waits_finds_room_in_any_course(self, seed):
+        dice = random.Random(seed)
+        state = cluster.ClusterState.from_model(clouds.random_cloud(seed))
+        movable = [server for server in range(len(state.servers))
+                   if state.servers[server].state == 'active']
+        actions = simulation.arrange([
+            {'action_type': 'migrate', 'input_parameters': {
+                'resource_id': state.servers[server].uuid,
+                'migration_type': 'live',
+                'source_node': state.hosts[state.host_of[server]].hostname,
+                'destination_node': dice.choice(state.hosts).hostname}}
+            for server in movable],
+            simulation.Simulation(state.copy())).actions
+        needs = simulation.needs(actions, state)
+        course = _SideBySide(state, actions)
+        waiting, running, ended = set(range(len(actions))), set(), set()
+        while waiting or running:
+            number = dice.choice(sorted(running | {
+                number for number in waiting if needs[number] <= ended}))
+            if number in running:
+                course.end(number)
+                running.discard(number)
+                ended.add(number)
+            else:
+                self.assertIsNone(course.begin(number))
+                waiting.discard(number)
+                running.add(number)
 
 
 class TestCompare(base.TestCase):
