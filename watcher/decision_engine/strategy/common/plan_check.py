@@ -36,6 +36,9 @@ SIMULATED = frozenset((simulation.MIGRATE, simulation.SERVICE_STATE,
 #: The reason with which consolidation disables a host that it has emptied.
 WHEN_EMPTY = 'watcher_disabled'
 
+#: The measure that the indicator standard_deviation_after_audit shows.
+DEVIATION = 'standard_deviation'
+
 
 def concerns(solution: Any, options: settings.Settings) -> bool:
     """Tell whether there is anything to be checked."""
@@ -63,12 +66,15 @@ def check(solution: Any, state: cluster.ClusterState,
         solution.add_remark(f'Not possible: {reason}.')
     enforce = options.plan_check == settings.ENFORCE
     if enforce:
+        intended = _disabled_when_empty(solution.actions)
         _replace(solution, _sensible(solution, found))
         if found.refused:
-            _count_released(solution, state, found.state)
+            _count_released(solution, state, found.state, intended)
     if measures:
-        _judge(solution, simulation.compare(state, found.state, measures),
-               enforce, simulated.guessed)
+        comparison = simulation.compare(state, found.state, measures)
+        if enforce and found.refused:
+            _measure_deviation(solution, comparison)
+        _judge(solution, comparison, enforce, simulated.guessed)
     if enforce:
         _order(solution, state,
                simulation.Pools(storage) if storage else None)
@@ -90,11 +96,8 @@ def _sensible(solution, found):
         return found.actions
     kept = []
     for action in found.actions:
-        parameters = simulation.parameters_of(action)
-        name = parameters.get('resource_name')
-        if (action['action_type'] == simulation.SERVICE_STATE
-                and parameters.get('disabled_reason') == WHEN_EMPTY
-                and name in occupied):
+        name = simulation.parameters_of(action).get('resource_name')
+        if _disables_empty(action) and name in occupied:
             solution.add_remark(f'{name} is not disabled: there are servers '
                                 'that stay on it.')
         else:
@@ -102,15 +105,41 @@ def _sensible(solution, found):
     return kept
 
 
-def _count_released(solution, before, after):
-    """Count no hosts as released that are not."""
+def _disabled_when_empty(actions):
+    """Count the hosts that are disabled as nothing is left on them."""
+    return sum(map(_disables_empty, actions))
+
+
+def _disables_empty(action):
+    return (action['action_type'] == simulation.SERVICE_STATE
+            and simulation.parameters_of(action).get('disabled_reason')
+            == WHEN_EMPTY)
+
+
+def _count_released(solution, before, after, intended):
+    """Count no hosts as released that are not.
+
+    :param intended: how many hosts were to be disabled as they are empty;
+        some may have been so from the start.
+    """
     name = 'released_compute_nodes_count'
     given = solution.efficacy.indicators_map.get(name)
-    if given is not None:
-        fewer = (simulation.hosts_in_use(before)
-                 - simulation.hosts_in_use(after))
-        solution.set_efficacy_indicators(
-            **{name: max(0, min(given, int(fewer)))})
+    if given is None:
+        return
+    if intended:
+        left = given - intended + _disabled_when_empty(solution.actions)
+    else:
+        left = min(given, int(simulation.hosts_in_use(before)
+                              - simulation.hosts_in_use(after)))
+    solution.set_efficacy_indicators(**{name: max(0, left)})
+
+
+def _measure_deviation(solution, comparison):
+    """Promise the deviation of what is left of the plan."""
+    name = 'standard_deviation_after_audit'
+    value = comparison.after.get(DEVIATION)
+    if value is not None and name in solution.efficacy.indicators_map:
+        solution.set_efficacy_indicators(**{name: value})
 
 
 def _replace(solution, actions):

@@ -51,6 +51,7 @@ from watcher.decision_engine.datasources import metrics as units
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import eligibility
 from watcher.decision_engine.strategy.common import loads
+from watcher.decision_engine.strategy.common import plan_check
 from watcher.decision_engine.strategy.common import stability
 from watcher.decision_engine.strategy.strategies import balancing
 from watcher.decision_engine.strategy.strategies import base
@@ -279,7 +280,7 @@ class WorkloadStabilization(base.WorkloadStabilizationBaseStrategy):
             demand = self._demand(read, state, metrics, servers)
         for remark in read.remarks():
             self.solution.add_remark(remark)
-        self._measures = {'standard_deviation': functools.partial(
+        self._measures = {plan_check.DEVIATION: functools.partial(
             weighted_deviation, found, weights,
             stabilization.Effects(state, metrics, demand))}
         return stabilization.Situation(

@@ -90,6 +90,29 @@ class Balancing(Consolidation):
             state.count_on(host) for host in range(len(state.hosts)))}
 
 
+class Deviating(Balancing):
+
+    def plan_measures(self):
+        return {plan_check.DEVIATION: lambda state: (
+            0.25 if state.moves else 0.5)}
+
+
+class Empties(Consolidation):
+    """Also disables hosts that are empty from the start."""
+
+    def do_execute(self, audit=None):
+        super().do_execute(audit)
+        self.solution.add_action(
+            'change_nova_service_state', {
+                'state': 'disabled', 'disabled_reason': self.reason,
+                'resource_name': 'host-D'}, resource_id=models.uuid('D'))
+
+    def post_execute(self):
+        self.solution.set_efficacy_indicators(
+            compute_nodes_count=4, released_compute_nodes_count=2,
+            instance_migrations_count=len(self.moves))
+
+
 def run(nodes, moves, cls=Consolidation, **attributes):
     strategy = cls(utils.Struct())
     strategy.moves = moves
@@ -177,6 +200,21 @@ class TestPlanCheck(base.TestCase):
         # For other reasons that is not why.
         self.assertEqual(['host-A'], disabled(
             run(full, moves, reason='watcher_maintaining')))
+
+    def test_hosts_that_were_empty_stay_released(self):
+        solution = run({'A': ['a', 'c'], 'B': ['b1', 'b2'], 'C': ['d'],
+                        'D': []},
+                       [('a', 'A', 'B'), ('c', 'A', 'C')], Empties,
+                       reason='watcher_disabled')
+        self.assertEqual(['host-D'], disabled(solution))
+        self.assertEqual(1, values(solution)['released_compute_nodes_count'])
+
+    def test_deviation_is_that_of_what_is_left(self):
+        solution = run({'A': ['a', 'c'], 'B': ['b1', 'b2'], 'C': []},
+                       [('a', 'A', 'B'), ('c', 'A', 'C')], Deviating)
+        self.assertEqual([('vm-c', 'host-C')], brief(solution))
+        self.assertEqual(0.25, values(solution)[
+            'standard_deviation_after_audit'])
 
     def test_strategies_name_what_they_measure(self):
         solution = run({'A': ['a', 'c'], 'B': []}, MOVES, Balancing)
