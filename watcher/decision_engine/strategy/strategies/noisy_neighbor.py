@@ -179,8 +179,8 @@ class _Finder:
         server = conflict.noisy
         if server is None:
             return None
-        host = next((host for host in targets
-                     if self.given.rules.allows(server, host)), None)
+        mask = self.given.rules.mask(server)
+        host = next((host for host in targets if mask[host]), None)
         label = self.state.servers[server].label
         if host is None:
             self.refused[label] = self._why_nowhere(server, targets)

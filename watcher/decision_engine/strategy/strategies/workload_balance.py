@@ -190,6 +190,9 @@ class _Balancer:
         self.before = share
         self.refused: dict[str, str] = {}
         self._kept: set[int] = set()
+        # Hosts from which nothing can be moved, now or later: what they have
+        # too much changes only when something leaves them.
+        self._stuck = numpy.zeros(len(share), dtype=bool)
 
     def decide(self) -> Decision:
         decision = Decision()
@@ -206,12 +209,13 @@ class _Balancer:
     def _next(self) -> Relief | None:
         share = self.loads.share
         sources = numpy.flatnonzero(
-            self.sources & (share >= self.given.target))
+            self.sources & ~self._stuck & (share >= self.given.target))
         for source in sources[numpy.argsort(-share[sources], kind='stable')]:
             for server in self._candidates(int(source)):
                 host = self._destination(server)
                 if host is not None:
                     return self._relieve(server, host)
+            self._stuck[source] = True
         return None
 
     def _candidates(self, source: int) -> list[int]:

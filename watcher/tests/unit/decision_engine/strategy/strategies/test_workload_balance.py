@@ -11,6 +11,8 @@
 # under the License.
 """Worked examples, corrected flaws, and the decision itself."""
 
+from unittest import mock
+
 import jsonschema
 
 from watcher.common import utils
@@ -293,6 +295,20 @@ class TestOptionalParameters(base.TestCase):
              ('vm-a2', 'host-A', 'host-B')], brief(solution))
         self.assertEqual('overload', solution.explanation.code)
         self.assertIn('0 when this is done', solution.explanation.reason)
+
+    def test_hosts_that_keep_everything_are_asked_once(self):
+        # What is on B is too big to leave it; there is much to do on A.
+        cloud = {**self.cloud(), models.node('D', vcpus=4): [
+            server('d1', 4)]}
+        strategy = prepare(cloud, {**self.VALUES, 'd1': 100}, threshold=40,
+                           max_migrations=10)
+        balancer = workload_balance._Balancer(strategy.gather())
+        with mock.patch.object(balancer, '_candidates',
+                               wraps=balancer._candidates) as asked:
+            self.assertEqual(3, len(balancer.decide().reliefs))
+        self.assertEqual(1, sum(
+            call.args == (balancer.state.host_index[models.uuid('D')],)
+            for call in asked.call_args_list))
 
     def test_target(self):
         solution = self.plan(max_migrations=10, target_threshold=26)
