@@ -64,7 +64,8 @@ class Reserve:
         for host, name in enumerate(classes):
             if serving[host]:
                 self._on.setdefault(name, []).append(host)
-            if state.hosts[host].up and state.count_on(host):
+            # The servers of one that is down already wait for evacuation.
+            if state.count_on(host):
                 self._used.setdefault(name, []).append(host)
         for hosts in self._used.values():
             hosts.sort(key=lambda host: (
