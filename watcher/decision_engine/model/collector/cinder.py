@@ -272,9 +272,7 @@ class CinderModelBuilder(base.BaseModelBuilder):
         self._add_stand_ins()
         self._note_freshness()
         self.model.volume_types = tuple(types)
-        self.model.reported_pools = {
-            name: self._known.get(name)[0]
-            for name in self.model.get_all_pools()}
+        self.model.reported_pools = self._reported_pools()
         LOG.info('Read %(nodes)d storage backends, %(pools)d pools and '
                  '%(volumes)d volumes',
                  {'nodes': len(self.model.get_all_storage_nodes()),
@@ -282,6 +280,15 @@ class CinderModelBuilder(base.BaseModelBuilder):
         return self.model
 
     # Backends and pools ---------------------------------------------------
+
+    def _reported_pools(self):
+        """Return the last reports of the pools of the model, by name.
+
+        Pools that belong to no backend have none.
+        """
+        found = {name: self._known.get(name)
+                 for name in self.model.get_all_pools()}
+        return {name: known[0] for name, known in found.items() if known}
 
     def _add_nodes(self, services, types, pools):
         names = collections.defaultdict(set)
