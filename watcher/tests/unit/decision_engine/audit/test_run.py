@@ -519,7 +519,7 @@ class TestRealStrategy(base.TestCase):
                       after.status_message)
 
     def test_goal_without_strategy(self):
-        after = self.run_audit('airflow_optimization', 'x', named=False)
+        after = self.run_audit('goal_of_nobody', 'x', named=False)
         self.assertEqual(AUDIT.FAILED, after.state)
-        self.assertIn('airflow_optimization', after.status_message)
+        self.assertIn('goal_of_nobody', after.status_message)
         self.assertNotIn('Traceback', self.logger.output)

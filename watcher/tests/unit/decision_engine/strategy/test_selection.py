@@ -36,6 +36,15 @@ class TestSelector(base.TestCase):
     def test_defaults_of_the_goals(self):
         for goal, expected in (('unclassified', 'actuator'),
                                ('dummy', 'dummy'),
+                               ('server_consolidation', 'basic'),
+                               ('thermal_optimization',
+                                'outlet_temperature'),
+                               ('workload_balancing',
+                                'storage_capacity_balance'),
+                               ('airflow_optimization', 'uniform_airflow'),
+                               ('noisy_neighbor', 'noisy_neighbor'),
+                               ('saving_energy', 'saving_energy'),
+                               ('hardware_maintenance', 'zone_migration'),
                                ('cluster_maintaining', 'host_maintenance')):
             self.assertEqual(
                 expected, default.DefaultStrategySelector(goal).select().name)
