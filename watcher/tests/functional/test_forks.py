@@ -49,6 +49,9 @@ class TestForks(base.TestCase):
         return found
 
     def test_the_same_as_a_new_interpreter(self):
+        # What a shell starts in the background ignores it.
+        self.addCleanup(signal.signal, signal.SIGINT, signal.signal(
+            signal.SIGINT, signal.default_int_handler))
         given = {'env': {'A': 'b', 'PATH': os.environ['PATH']},
                  'cwd': tempfile.gettempdir(), 'input': 'ü'}
         arguments = ['--x', 'y z']
