@@ -11,6 +11,8 @@
 # under the License.
 """Host aggregates: whom their metadata let in."""
 
+from collections.abc import Iterator
+from collections.abc import Mapping
 
 import numpy
 
@@ -44,7 +46,7 @@ def metadata_of_hosts(
     return [by_name.get(host.hostname, {}) for host in state.hosts]
 
 
-class AggregateExtraSpecsFilter(base.DestinationFilter):
+class AggregateExtraSpecsFilter(base.FlavorFilter):
     """Sends servers only to aggregates that match their flavors.
 
     Extra specs count that have the scope ``aggregate_instance_extra_specs``,
@@ -58,21 +60,14 @@ class AggregateExtraSpecsFilter(base.DestinationFilter):
         # Also of those that have no host in the scope of the audit.
         self._keys = {key for aggregate in state.facts.aggregates or ()
                       for key in aggregate.metadata or ()}
-        # Servers of one flavor share their wishes, so by identity.
-        self._wanted: dict[int, tuple[tuple[str, str], ...]] = {}
-        self._masks: dict[tuple, numpy.ndarray] = {}
 
-    def _wanted_by(self, server):
-        wishes = self.state.wishes(server)
-        if self.state.facts.aggregates is None or not wishes.extra_specs:
-            return ()
-        wanted = self._wanted.get(id(wishes))
-        if wanted is None:
-            wanted = self._wanted[id(wishes)] = tuple(
-                self._read(wishes.extra_specs))
-        return wanted
+    def is_known(self) -> bool:
+        """Tell whether aggregates could be read."""
+        return self.state.facts.aggregates is not None
 
-    def _read(self, specs):
+    def read(self, specs: Mapping[str, str]
+             ) -> Iterator[tuple[str, str]]:
+        """Return keys of aggregates with what they have to match."""
         for key, value in sorted(specs.items()):
             scope, colon, name = key.partition(':')
             if colon and scope == SCOPE:
@@ -80,28 +75,14 @@ class AggregateExtraSpecsFilter(base.DestinationFilter):
             elif not colon and key in self._keys:
                 yield key, value
 
-    def why_not(self, server: int, host: int) -> str | None:
+    def why_not_wanted(self, wanted: tuple, host: int) -> str | None:
         """Return which extra spec no aggregate of the host matches."""
-        return self._why_not(self._wanted_by(server), host)
-
-    def _why_not(self, wanted, host):
         for key, value in wanted:
             if not any(extra_specs.match(given, value)
                        for given in self._hosts[host].get(key, ())):
                 return (f'its flavor wants an aggregate with {key}={value}, '
                         f'and {self.state.hosts[host].hostname} is in none')
         return None
-
-    def mask(self, server: int) -> numpy.ndarray | None:
-        """Return the hosts whose aggregates match."""
-        wanted = self._wanted_by(server)
-        if not wanted:
-            return None
-        if wanted not in self._masks:
-            self._masks[wanted] = numpy.array(
-                [self._why_not(wanted, host) is None
-                 for host in range(len(self._hosts))], dtype=bool)
-        return self._masks[wanted]
 
 
 class TenantIsolationFilter(base.DestinationFilter):

@@ -12,6 +12,9 @@
 """Base of the rules that a destination has to comply with."""
 
 import abc
+from collections.abc import Hashable
+from collections.abc import Iterable
+from collections.abc import Mapping
 
 import numpy
 
@@ -75,3 +78,57 @@ class DestinationFilter(loadable.Loadable, metaclass=abc.ABCMeta):
         For rules that are wishes: less is better. None: it does not care.
         """
         return None
+
+
+class FlavorFilter(DestinationFilter):
+    """A rule about what the extra specs of flavors want of hosts.
+
+    Each flavor is read once, and each set of wishes makes one mask.
+    """
+
+    def prepare(self, state: cluster.ClusterState) -> None:
+        """Read flavors and make masks when they are asked for."""
+        super().prepare(state)
+        # Servers of one flavor share their wishes, so by identity.
+        self._wanted: dict[int, tuple] = {}
+        self._masks: dict[tuple, numpy.ndarray] = {}
+
+    @abc.abstractmethod
+    def is_known(self) -> bool:
+        """Tell whether the model knows what hosts offer."""
+        raise NotImplementedError
+
+    @abc.abstractmethod
+    def read(self, specs: Mapping[str, str]) -> Iterable[Hashable]:
+        """Return what a flavor wants."""
+        raise NotImplementedError
+
+    @abc.abstractmethod
+    def why_not_wanted(self, wanted: tuple, host: int) -> str | None:
+        """Return what of that a host does not offer, None if all."""
+        raise NotImplementedError
+
+    def _wanted_by(self, server):
+        wishes = self.state.wishes(server)
+        if not self.is_known() or not wishes.extra_specs:
+            return ()
+        wanted = self._wanted.get(id(wishes))
+        if wanted is None:
+            wanted = self._wanted[id(wishes)] = tuple(
+                self.read(wishes.extra_specs))
+        return wanted
+
+    def why_not(self, server: int, host: int) -> str | None:
+        """Return what the host does not offer."""
+        return self.why_not_wanted(self._wanted_by(server), host)
+
+    def mask(self, server: int) -> numpy.ndarray | None:
+        """Return the hosts that offer all that is wanted."""
+        wanted = self._wanted_by(server)
+        if not wanted:
+            return None
+        if wanted not in self._masks:
+            self._masks[wanted] = numpy.array(
+                [self.why_not_wanted(wanted, host) is None
+                 for host in range(len(self.state.hosts))], dtype=bool)
+        return self._masks[wanted]

@@ -11,6 +11,7 @@
 # under the License.
 """What Placement knows of hosts beside vCPUs, memory and disk."""
 
+from collections.abc import Iterable
 from collections.abc import Mapping
 
 import numpy
@@ -25,30 +26,20 @@ _ORDINARY = ('VCPU', 'MEMORY_MB', 'DISK_GB')
 _NOTHING: Mapping[str, float] = {}
 
 
-class TraitsFilter(base.DestinationFilter):
+class TraitsFilter(base.FlavorFilter):
     """Sends servers only to hosts with the traits that flavors require."""
 
-    def prepare(self, state: cluster.ClusterState) -> None:
-        """Make masks of the known traits when they are asked for."""
-        super().prepare(state)
-        self._wanted: dict[int, tuple[tuple[str, str], ...]] = {}
-        self._masks: dict[tuple, numpy.ndarray] = {}
+    def is_known(self) -> bool:
+        """Tell whether traits could be read."""
+        return self.state.facts.traits is not None
 
-    def _wanted_by(self, server):
-        wishes = self.state.wishes(server)
-        if self.state.facts.traits is None or not wishes.extra_specs:
-            return ()
-        wanted = self._wanted.get(id(wishes))
-        if wanted is None:
-            wanted = self._wanted[id(wishes)] = tuple(
-                scheduling.traits_in(wishes.extra_specs))
-        return wanted
+    def read(self, specs: Mapping[str, str]
+             ) -> Iterable[tuple[str, str]]:
+        """Return traits, each required or forbidden."""
+        return scheduling.traits_in(specs)
 
-    def why_not(self, server: int, host: int) -> str | None:
+    def why_not_wanted(self, wanted: tuple, host: int) -> str | None:
         """Return which trait the host lacks or has."""
-        return self._why_not(self._wanted_by(server), host)
-
-    def _why_not(self, wanted, host):
         record = self.state.hosts[host]
         for trait, kind in wanted:
             # A trait that was never asked for: nobody is known to have it.
@@ -59,17 +50,6 @@ class TraitsFilter(base.DestinationFilter):
                         f"{record.hostname} has {'not ' * required}that "
                         'trait')
         return None
-
-    def mask(self, server: int) -> numpy.ndarray | None:
-        """Return the hosts that have what is required."""
-        wanted = self._wanted_by(server)
-        if not wanted:
-            return None
-        if wanted not in self._masks:
-            self._masks[wanted] = numpy.array(
-                [self._why_not(wanted, host) is None
-                 for host in range(len(self.state.hosts))], dtype=bool)
-        return self._masks[wanted]
 
 
 class ResourceClassesFilter(base.DestinationFilter):
