@@ -14,6 +14,7 @@
 import oslo_messaging as messaging
 from oslo_log import log
 
+from watcher._i18n import _
 from watcher.common import exception
 from watcher.decision_engine.loading import default
 
@@ -44,29 +45,30 @@ class StrategyEndpoint:
         if strategy_name not in self._loader.list_available():
             raise exception.StrategyNotFound(strategy=strategy_name)
         strategy = self._loader.load(strategy_name)
-        backend = _backend(strategy)
+        backend, why_none = _backend(strategy)
+        models, unreadable = _model_states(strategy)
         return [
-            _entry('Datasource', _datasource_state(backend), True),
+            _entry('Datasource', _datasource_state(backend), True, why_none),
             _entry('Metrics', _metrics_state(strategy, backend), False),
-            _entry('CDM', _model_states(strategy), True),
+            _entry('CDM', models, True, ' '.join(unreadable)),
         ]
 
 
-def _entry(type_, state, mandatory) -> dict:
+def _entry(type_, state, mandatory, comment='') -> dict:
     return {'type': type_, 'state': state, 'mandatory': mandatory,
-            'comment': ''}
+            'comment': comment}
 
 
 def _backend(strategy):
-    """The data source an audit would use, None if there is none."""
+    """The data source an audit would use, or None and why."""
     if not strategy.DATASOURCE_METRICS:
-        return None
+        return None, str(_('The strategy needs no metrics.'))
     try:
-        return strategy.datasource_backend
+        return strategy.datasource_backend, ''
     except exception.WatcherException as exc:
         LOG.info('The strategy %(strategy)s has no data source: %(error)s',
                  {'strategy': strategy.name, 'error': exc})
-        return None
+        return None, str(exc)
 
 
 def _datasource_state(backend) -> str:
@@ -94,20 +96,26 @@ def _metric_state(backend, metric, known) -> dict:
     return {name: AVAILABLE if offered else NOT_AVAILABLE}
 
 
-def _model_states(strategy) -> list[dict]:
+def _model_states(strategy) -> tuple[list[dict], list[str]]:
+    """Return the state of each model, and why those are not available."""
     installed = default.ClusterDataModelCollectorLoader().list_available()
-    return [
-        {name: AVAILABLE if collector in installed and _is_readable(
-            strategy, name) else NOT_AVAILABLE}
-        for name, collector in MODELS.items()]
+    states, reasons = [], []
+    for name, collector in MODELS.items():
+        reason = (_unreadable(strategy, name) if collector in installed
+                  else _('no collector is installed'))
+        states.append({name: NOT_AVAILABLE if reason else AVAILABLE})
+        if reason:
+            reasons.append(f'{name}: {reason.rstrip(".")}.')
+    return states, reasons
 
 
-def _is_readable(strategy, name: str) -> bool:
+def _unreadable(strategy, name: str) -> str:
+    """Return why a model cannot be read; empty if it can."""
     try:
         getattr(strategy, name)
     except Exception as exc:
         # Whatever keeps a model from being read is the answer here.
         LOG.info('The %(model)s is not available: %(error)s',
                  {'model': name, 'error': exc})
-        return False
-    return True
+        return str(exc) or type(exc).__name__
+    return ''

@@ -214,8 +214,9 @@ class TestStrategyEndpoint(EndpointTestCase):
                 super().__init__(config, osc=osc)
                 self._datasource_backend = source
 
+        self.strategy = Measuring(utils.Struct())
         for name, value in (('list_available', {'dummy': Measuring}),
-                            ('load', Measuring(utils.Struct()))):
+                            ('load', self.strategy)):
             patcher = mock.patch.object(
                 default.DefaultStrategyLoader, name, return_value=value)
             patcher.start()
@@ -228,17 +229,21 @@ class TestStrategyEndpoint(EndpointTestCase):
         patcher.start()
         self.addCleanup(patcher.stop)
         self.assertEqual([
-            {'type': 'Datasource', 'mandatory': True, 'comment': '',
+            {'type': 'Datasource', 'mandatory': True,
+             'comment': 'The strategy needs no metrics.',
              'state': 'Datasource is not presented for this strategy'},
             {'type': 'Metrics', 'mandatory': False, 'comment': '',
              'state': []},
-            {'type': 'CDM', 'mandatory': True, 'comment': '',
-             'state': self.CDM}], self.info())
+            {'type': 'CDM', 'mandatory': True, 'state': self.CDM,
+             'comment': 'storage_model: no collector is installed. '
+                        'baremetal_model: no collector is installed.'}],
+            self.info())
 
     def test_with_data_source(self):
         self.with_source(Source())
         source, metrics, _models = self.info()
         self.assertEqual('gnocchi: available', source['state'])
+        self.assertEqual('', source['comment'])
         self.assertEqual([{'compute.node.cpu.percent': 'not available'},
                           {'cpu': 'available'}], metrics['state'])
 
@@ -256,10 +261,22 @@ class TestStrategyEndpoint(EndpointTestCase):
                          source['state'])
         self.assertEqual([], metrics['state'])
 
+    def test_missing_metrics_are_named(self):
+        self.config('watcher_datasources', datasources=['prometheus'])
+        self.with_source(None)
+        self.strategy.DATASOURCE_METRICS = ['host_outlet_temp', 'host_power']
+        self.assertEqual(
+            'No configured data source offers the metrics host_outlet_temp, '
+            'host_power: prometheus: it has no host_outlet_temp, '
+            'host_power.', self.info()[0]['comment'])
+
     def test_no_model(self):
         self.model = None
+        models = self.info()[2]
         self.assertEqual({'compute_model': 'not available'},
-                         self.info()[2]['state'][0])
+                         models['state'][0])
+        self.assertIn('compute_model: The state of the cluster',
+                      models['comment'])
 
     def test_unknown_strategy(self):
         self.assertRaises(exception.StrategyNotFound, self.info, 'unknown')
