@@ -94,10 +94,12 @@ class Situation:
         return [self.measure(host)
                 for host in self.highest()[:explanation.MAX_EXAMPLES]]
 
-    def no_takers(self) -> dict[str, str]:
-        """Why hosts take no server, whichever it is."""
+    def no_takers(self, source: int) -> dict[str, str]:
+        """Why other hosts than the source take no server, whichever."""
         found = {}
         for number, host in enumerate(self.state.hosts):
+            if number == source:
+                continue
             if self.above[number]:
                 found[host.hostname] = 'it is above the threshold itself'
             elif not self.usable[number]:

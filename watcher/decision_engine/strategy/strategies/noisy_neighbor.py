@@ -191,7 +191,9 @@ class _Finder:
         name = self.state.hosts[conflict.host].hostname
         reason = (f'it uses more of the L3 cache of {name} than before, and '
                   f'{victim}, which is as important or more, uses less')
-        measures = [self._measure(server), self._measure(conflict.victim)]
+        change = self.given.threshold
+        measures = [self._measure(server, 1 + change),
+                    self._measure(conflict.victim, 1 - change)]
         return Decision(
             self._explained(f'{label} disturbs {victim} on {name}', 'noisy',
                             measures),
@@ -205,11 +207,13 @@ class _Finder:
                 if len(targets) > 1 else '')
         return f'{self.given.rules.why_not(server, targets[0])}{more}'
 
-    def _measure(self, server):
+    def _measure(self, server, share):
+        # What it was before is no forecast for after the plan; the limit
+        # tells from which use on the change counts.
         return explanation.Measure(
-            CACHE, float(self.given.previous[server]),
-            float(self.given.current[server]), 'bytes',
-            self.state.servers[server].label)
+            CACHE, round(float(self.given.current[server])), unit='bytes',
+            of=self.state.servers[server].label,
+            limit=round(share * float(self.given.previous[server])))
 
     def _explained(self, reason, code, measures=()):
         return explanation.Explanation(reason, code, measures, self.refused)

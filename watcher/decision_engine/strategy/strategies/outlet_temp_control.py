@@ -105,7 +105,7 @@ class _Search:
             f'{at.name(source)} is the hottest host with a server that can '
             f'leave, {at.name(destination)} the coolest that may take it',
             'too_hot', server, source, destination,
-            {**self._passed, **at.no_takers(),
+            {**self._passed, **at.no_takers(source),
              **self._takers.passed_over(server, destination)})
 
 

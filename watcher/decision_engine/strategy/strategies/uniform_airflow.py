@@ -144,7 +144,7 @@ class _Search:
 
     def _decision(self, reason, code, source, transfers):
         return Decision(reason, code, source, transfers,
-                        {**self._passed, **self._at.no_takers()})
+                        {**self._passed, **self._at.no_takers(source)})
 
     def _one_of(self, source: int) -> list[Transfer]:
         """Return the way of the first server that has one."""

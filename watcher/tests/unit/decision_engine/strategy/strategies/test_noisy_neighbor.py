@@ -106,6 +106,13 @@ class TestWorkedExample(base.TestCase):
                 'resource_name': 'vm-a3'}}], solution.actions)
         self.assertIsNone(solution.global_efficacy)
 
+    def test_what_was_before_is_no_forecast(self):
+        why = run(self.cloud(), VALUES).actions[0].explanation
+        self.assertEqual(
+            [(f'vm-a3 ({models.uuid("a3")})', 90, None, 54),
+             (f'vm-a1 ({models.uuid("a1")})', 40, None, 52)],
+            [(m.of, m.before, m.after, m.limit) for m in why.measures])
+
     def test_two_questions(self):
         strategy = prepare(self.cloud(), VALUES)
         strategy.execute()

@@ -91,6 +91,8 @@ class TestWorkedExample(OutletTestCase):
         self.assertEqual('it has too little room', why.ruled_out['host-D'])
         self.assertEqual('it is above the threshold itself',
                          why.ruled_out['host-B'])
+        # Nobody expects that a server stays where it is.
+        self.assertNotIn('host-A', why.ruled_out)
         self.assertIn('not known', why.ruled_out['host-E'])
         self.assertIn('excluded',
                       why.ruled_out[f'vm-a1 ({models.uuid("a1")})'])
