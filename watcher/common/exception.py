@@ -221,6 +221,18 @@ class StartError(Invalid):
     msg_fmt = _("Couldn't start when state is '%(state)s'.")
 
 
+class RepairRefused(Conflict):
+    """There can be no plan that undoes or repeats another one."""
+
+    msg_fmt = _('There is no %(kind)s of the action plan %(plan)s: '
+                '%(reason)s.')
+
+
+class NotPausable(Conflict):
+    msg_fmt = _('The action plan %(plan)s is %(state)s: only plans that are '
+                '%(allowed)s can be paused and resumed.')
+
+
 class InvalidPoolAttributeValue(Invalid):
     msg_fmt = _('The attribute %(attribute)s of pool %(name)s is not an '
                 'integer.')

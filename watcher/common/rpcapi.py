@@ -42,6 +42,9 @@ API_VERSION = '1.0'
 #: The version that describes data models.
 DESCRIBED_MODEL = '1.1'
 
+#: The version that has plans undone and repeated.
+REPAIR = '1.2'
+
 #: One more try, because the connection taken from the pool may be one that
 #: died with an earlier broker.
 CAST_RETRY = 1
@@ -267,6 +270,20 @@ class DecisionEngineAPI(BaseAPI):
             # Engines of older releases get the call that they know.
             wanted.update(version=DESCRIBED_MODEL, described=True)
         return self._call(context, 'get_data_model_info', **wanted)
+
+
+    def repair_action_plan(self, context, action_plan_uuid: str,
+                           kind: str) -> str:
+        """Have a plan made that undoes or repeats another one.
+
+        :param kind: ``rollback`` or ``retry``.
+        :returns: the UUID of the new plan.
+        :raises: RepairRefused with the reason, ActionPlanNotFound,
+            ServiceUnavailable, RemoteTooOld
+        """
+        _check_uuid(action_plan_uuid)
+        return self._call(context, 'repair_action_plan', version=REPAIR,
+                          action_plan_uuid=action_plan_uuid, kind=kind)
 
 
 class ApplierAPI(BaseAPI):

@@ -89,6 +89,23 @@ OPTS = [
              'RECOMMENDED becomes SUPERSEDED, because the cluster it was '
              'made for has changed meanwhile. With 0 plans never expire.'),
     cfg.IntOpt(
+        'rollback_max_age',
+        default=3600,
+        min=0,
+        mutable=True,
+        help='Seconds after the end of an action plan during which it can be '
+             'undone with POST /v1/action_plans/{uuid}/rollback. Later too '
+             'much may have changed. With 0 any plan can. What would not '
+             'work any more is left out of a rollback in any case.'),
+    cfg.Opt(
+        'rollback_max_age_of_strategies',
+        type=cfg.types.Dict(cfg.types.Integer(min=0)),
+        default={'host_maintenance': 604800},
+        mutable=True,
+        help='The same for plans of certain strategies, as strategy:seconds. '
+             'By default the servers that left a host for its maintenance '
+             'can be brought back for a week.'),
+    cfg.IntOpt(
         'check_periodic_interval',
         default=1800,
         mutable=True,

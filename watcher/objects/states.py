@@ -67,6 +67,20 @@ class ActionState:
 AUDIT_INACTIVE = (AuditState.CANCELLED, AuditState.DELETED,
                   AuditState.FAILED, AuditState.SUSPENDED)
 
+#: Kinds of plans that are made of another plan.
+ROLLBACK = 'rollback'
+RETRY = 'retry'
+
+#: In which states a plan has such a plan.
+REPAIRABLE = {
+    ROLLBACK: (ActionPlanState.SUCCEEDED, ActionPlanState.FAILED,
+               ActionPlanState.CANCELLED),
+    RETRY: (ActionPlanState.FAILED, ActionPlanState.CANCELLED),
+}
+
+#: States in which a plan can be paused and resumed.
+PAUSABLE = (ActionPlanState.PENDING, ActionPlanState.ONGOING)
+
 #: Plans in these states must not start another action.
 ACTION_PLAN_CANCEL = (ActionPlanState.CANCELLING, ActionPlanState.CANCELLED)
 

@@ -59,6 +59,13 @@ class Endpoint:
     def get_data_model_info(self, ctxt, data_model_type, audit, **more):
         return {'context': [data_model_type, audit, *more.values()]}
 
+    @messaging.expose
+    def repair_action_plan(self, ctxt, action_plan_uuid, kind):
+        if kind == 'retry':
+            raise exception.RepairRefused(
+                kind=kind, plan=action_plan_uuid, reason='it SUCCEEDED')
+        return f'{kind} of {action_plan_uuid}'
+
     def helper(self, ctxt):
         raise AssertionError('not to be called from the bus')
 
@@ -225,6 +232,27 @@ class TestDecisionEngineAPI(RPCTestCase):
         # and who asks for less gets it from both
         self.assertEqual({'context': ['compute', None]},
                          self.api.get_data_model_info(self.context))
+
+    def test_repair(self):
+        uuid = utils.generate_uuid()
+        error = self.assertRaises(
+            exception.RemoteTooOld, self.api.repair_action_plan,
+            self.context, uuid, 'rollback')
+        self.assertIn('1.2', str(error))
+        self.endpoint.target = messaging.Target(version='1.2')
+        self.addCleanup(delattr, self.endpoint, 'target')
+        self.assertEqual(
+            f'rollback of {uuid}',
+            self.api.repair_action_plan(self.context, uuid, 'rollback'))
+        error = self.assertRaises(
+            exception.RepairRefused, self.api.repair_action_plan,
+            self.context, uuid, 'retry')
+        self.assertEqual(409, error.code)
+        self.assertEqual(f'There is no retry of the action plan {uuid}: it '
+                         'SUCCEEDED.', str(error))
+        self.assertRaises(
+            exception.InvalidUuidOrName, self.api.repair_action_plan,
+            self.context, 'my plan', 'rollback')
 
     def test_own_exceptions_arrive_as_they_are(self):
         error = self.assertRaises(

@@ -205,6 +205,8 @@ class TestContract(base.TestCase):
             ('watcher_datasources', 'stale_after'),
             ('watcher_decision_engine', 'notification_silence'),
             ('watcher_decision_engine', 'reconcile_interval'),
+            ('watcher_decision_engine', 'rollback_max_age'),
+            ('watcher_decision_engine', 'rollback_max_age_of_strategies'),
             ('watcher_decision_engine', 'strategy_selection'),
             # once of oslo.service, which is about to drop them
             ('DEFAULT', 'wsgi_default_pool_size'),
