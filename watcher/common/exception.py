@@ -120,6 +120,14 @@ class ServiceUnavailable(WatcherException):
     code = 503
 
 
+class DatabaseNotUpgraded(WatcherException):
+    """The database lacks a table that came with this release."""
+
+    msg_fmt = _('The database has no table %(table)s. '
+                'Run "watcher-db-manage upgrade".')
+    code = 503
+
+
 # State changes ------------------------------------------------------------
 
 class StateConflict(Conflict):
@@ -127,6 +135,13 @@ class StateConflict(Conflict):
 
     msg_fmt = _('The state of %(object_type)s %(uuid)s was expected to be '
                 '%(expected)s but is %(actual)s.')
+
+
+class LeaseLost(StateConflict):
+    """This process may not act any more: another one took its place."""
+
+    msg_fmt = _('The lease %(name)s is expired or was taken by another '
+                'process; nothing is written under it any more.')
 
 
 class InvalidStateTransition(Invalid):

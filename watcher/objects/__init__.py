@@ -12,7 +12,8 @@
 """The versioned objects.
 
 Importing this package registers all of them; ``objects.<Name>`` is the newest
-version of each class.
+version of each class. Leases and runs are no versioned objects: they never
+leave the process.
 """
 
 from watcher.objects.action import Action
@@ -22,13 +23,16 @@ from watcher.objects.audit import Audit
 from watcher.objects.audit_template import AuditTemplate
 from watcher.objects.efficacy_indicator import EfficacyIndicator
 from watcher.objects.goal import Goal
+from watcher.objects.lease import Lease
+from watcher.objects.run import ActionRun
+from watcher.objects.run import PlanRun
 from watcher.objects.scoring_engine import ScoringEngine
 from watcher.objects.service import Service
 from watcher.objects.strategy import Strategy
 
-__all__ = ('Action', 'ActionDescription', 'ActionPlan', 'Audit',
-           'AuditTemplate', 'EfficacyIndicator', 'Goal', 'ScoringEngine',
-           'Service', 'Strategy', 'register_all')
+__all__ = ('Action', 'ActionDescription', 'ActionPlan', 'ActionRun', 'Audit',
+           'AuditTemplate', 'EfficacyIndicator', 'Goal', 'Lease', 'PlanRun',
+           'ScoringEngine', 'Service', 'Strategy', 'register_all')
 
 _PERSISTED = (Goal, Strategy, AuditTemplate, Audit, ActionPlan, Action,
               EfficacyIndicator, ScoringEngine, Service, ActionDescription)

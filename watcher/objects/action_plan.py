@@ -26,6 +26,7 @@ from watcher.objects import audit
 from watcher.objects import base
 from watcher.objects import events
 from watcher.objects import fields as wfields
+from watcher.objects import lease
 from watcher.objects import states
 from watcher.objects import strategy
 
@@ -34,6 +35,9 @@ LOG = log.getLogger(__name__)
 
 State = states.ActionPlanState
 CANCEL_STATES = states.ACTION_PLAN_CANCEL
+
+#: What is given with an action but stored in tables of their own.
+_BESIDE = frozenset({'explanation', 'needs'})
 
 
 @base.WatcherObjectRegistry.register
@@ -79,7 +83,8 @@ class ActionPlan(base.UuidMixin, base.StoredObject):
             needed, the state is ``RECOMMENDED`` if not given; also its
             ``explanation``
         :param actions: fields of each action without its plan; ``parents``
-            are UUIDs of actions of this plan; also its ``explanation``
+            are UUIDs of actions of this plan; also its ``explanation`` and
+            its ``needs``: what its dependencies mean
         :param efficacy_indicators: fields of each indicator without its plan
         :returns: the plan, with its relations
         :raises watcher.common.exception.ResourceNotFound: if the audit or
@@ -128,7 +133,8 @@ class ActionPlan(base.UuidMixin, base.StoredObject):
         """Store new actions of this plan with few statements.
 
         :param actions: fields of each action without its plan; ``parents``
-            are UUIDs of actions of this plan; also its ``explanation``
+            are UUIDs of actions of this plan; also its ``explanation`` and
+            its ``needs``: what its dependencies mean
         :returns: the actions
         """
         rows = self.dbapi.run_in_transaction(self._insert_actions, actions)
@@ -138,12 +144,16 @@ class ActionPlan(base.UuidMixin, base.StoredObject):
                         ) -> Sequence[Any]:
         rows = self.dbapi.bulk_create_actions(
             [{**{name: value for name, value in action.items()
-                 if name != 'explanation'}, 'action_plan_id': self.id}
+                 if name not in _BESIDE}, 'action_plan_id': self.id}
              for action in actions])
         self.dbapi.create_explanations('action', {
             row.id: action['explanation']
             for row, action in zip(rows, actions, strict=True)
             if action.get('explanation')})
+        self.dbapi.create_runs('action', {
+            row.id: {'needs': action['needs']}
+            for row, action in zip(rows, actions, strict=True)
+            if action.get('needs')})
         return rows
 
     def _announce_actions(self, rows: Iterable[tuple[Any, str | None]],
@@ -177,12 +187,14 @@ class ActionPlan(base.UuidMixin, base.StoredObject):
 
     def transition_actions(self, new_state: str,
                            expected: str | Iterable[str],
+                           fence: lease.Lease | None = None,
                            **values: Any) -> list[Any]:
         """Change the state of all living actions that are as expected.
 
         One statement for all of them; each change is announced.
 
         :param expected: state, or several, of the actions to change
+        :param fence: a lease that must be held
         :param values: further fields to store
         :returns: the changed actions
         :raises watcher.common.exception.InvalidStateTransition: if there is
@@ -192,8 +204,12 @@ class ActionPlan(base.UuidMixin, base.StoredObject):
         expected = [expected] if isinstance(expected, str) else list(expected)
         for old_state in expected:
             machine.check(old_state, new_state)
+        options = {}
+        if fence is not None:
+            fence.check()
+            options['fence'] = fence
         rows = self.dbapi.update_actions_of_plan(
-            self.id, {**values, 'state': new_state}, expected)
+            self.id, {**values, 'state': new_state}, expected, **options)
         return self._announce_actions(rows, update=True)
 
     @base.remotable

@@ -37,6 +37,7 @@ from watcher.common import utils
 from watcher.db import api as db_api
 from watcher.objects import events
 from watcher.objects import fields as wfields
+from watcher.objects import lease
 from watcher.objects import states
 
 remotable = ovo_base.remotable
@@ -393,14 +394,20 @@ class StoredObject(WatcherPersistentObject, WatcherObject,
 
     def _store(self, changes: Mapping[str, Any],
                expected_state: str | None = None,
-               expected: Mapping[str, Any] | None = None) -> None:
+               expected: Mapping[str, Any] | None = None,
+               fence: lease.Lease | None = None) -> None:
+        options = {}
+        if fence is not None:
+            fence.check()
+            options['fence'] = fence
         self._take(self._db('update_{}')(
             self._ident, changes, expected_state=expected_state,
-            expected=expected))
+            expected=expected, **options))
 
     def transition(self, new_state: str,
                    expected: str | Iterable[str] | None = None,
                    where: Mapping[str, Any] | None = None,
+                   fence: lease.Lease | None = None,
                    **values: Any) -> None:
         """Change the state if nobody else did, and announce it.
 
@@ -411,9 +418,12 @@ class StoredObject(WatcherPersistentObject, WatcherObject,
             object last saw if not given
         :param where: further fields and the value (or several) they must
             have in the row, e.g. ``{'hostname': None}``
+        :param fence: a lease that must be held, see
+            :mod:`watcher.objects.lease`
         :param values: further fields to store
         :raises watcher.common.exception.StateConflict: if the row is not as
             expected; the object is unchanged then
+        :raises watcher.common.exception.LeaseLost: if the lease is not held
         :raises watcher.common.exception.InvalidStateTransition: if there is
             no such way between the states
         """
@@ -429,7 +439,9 @@ class StoredObject(WatcherPersistentObject, WatcherObject,
         changes = {**self._changes(), **values, 'state': new_state}
         for position, old_state in enumerate(candidates, 1):
             try:
-                self._store(changes, old_state, where)
+                self._store(changes, old_state, where, fence)
+            except exception.LeaseLost:
+                raise
             except exception.StateConflict as conflict:
                 if position == len(candidates):
                     raise exception.StateConflict(**{
@@ -438,6 +450,19 @@ class StoredObject(WatcherPersistentObject, WatcherObject,
             else:
                 break
         events.updated(self, old_state)
+
+    def swap(self, where: Mapping[str, Any],
+             fence: lease.Lease | None = None, **values: Any) -> None:
+        """Change fields other than the state, if the row is as expected.
+
+        :param where: fields and the value (or several) they must have
+        :param fence: a lease that must be held
+        :raises watcher.common.exception.StateConflict: if it is not; the
+            object is unchanged then
+        :raises watcher.common.exception.LeaseLost: if the lease is not held
+        """
+        self._store(values, None, where, fence)
+        events.updated(self)
 
     @remotable
     def refresh(self) -> None:

@@ -20,7 +20,7 @@ has::
                    sort_key=None, sort_dir=None)
     get_X_by_<key>(context, value, eager=False)
     create_X(values)
-    update_X(ident, values, expected_state=None, expected=None)
+    update_X(ident, values, expected_state=None, expected=None, fence=None)
     lock_X(ident)
     soft_delete_X(ident, values=None, expected_state=None, expected=None)
     destroy_X(ident)
@@ -48,7 +48,10 @@ from watcher.common import exception
 from watcher.db.sqlalchemy import entities
 from watcher.db.sqlalchemy import explanations
 from watcher.db.sqlalchemy import generic
+from watcher.db.sqlalchemy import leases
 from watcher.db.sqlalchemy import models
+from watcher.db.sqlalchemy import optional
+from watcher.db.sqlalchemy import runs
 from watcher.db.sqlalchemy import session as db_session
 from watcher.db.sqlalchemy import values as db_values
 
@@ -60,8 +63,13 @@ def get_backend() -> 'Connection':
     return Connection()
 
 
-class Connection(generic.EntityOperations, explanations.Operations):
+class Connection(generic.EntityOperations, explanations.Operations,
+                 leases.Operations, runs.Operations):
     """All operations; see the module for those every entity has."""
+
+    def missing_tables(self) -> list[str]:
+        """Names of tables that come with an upgrade not made yet."""
+        return optional.missing_tables()
 
     # Transactions ----------------------------------------------------------
 
@@ -136,11 +144,15 @@ class Connection(generic.EntityOperations, explanations.Operations):
     @db_session.write
     def update_actions_of_plan(
             self, action_plan_id: int, values: Mapping[str, Any],
-            expected_state: Any = None) -> list[tuple[Any, str | None]]:
+            expected_state: Any = None, fence: leases.Fence | None = None
+    ) -> list[tuple[Any, str | None]]:
         """Change all living actions of a plan that are in the given states.
 
+        :param fence: a lease that must be held
         :returns: the changed rows in order, each with its former state
+        :raises watcher.common.exception.LeaseLost: without the lease
         """
+        generic.check_fence(fence)
         changes = db_values.for_update(entities.ACTION, values)
         changes['updated_at'] = timeutils.utcnow()
         return self._change_actions(action_plan_id, changes, expected_state)

@@ -15,17 +15,15 @@ Their table came with a migration of ours. The services run on an existing
 database before it is upgraded: until then there are no explanations.
 """
 
-import contextlib
 from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
-from oslo_db import exception as db_exc
 from oslo_log import log
 
 from watcher.db.sqlalchemy import models
+from watcher.db.sqlalchemy import optional
 from watcher.db.sqlalchemy import session as db_session
 
 LOG = log.getLogger(__name__)
@@ -36,26 +34,6 @@ OWNERS = {'action_plan': models.Explanation.action_plan_id,
 
 # Below the limit of bound variables of every database.
 _CHUNK = 10000
-
-
-class _NoTable(Exception):
-    """The database is not upgraded yet."""
-
-
-@contextlib.contextmanager
-def _table_may_be_missing() -> Iterator[None]:
-    """Look for the table when a statement fails, not before each.
-
-    :raises _NoTable: if it is missing
-    """
-    try:
-        with db_session.undoable():
-            yield
-    except (db_exc.DBError, sa.exc.DBAPIError) as error:
-        if sa.inspect(db_session.get_engine()).has_table(
-                models.Explanation.__tablename__):
-            raise
-        raise _NoTable from error
 
 
 class Operations:
@@ -76,10 +54,10 @@ class Operations:
         rows = [{column: ident, 'content': dict(content)}
                 for ident, content in contents.items()]
         try:
-            with _table_may_be_missing():
+            with optional.may_be_missing(models.Explanation):
                 db_session.current().execute(
                     sa.insert(models.Explanation), rows)
-        except _NoTable:
+        except optional.NoTable:
             LOG.warning('The explanations of %(count)d %(owner)ss are not '
                         'stored: the database has no table for them. Run '
                         '"watcher-db-manage upgrade"',
@@ -96,12 +74,13 @@ class Operations:
         column, idents = OWNERS[owner], list(idents)
         found: dict[int, dict[str, Any]] = {}
         try:
-            with db_session.reader() as session, _table_may_be_missing():
+            with (db_session.reader() as session,
+                  optional.may_be_missing(models.Explanation)):
                 for start in range(0, len(idents), _CHUNK):
                     chunk = idents[start:start + _CHUNK]
                     found.update(session.execute(
                         sa.select(column, models.Explanation.content)
                         .where(column.in_(chunk))).all())
-        except _NoTable:
+        except optional.NoTable:
             LOG.debug('There are no explanations: their table is missing')
         return found

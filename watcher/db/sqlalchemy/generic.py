@@ -27,6 +27,7 @@ from watcher._i18n import _
 from watcher.common import exception
 from watcher.common import utils
 from watcher.db.sqlalchemy import entities
+from watcher.db.sqlalchemy import leases
 from watcher.db.sqlalchemy import models
 from watcher.db.sqlalchemy import query
 from watcher.db.sqlalchemy import session as db_session
@@ -179,6 +180,18 @@ def readable(entity: Entity, row: models.Base | None) -> Any:
         if row.data is not None:
             orm.attributes.set_committed_value(row, 'value', row.data)
     return row
+
+
+def check_fence(fence: leases.Fence | None) -> None:
+    """Refuse to go on without the lease, which nobody takes meanwhile.
+
+    :raises watcher.common.exception.LeaseLost: if it is not held
+    """
+    if fence is None:
+        return
+    held = db_session.current().scalar(sa.select(leases.held(fence)))
+    if not held:
+        raise exception.LeaseLost(name=fence.name)
 
 
 class EntityOperations:
@@ -347,7 +360,8 @@ class EntityOperations:
     @db_session.write
     def _update(self, entity: Entity, ident: Any, values: Mapping[str, Any],
                 expected_state: Any = None,
-                expected: Mapping[str, Any] | None = None) -> Any:
+                expected: Mapping[str, Any] | None = None,
+                fence: leases.Fence | None = None) -> Any:
         """Change a row, optionally only if it is as expected.
 
         The comparison and the change are one statement: of several callers
@@ -355,7 +369,9 @@ class EntityOperations:
 
         :param expected_state: state, or several, that the row must be in
         :param expected: column -> value, or several, that it must have
+        :param fence: a lease that must be held
         :raises watcher.common.exception.StateConflict: when it is not
+        :raises watcher.common.exception.LeaseLost: without the lease
         :raises watcher.common.exception.Conflict: the entity's own
             ``AlreadyExists`` for a name in use
         """
@@ -367,10 +383,11 @@ class EntityOperations:
         guard = (translated if _is_guarded(entity, changes)
                  else lambda *args: contextlib.nullcontext())
         with guard(entity, changes):
-            return self._swap(entity, ident, changes, conditions)
+            return self._swap(entity, ident, changes, conditions, fence)
 
     def _swap(self, entity: Entity, ident: Any, changes: dict[str, Any],
-              expected: Mapping[str, Any]) -> Any:
+              expected: Mapping[str, Any],
+              fence: leases.Fence | None = None) -> Any:
         key = _key(entity, ident)
         changes.setdefault('updated_at', timeutils.utcnow())
         session = db_session.current()
@@ -379,6 +396,8 @@ class EntityOperations:
         statement = sa.update(entity.model).where(
             key, *(is_one_of(getattr(entity.model, name), value)
                    for name, value in expected.items())).values(changes)
+        if fence is not None:
+            statement = statement.where(leases.held(fence))
         found = session.execute(statement,
                                 execution_options=NO_SYNC).rowcount
         row = session.scalars(sa.select(entity.model).where(key),
@@ -386,6 +405,7 @@ class EntityOperations:
         if row is None:
             raise entity.missing(ident)
         if not found:
+            check_fence(fence)
             raise _conflict(entity, row, expected)
         return readable(entity, row)
 

@@ -25,8 +25,8 @@ which these models define and every migrated database has, is:
   index, and so have the names of audits and templates in lower case.
 
 The baseline migration creates that shape except for the indexes, the next one
-brings both old shapes to it, the others add the indexes and the table of
-explanations. A test holds models
+brings both old shapes to it, the others add the indexes and the tables that
+are ours: explanations, leases and the records of runs. A test holds models
 and migrations against each other on every database. (A migration that makes a
 table of SQLite anew has to make its index in lower case anew, too: reflection
 does not see it.)
@@ -90,11 +90,19 @@ def _key(target: str, null: bool = False) -> orm.Mapped[Any]:
                              nullable=null)
 
 
-def _owner(target: str) -> orm.Mapped[Any]:
+def _owner(target: str, null: bool = True) -> orm.Mapped[Any]:
     """The key of what a row belongs to and goes with."""
     return orm.mapped_column(
         sa.Integer, sa.ForeignKey(f'{target}.id', ondelete='CASCADE'),
-        nullable=True)
+        nullable=null)
+
+
+def _moment() -> orm.Mapped[Any]:
+    return orm.mapped_column(types.MOMENT, nullable=True)
+
+
+def _json() -> orm.Mapped[Any]:
+    return orm.mapped_column(types.JsonValue, nullable=True)
 
 
 def _related(target: str, key: str) -> orm.Mapped[Any]:
@@ -296,6 +304,75 @@ class Explanation(Base):
     action_id: orm.Mapped[int | None] = _owner('actions')
     content: orm.Mapped[dict] = orm.mapped_column(
         types.JsonDict, nullable=False)
+
+
+class Lease(Base):
+    """The right of one process to act under a name, until it expires; ours.
+
+    Who takes a name over adds one to ``token``. Dates are of the clock of
+    the database.
+    """
+
+    __tablename__ = 'leases'
+
+    name: orm.Mapped[str] = orm.mapped_column(sa.String(191),
+                                              primary_key=True)
+    owner: orm.Mapped[str] = _string(255, null=False)
+    token: orm.Mapped[int] = orm.mapped_column(
+        sa.BigInteger, nullable=False, autoincrement=False)
+    expires_at: orm.Mapped[datetime.datetime] = orm.mapped_column(
+        types.MOMENT, nullable=False)
+
+
+class PlanRun(Base):
+    """What is known of the run of an action plan; ours."""
+
+    __tablename__ = 'plan_runs'
+    __table_args__ = (
+        sa.UniqueConstraint('action_plan_id',
+                            name='uniq_plan_runs0action_plan_id'),
+        sa.Index('ix_plan_runs_source_plan_id', 'source_plan_id'),
+    )
+
+    id: orm.Mapped[int] = _id()
+    action_plan_id: orm.Mapped[int] = _owner('action_plans', null=False)
+    paused: orm.Mapped[bool] = orm.mapped_column(
+        sa.Boolean, nullable=False, default=False)
+    kind: orm.Mapped[str | None] = _string(20)
+    source_plan_id: orm.Mapped[int | None] = orm.mapped_column(
+        sa.Integer, sa.ForeignKey('action_plans.id', ondelete='SET NULL'),
+        nullable=True)
+    started_at: orm.Mapped[datetime.datetime | None] = _moment()
+    finished_at: orm.Mapped[datetime.datetime | None] = _moment()
+    measured: orm.Mapped[Any] = _json()
+    measured_at: orm.Mapped[datetime.datetime | None] = _moment()
+
+
+class ActionRun(Base):
+    """What is known of the run of an action; ours.
+
+    ``needs`` is what its dependencies mean and may stand there before it
+    runs.
+    """
+
+    __tablename__ = 'action_runs'
+    __table_args__ = (
+        sa.UniqueConstraint('action_id', name='uniq_action_runs0action_id'),
+    )
+
+    id: orm.Mapped[int] = _id()
+    action_id: orm.Mapped[int] = _owner('actions', null=False)
+    attempts: orm.Mapped[int] = orm.mapped_column(
+        sa.Integer, nullable=False, default=0)
+    started_at: orm.Mapped[datetime.datetime | None] = _moment()
+    finished_at: orm.Mapped[datetime.datetime | None] = _moment()
+    deadline: orm.Mapped[datetime.datetime | None] = _moment()
+    progress: orm.Mapped[float | None] = orm.mapped_column(
+        types.DOUBLE, nullable=True)
+    remote: orm.Mapped[Any] = _json()
+    before: orm.Mapped[Any] = _json()
+    inverse: orm.Mapped[Any] = _json()
+    needs: orm.Mapped[Any] = _json()
 
 
 class ScoringEngine(RecordMixin, Base):

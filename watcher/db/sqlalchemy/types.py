@@ -27,6 +27,11 @@ DOUBLE = (sa.Float(53)
           .with_variant(mysql.DOUBLE(asdecimal=False), 'mysql')
           .with_variant(mysql.DOUBLE(asdecimal=False), 'mariadb'))
 
+#: A date with microseconds; DATETIME of MySQL has whole seconds otherwise.
+MOMENT = (sa.DateTime()
+          .with_variant(mysql.DATETIME(fsp=6), 'mysql')
+          .with_variant(mysql.DATETIME(fsp=6), 'mariadb'))
+
 
 class _JsonText(sa.types.TypeDecorator):
     """JSON as text; an absent value is stored as the empty container.
@@ -71,3 +76,13 @@ class JsonList(_JsonText):
 
     container = list
     cache_ok = True
+
+
+class JsonValue(_JsonText):
+    """Any JSON value; NULL is the absent one."""
+
+    container = object
+    cache_ok = True
+
+    def process_bind_param(self, value, dialect):
+        return None if value is None else jsonutils.dumps(value)

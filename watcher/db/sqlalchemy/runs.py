@@ -1,0 +1,172 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What is known of the runs of action plans and actions."""
+
+import datetime
+from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from oslo_db import exception as db_exc
+from oslo_log import log
+
+from watcher._i18n import _
+from watcher.common import exception
+from watcher.db.sqlalchemy import generic
+from watcher.db.sqlalchemy import leases
+from watcher.db.sqlalchemy import models
+from watcher.db.sqlalchemy import optional
+from watcher.db.sqlalchemy import session as db_session
+from watcher.db.sqlalchemy import values as db_values
+
+LOG = log.getLogger(__name__)
+
+#: What runs: the table of its runs, and the column that names it.
+OWNERS = {'action_plan': (models.PlanRun, models.PlanRun.action_plan_id),
+          'action': (models.ActionRun, models.ActionRun.action_id)}
+
+
+def _stored(owner: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as the columns take them.
+
+    :raises watcher.common.exception.Invalid: for an unknown one
+    """
+    model, key = OWNERS[owner]
+    unknown = set(values) - {column.key for column in model.__table__.columns
+                             } | ({'id', key.key} & set(values))
+    if unknown:
+        raise exception.Invalid(
+            _('The run of an %(owner)s has no field %(unknown)s.')
+            % {'owner': owner, 'unknown': ', '.join(sorted(unknown))})
+    return {name: db_values.naive_utc(value)
+            if isinstance(value, datetime.datetime) else value
+            for name, value in values.items()}
+
+
+class Operations:
+    """The operations of the connection."""
+
+    def set_run(self, owner: str, ident: int, values: Mapping[str, Any],
+                fence: leases.Fence | None = None) -> None:
+        """Store what is known of a run; what is not given stays.
+
+        :param owner: ``action_plan`` or ``action``
+        :param ident: its id
+        :param fence: a lease that must be held
+        :raises watcher.common.exception.LeaseLost: if it is not
+        :raises watcher.common.exception.DatabaseNotUpgraded: without table
+        :raises watcher.common.exception.ResourceNotFound: if there is no
+            such plan or action any more
+        """
+        model, _key = OWNERS[owner]
+        try:
+            self._set_run(owner, ident, _stored(owner, values), fence)
+        except optional.NoTable:
+            raise exception.DatabaseNotUpgraded(table=model.__tablename__)
+
+    @db_session.write
+    def _set_run(self, owner: str, ident: int, values: dict[str, Any],
+                 fence: leases.Fence | None) -> None:
+        model, key = OWNERS[owner]
+        session = db_session.current()
+        mine = [key == ident]
+        if fence is not None:
+            mine.append(leases.held(fence))
+        with optional.may_be_missing(model):
+            changes = values or {'id': model.id}
+            if session.execute(sa.update(model).where(*mine).values(changes),
+                               execution_options=generic.NO_SYNC).rowcount:
+                return
+        generic.check_fence(fence)
+        self._insert_runs(owner, {ident: values})
+
+    @staticmethod
+    def _insert_runs(owner: str,
+                     runs: Mapping[int, Mapping[str, Any]]) -> None:
+        """Insert runs, all with the same fields; existing ones change."""
+        model, key = OWNERS[owner]
+        session = db_session.current()
+        names = sorted(set().union(*runs.values()))
+        rows = [{key.key: ident, **values} for ident, values in runs.items()]
+        insert = optional.insert_for(session)(model)
+        if session.get_bind().dialect.name == 'mysql':
+            changes = {name: insert.inserted[name]
+                       for name in names or [key.key]}
+            statement = insert.on_duplicate_key_update(changes)
+        elif names:
+            statement = insert.on_conflict_do_update(
+                index_elements=[key.key],
+                set_={name: insert.excluded[name] for name in names})
+        else:
+            statement = insert.on_conflict_do_nothing()
+        try:
+            with optional.may_be_missing(model):
+                for chunk in generic.chunks(rows):
+                    session.execute(statement, chunk)
+        except db_exc.DBReferenceError:
+            raise exception.ResourceNotFound(
+                name=owner, id=', '.join(map(str, list(runs)[:3])))
+
+    @db_session.write
+    def create_runs(self, owner: str,
+                    runs: Mapping[int, Mapping[str, Any]]) -> None:
+        """Store what is known before something runs, with one statement.
+
+        Nothing is stored, but for a warning, if the table is missing.
+
+        :param runs: id of what will run -> values
+        """
+        if not runs:
+            return
+        stored = {ident: _stored(owner, values)
+                  for ident, values in runs.items()}
+        names = set().union(*stored.values())
+        for values in stored.values():
+            for name in names - set(values):
+                values[name] = None
+        try:
+            self._insert_runs(owner, stored)
+        except optional.NoTable:
+            LOG.warning('What is known of %(count)d new %(owner)ss is not '
+                        'stored: the database has no table for it. Run '
+                        '"watcher-db-manage upgrade"',
+                        {'count': len(stored), 'owner': owner})
+
+    def get_runs(self, owner: str, idents: Iterable[int]) -> dict[int, Any]:
+        """Read the rows of runs.
+
+        :returns: id of the owner -> row, without those that have none
+        """
+        model, key = OWNERS[owner]
+        rows: list[Any] = []
+        for chunk in generic.chunks(list(idents)):
+            rows += self._runs_where(model, key.in_(chunk))
+        return {getattr(row, key.key): row for row in rows}
+
+    def get_plan_runs_made_from(self, plan_id: int) -> list[Any]:
+        """Read the runs of plans that were made of this plan, oldest first.
+        """
+        return self._runs_where(models.PlanRun,
+                                models.PlanRun.source_plan_id == plan_id)
+
+    @staticmethod
+    def _runs_where(model: type[models.Base], condition: Any) -> list[Any]:
+        try:
+            with (db_session.reader() as session,
+                  optional.may_be_missing(model)):
+                return list(session.scalars(
+                    sa.select(model).where(condition).order_by(model.id),
+                    execution_options=generic.FRESH))
+        except optional.NoTable:
+            LOG.debug('Nothing is known of runs: their table is missing')
+            return []

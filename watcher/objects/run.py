@@ -1,0 +1,139 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What is known of the runs of action plans and actions.
+
+Rows beside those of plans and actions, in tables that an existing database
+may lack until it is upgraded: nothing is known then. Nobody is told of
+changes.
+"""
+
+import dataclasses
+import datetime
+from collections.abc import Iterable
+from typing import Any
+from typing import ClassVar
+from typing import Self
+
+from watcher.db import api as db_api
+from watcher.objects import lease
+
+
+def _aware(value: Any) -> Any:
+    if isinstance(value, datetime.datetime) and value.tzinfo is None:
+        return value.replace(tzinfo=datetime.UTC)
+    return value
+
+
+class _Stored:
+    """Reading and writing; dates are aware and in UTC."""
+
+    dbapi = db_api.get_instance()
+
+    owner: ClassVar[str]
+
+    @classmethod
+    def _from_row(cls, row: Any) -> Self:
+        return cls(**{field.name: _aware(getattr(row, field.name))
+                      for field in dataclasses.fields(cls)})
+
+    @classmethod
+    def _all(cls, idents: Iterable[int]) -> dict[int, Self]:
+        rows = cls.dbapi.get_runs(cls.owner, idents)
+        return {ident: cls._from_row(row) for ident, row in rows.items()}
+
+    @classmethod
+    def get(cls, context: Any, ident: int) -> Self | None:
+        """What is known, if anything is.
+
+        :param ident: id of the plan or action
+        """
+        return cls._all([ident]).get(ident)
+
+    @classmethod
+    def set(cls, context: Any, ident: int,
+            fence: lease.Lease | None = None, **values: Any) -> None:
+        """Store what is known; what is not given stays as it is.
+
+        :param ident: id of the plan or action
+        :param fence: a lease that must be held
+        :raises watcher.common.exception.LeaseLost: if it is not
+        :raises watcher.common.exception.DatabaseNotUpgraded: without table
+        :raises watcher.common.exception.ResourceNotFound: if the plan or
+            action is gone
+        """
+        if fence is not None:
+            fence.check()
+        cls.dbapi.set_run(cls.owner, ident, values, fence)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRun(_Stored):
+    """The run of an action plan.
+
+    :ivar paused: whether no further action is to be started
+    :ivar kind: ``rollback`` or ``retry`` of the plan ``source_plan_id``
+    :ivar measured: the indicators of the goal as they were after the run
+    """
+
+    owner: ClassVar[str] = 'action_plan'
+
+    action_plan_id: int
+    paused: bool = False
+    kind: str | None = None
+    source_plan_id: int | None = None
+    started_at: datetime.datetime | None = None
+    finished_at: datetime.datetime | None = None
+    measured: Any = None
+    measured_at: datetime.datetime | None = None
+
+    @classmethod
+    def of_plans(cls, idents: Iterable[int]) -> 'dict[int, PlanRun]':
+        """What is known of several plans, by their ids."""
+        return cls._all(idents)
+
+    @classmethod
+    def made_from(cls, context: Any, plan_id: int) -> 'list[PlanRun]':
+        """The rollbacks and retries of a plan, the oldest first."""
+        return [cls._from_row(row)
+                for row in cls.dbapi.get_plan_runs_made_from(plan_id)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ActionRun(_Stored):
+    """The run of an action.
+
+    :ivar attempts: how often it was started
+    :ivar deadline: when it should be over
+    :ivar progress: percent, 0 to 100
+    :ivar remote: what the cloud calls that which is going on
+    :ivar before: what was before, as far as it matters for undoing it
+    :ivar inverse: the action that undoes it, or why nothing does
+    :ivar needs: what its dependencies mean
+    """
+
+    owner: ClassVar[str] = 'action'
+
+    action_id: int
+    attempts: int = 0
+    started_at: datetime.datetime | None = None
+    finished_at: datetime.datetime | None = None
+    deadline: datetime.datetime | None = None
+    progress: float | None = None
+    remote: Any = None
+    before: Any = None
+    inverse: Any = None
+    needs: Any = None
+
+    @classmethod
+    def of_actions(cls, idents: Iterable[int]) -> 'dict[int, ActionRun]':
+        """What is known of several actions, by their ids."""
+        return cls._all(idents)
