@@ -36,6 +36,15 @@ STRAGGLERS = 30.0
 #: From here on providers can be found by a required trait.
 TRAITS_VERSION = (1, 18)
 
+#: From here on candidates show all parts of hosts.
+OFFERS_VERSION = (1, 29)
+
+#: From here on the aggregates of a provider come in this form.
+AGGREGATES_VERSION = (1, 19)
+
+#: Providers with this trait serve all members of their aggregates.
+SHARING = 'MISC_SHARES_VIA_AGGREGATE'
+
 # Stands among the answers: no uuid is left to be asked for.
 _ALL_ASKED = object()
 
@@ -67,6 +76,21 @@ class Inventory:
 
 
 Inventories = dict[str, Inventory]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Offer:
+    """What a resource provider has free of one resource class.
+
+    :param provider: its uuid.
+    :param hosts: the roots that it serves: its own, or many if it is shared.
+    :param free: usable, less what is taken.
+    """
+
+    provider: str
+    hosts: tuple[str, ...]
+    free: float
+    traits: frozenset[str]
 
 
 class PlacementHelper(rest_helper.RestHelper):
@@ -119,6 +143,47 @@ class PlacementHelper(rest_helper.RestHelper):
         return frozenset(
             record.get('root_provider_uuid') or record['uuid']
             for record in body['resource_providers'])
+
+    def get_offers(self, resource_class: str) -> list[Offer]:
+        """Return all providers, of any depth, of a resource class.
+
+        One request for the whole cloud, and two more for each provider that
+        is shared. Hosts that have nothing left of the class are left out. A
+        class that Placement does not know is one that nobody offers.
+
+        :raises: PlacementClientError
+        """
+        try:
+            body = self._read('/allocation_candidates', OFFERS_VERSION,
+                              params={'resources': f'{resource_class}:1'})
+        except exception.PlacementClientError as exc:
+            if exc.kwargs.get('http_status') != 400:
+                raise
+            return []
+        offers = []
+        for uuid, summary in body['provider_summaries'].items():
+            amounts = summary['resources'].get(resource_class)
+            if amounts is None:
+                continue
+            traits = frozenset(summary['traits'])
+            hosts = (self._served_by(uuid) if SHARING in traits
+                     else (summary['root_provider_uuid'],))
+            offers.append(Offer(
+                uuid, hosts, amounts['capacity'] - amounts['used'], traits))
+        return offers
+
+    def _served_by(self, uuid):
+        """Return the roots that share an aggregate with a provider."""
+        aggregates = self._read(f'/resource_providers/{uuid}/aggregates',
+                                AGGREGATES_VERSION)['aggregates']
+        if not aggregates:
+            return ()
+        body = self._read(
+            '/resource_providers', TRAITS_VERSION,
+            params={'member_of': 'in:' + ','.join(sorted(aggregates))})
+        return tuple(dict.fromkeys(
+            record['root_provider_uuid']
+            for record in body['resource_providers']))
 
     def _version(self, wanted):
         # Asking for the newest one would cost a request more; every

@@ -25,6 +25,16 @@ OPTS = [
              'zone of each server, so that strategies and audit scopes can '
              'use them. The pinned zone needs [nova] api_version 2.96 or '
              'later. Makes the model larger.'),
+    cfg.DictOpt(
+        'pci_aliases',
+        default={},
+        help='Resource classes of the devices behind PCI aliases, for clouds '
+             'where Nova reports PCI devices to Placement ([pci] '
+             'report_in_placement): alias:class, for instance '
+             'a100:CUSTOM_PCI_10DE_20B0. Strategies then see to it that a '
+             'destination has the devices free that a flavor names in '
+             'pci_passthrough:alias. An alias that is not listed is one that '
+             'only Nova can count; see the filter alike_hosts.'),
 ]
 
 

@@ -33,7 +33,8 @@ GROUP = cfg.OptGroup(
 #: Filters that are in force unless something else is configured.
 DEFAULT_FILTERS = (
     'server_group', 'availability_zone', 'aggregate_extra_specs',
-    'tenant_isolation', 'traits', 'resource_classes')
+    'tenant_isolation', 'aggregate_image', 'isolated_aggregates', 'traits',
+    'resource_classes', 'alike_hosts')
 
 
 def _opts() -> list[cfg.Opt]:

@@ -23,7 +23,8 @@ PINNED_AZ_VERSION = (2, 96)
 
 # Newest microversions whose answers this module understands. Nova's own
 # maximum applies where it is older.
-SERVERS = (2, 96)
+# From 2.98 on servers tell the properties of their images.
+SERVERS = (2, 98)
 # From 2.88 on hypervisors no longer carry vcpus, memory_mb and local_gb.
 HYPERVISORS = (2, 87)
 SERVICES = (2, 69)

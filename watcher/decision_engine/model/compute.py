@@ -58,6 +58,9 @@ class ModelRoot(cluster.ClusterModel):
         flavors of the cloud's servers speak of; None when not known.
     :ivar inventories: what hosts offer of further resource classes, by
         class and uuid of the host; None when not known.
+    :ivar offers: what parts of hosts, and providers that they share, have
+        free of further resource classes that the cloud's servers ask for, by
+        class and uuid of the host; None when not known.
     :ivar units: in which amounts hosts give resource classes, by class and
         uuid of the host, where that is more than their size says.
     :ivar pinned_zones_known: whether Nova told which servers are pinned to
@@ -78,6 +81,8 @@ class ModelRoot(cluster.ClusterModel):
         self._groups_known = False
         self.traits: dict[str, frozenset[str]] | None = None
         self.inventories: dict[str, dict[str, float]] | None = None
+        self.offers: dict[
+            str, dict[str, tuple[scheduling.Offer, ...]]] | None = None
         self.units: dict[str, dict[str, scheduling.Units]] = {}
         self.pinned_zones_known = False
         self._extended = None

@@ -18,17 +18,17 @@ immutable and shared by all views of a model.
 
 import dataclasses
 import math
-import re
-from collections.abc import Iterator
 from collections.abc import Mapping
+from typing import Any
 
-_TRAIT = re.compile('trait([^:]*):(.+)')
-_RESOURCE = re.compile('resources([^:]*):(.+)')
+from oslo_config import cfg
 
-REQUIRED, FORBIDDEN = 'required', 'forbidden'
+from watcher.decision_engine.model import requests
 
-#: Resource classes that the capacity of a host covers already.
-ORDINARY = frozenset(('VCPU', 'MEMORY_MB', 'DISK_GB'))
+CONF = cfg.CONF
+
+#: Properties of images that say something about hosts start like this.
+IMAGE_PREFIXES = ('hw_', 'img_hv_', 'os_')
 
 AFFINITY = 'affinity'
 ANTI_AFFINITY = 'anti-affinity'
@@ -76,6 +76,24 @@ class Units:
         return None
 
 
+#: A host has nothing of the class.
+NONE_OF_IT = Units(most=0)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Offer:
+    """What a part of a host, or a shared provider, still has of a class.
+
+    :param provider: uuid of the resource provider.
+    :param free: what nobody has taken, after reserved amounts and ratio.
+    :param traits: all traits of the provider.
+    """
+
+    provider: str
+    free: float
+    traits: frozenset[str] = frozenset()
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Wishes:
     """What a server asks of its host, beside room.
@@ -86,18 +104,50 @@ class Wishes:
     :param pinned_az: the availability zone that it has to stay in; empty
         for none, None when nobody knows.
     :param tags: what its owner has tagged it with.
+    :param image: the properties of its image that concern hosts; empty if
+        not known.
     """
 
     extra_specs: Mapping[str, str] = dataclasses.field(default_factory=dict)
     pinned_az: str | None = ''
     tags: tuple[str, ...] = ()
+    image: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __bool__(self):
-        return bool(self.extra_specs or self.tags) or self.pinned_az != ''
+        return (bool(self.extra_specs or self.tags or self.image)
+                or self.pinned_az != '')
+
+    def request(self, vcpus: float) -> requests.Request:
+        """Return what these wishes make Nova ask for.
+
+        :param vcpus: those of the flavor.
+        """
+        return requests.request_of(self.extra_specs, self.image, vcpus,
+                                   CONF.compute_model.pci_aliases)
 
 
 #: The wishes of servers of which no others are known.
 NO_WISHES = Wishes()
+
+
+def dedicated_cpus(facts: Any, uuid: str) -> float:
+    """Return how many CPUs a host dedicates to servers beside its others.
+
+    :param facts: a model, or what has its attributes.
+    """
+    count = ((getattr(facts, 'inventories', None) or {})
+             .get(requests.PCPU, {}).get(uuid, 0))
+    if count and facts.units.get('VCPU', {}).get(uuid) == NONE_OF_IT:
+        # It has no others: its capacity is the dedicated ones.
+        return 0
+    return count
+
+
+def image_wishes(properties: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return those properties of an image that say something about hosts.
+    """
+    return {key: str(value) for key, value in (properties or {}).items()
+            if key.startswith(IMAGE_PREFIXES)}
 
 
 class Register:
@@ -108,43 +158,32 @@ class Register:
 
     def __init__(self):
         self._known: dict[tuple, Wishes] = {}
+        # For each pair of extra specs and image what they ask for.
+        self._requests: dict[tuple, requests.Request] = {}
 
     def wishes(self, extra_specs: Mapping[str, str],
-               pinned_az: str | None, tags: tuple[str, ...]) -> Wishes:
+               pinned_az: str | None, tags: tuple[str, ...],
+               image: Mapping[str, str] | None = None) -> Wishes:
         """Return the object for these wishes."""
-        key = (tuple(sorted(extra_specs.items())), pinned_az, tags)
+        asked = (tuple(sorted(extra_specs.items())),
+                 tuple(sorted((image or {}).items())))
+        key = (asked, pinned_az, tags)
         try:
             return self._known[key]
         except KeyError:
-            made = Wishes(dict(extra_specs), pinned_az, tags)
-            return self._known.setdefault(key, made)
+            made = Wishes(dict(extra_specs), pinned_az, tags,
+                          dict(image or {}))
+        if asked not in self._requests:
+            # How many vCPUs it has changes amounts only.
+            self._requests[asked] = made.request(1)
+        return self._known.setdefault(key, made)
 
     def traits(self) -> list[str]:
         """Return all traits that any of these wishes is about."""
-        return sorted({trait for wishes in self._known.values()
-                       for trait, _kind in traits_in(wishes.extra_specs)})
+        return sorted({trait for request in self._requests.values()
+                       for trait in request.traits})
 
-
-def traits_in(specs: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the traits that extra specs require or forbid.
-
-    A trait of a numbered group may be that of any part of the host; what is
-    forbidden there does not concern the host as a whole.
-    """
-    for key, value in sorted(specs.items()):
-        found = _TRAIT.fullmatch(key)
-        if found and (value == REQUIRED
-                      or value == FORBIDDEN and not found[1]):
-            yield found[2], value
-
-
-def resources_in(specs: Mapping[str, str], vcpus: float) -> dict[str, float]:
-    """Return the further resources that a flavor asks for, by class."""
-    wanted: dict[str, float] = {}
-    for key, value in specs.items():
-        found = _RESOURCE.fullmatch(key)
-        if found and found[2] not in ORDINARY and str(value).isdigit():
-            wanted[found[2]] = wanted.get(found[2], 0) + int(value)
-    if specs.get('hw:cpu_policy') == 'dedicated':
-        wanted['PCPU'] = wanted.get('PCPU', 0) or vcpus
-    return {name: amount for name, amount in wanted.items() if amount}
+    def classes(self) -> list[str]:
+        """Return all further resource classes that are asked for."""
+        return sorted({name for request in self._requests.values()
+                       for name in request.resources})

@@ -38,8 +38,8 @@ CONF = cfg.CONF
 #: further one be asked for once only: Placement as a whole is in trouble.
 GIVE_UP_AFTER = 8
 
-#: A host can be used when these are known of it.
-NEEDED = ('VCPU', 'MEMORY_MB')
+#: A host can be used when one of each of these is known of it.
+NEEDED = (('VCPU', 'PCPU'), ('MEMORY_MB',))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -91,7 +91,8 @@ def _ask(helper, uuids, call):
 
 def _usable(uuid, inventories, known, now):
     """Judge an answer of Placement: it is the truth, whatever it says."""
-    lacking = [name for name in NEEDED if name not in inventories]
+    lacking = [names[0] for names in NEEDED
+               if not any(name in inventories for name in names)]
     if not lacking:
         known.note(uuid, inventories, now)
         return Reading(inventories, None, now)

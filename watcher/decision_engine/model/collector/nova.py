@@ -33,6 +33,7 @@ from watcher.common import placement_helper
 from watcher.decision_engine.model import clocks
 from watcher.decision_engine.model import element
 from watcher.decision_engine.model import model_root
+from watcher.decision_engine.model import requests
 from watcher.decision_engine.model import scheduling
 from watcher.decision_engine.model.collector import base
 from watcher.decision_engine.model.collector import inventories
@@ -203,6 +204,7 @@ class NovaModelBuilder(base.BaseModelBuilder):
         known = self._add_nodes(hypervisors)
         self._add_instances(known)
         self._rules.read_traits(self.placement_helper)
+        self._rules.read_offers(self.placement_helper)
         self._known.keep({*hypervisors, *self._absent, *self._kept})
         LOG.info('Read %(nodes)d compute nodes and %(servers)d servers',
                  {'nodes': len(self.model.get_all_compute_nodes()),
@@ -274,7 +276,12 @@ class NovaModelBuilder(base.BaseModelBuilder):
         fields = {}
         for name, (total, reserved, ratio) in RESOURCE_CLASSES.items():
             inventory = reading.inventories.get(name)
-            if inventory is None:
+            if inventory is None and name == 'VCPU':
+                # All its CPUs are dedicated ones.
+                inventory = reading.inventories[requests.PCPU]
+                self.model.units.setdefault(name, {})[node.uuid] = (
+                    scheduling.NONE_OF_IT)
+            elif inventory is None:
                 # Disks on a shared provider; what Nova sees is the best
                 # that is known about them.
                 self._nova_disks.append(node.service_host)

@@ -26,6 +26,7 @@ from watcher.common import exception
 from watcher.common import nova_helper
 from watcher.common import placement_helper
 from watcher.decision_engine.model import model_root
+from watcher.decision_engine.model import requests
 from watcher.decision_engine.model import scheduling
 
 LOG = log.getLogger(__name__)
@@ -57,16 +58,20 @@ class RulesReader:
         if 'pinned_availability_zone' in record:
             self._model.pinned_zones_known = True
         tags = tuple(record.get('tags') or ())
-        if specs or pinned or tags:
+        # Servers that boot from a volume have none, older Novas tell none.
+        image = scheduling.image_wishes(
+            (record.get('image') or {}).get('properties'))
+        if specs or pinned or tags or image:
             self._model.set_wishes(
-                uuid, self._register.wishes(specs, pinned, tags))
+                uuid, self._register.wishes(specs, pinned, tags, image))
 
     def keep(self, uuid: str) -> None:
         """Have the wishes of a server as they were before."""
         if self._before is not None:
             wishes = self._before.get_wishes(uuid)
             self._model.set_wishes(uuid, self._register.wishes(
-                wishes.extra_specs, wishes.pinned_az, wishes.tags))
+                wishes.extra_specs, wishes.pinned_az, wishes.tags,
+                wishes.image))
 
     def read_groups(self, nova: nova_helper.NovaHelper) -> None:
         """Read the server groups of all projects."""
@@ -93,6 +98,22 @@ class RulesReader:
             self._model.traits = self._as_before(
                 'traits', _('the traits of the hosts'), exc)
 
+    def read_offers(self,
+                    placement: placement_helper.PlacementHelper) -> None:
+        """Read which parts of hosts have resources that are asked for.
+
+        What the hosts themselves offer stands in their inventories. CPUs
+        that are dedicated to servers are always theirs.
+        """
+        try:
+            self._model.offers = {
+                name: _by_host(self._call(placement.get_offers, name))
+                for name in self._register.classes()
+                if name != requests.PCPU}
+        except exception.PlacementClientError as exc:
+            self._model.offers = self._as_before(
+                'offers', _('the resources of parts of hosts'), exc)
+
     def _as_before(self, name, what, problem):
         known = getattr(self._before, name, None)
         if known is None:
@@ -104,3 +125,16 @@ class RulesReader:
                      'stay': 'are not known' if known is None
                      else 'stay as they were'})
         return known
+
+
+def _by_host(offers):
+    """Return by uuid of the host what its parts offer, and who it shares.
+    """
+    found = {}
+    for offer in offers:
+        for host in offer.hosts:
+            if host != offer.provider:
+                found.setdefault(host, []).append(scheduling.Offer(
+                    offer.provider, offer.free, offer.traits))
+    return {host: tuple(sorted(parts, key=lambda part: part.provider))
+            for host, parts in found.items()}

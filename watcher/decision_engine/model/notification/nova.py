@@ -433,7 +433,7 @@ def _note_wishes(model, uuid, specs, is_new):
               else known.pinned_az)
     wishes = scheduling.Wishes(
         known.extra_specs if specs is None else dict(specs), pinned,
-        known.tags)
+        known.tags, known.image)
     if wishes != known:
         # Most messages change nothing about them, and servers share them.
         model.set_wishes(uuid, wishes)

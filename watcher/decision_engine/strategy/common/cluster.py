@@ -35,6 +35,7 @@ from typing import NamedTuple
 import numpy
 
 from watcher.decision_engine.model import element
+from watcher.decision_engine.model import requests
 from watcher.decision_engine.model import scheduling
 from watcher.decision_engine.strategy.common import feasibility
 
@@ -113,6 +114,8 @@ class Facts:
     server_groups: tuple[scheduling.ServerGroup, ...] | None = None
     traits: Mapping[str, frozenset[str]] | None = None
     inventories: Mapping[str, Mapping[str, float]] | None = None
+    offers: Mapping[
+        str, Mapping[str, tuple[scheduling.Offer, ...]]] | None = None
     units: Mapping[str, Mapping[str, scheduling.Units]] = dataclasses.field(
         default_factory=dict)
     pinned_zones_known: bool = False
@@ -155,6 +158,9 @@ class ClusterState:
     :ivar initial_host_of: the same before all moves.
     :ivar model: the view of the model that this was built from, or None.
     :ivar facts: what the scheduler looks at beside room.
+    :ivar mixed: how many vCPUs are left for servers that share them, by
+        number of the host, where a part of its CPUs is dedicated to servers.
+        Capacity counts both parts there.
     """
 
     hosts: list[feasibility.Host]
@@ -167,6 +173,7 @@ class ClusterState:
     model: Any = None
     facts: Facts = Facts()
     server_index: dict[str, int] = None
+    mixed: Mapping[int, float] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         self.host_index = {host.uuid: number
@@ -198,6 +205,7 @@ class ClusterState:
                 self._arrival[server] = self._clock
         self._steps: list[_Step] = []
         self._watchers: list[Watcher] = []
+        self._requests: dict[int, requests.Request] | None = None
 
     @classmethod
     def from_model(cls, model: Any) -> 'ClusterState':
@@ -222,9 +230,11 @@ class ClusterState:
         demand = _table([(vcpus or 0, memory or 0, disk or 0)
                          for vcpus, memory, disk
                          in map(feasibility.SIZES, servers)])
-        return cls(hosts, Servers(servers), _table(rows), _table(largest),
-                   demand, host_of, on_host, model,
-                   Facts.from_model(model, index), index)
+        facts = Facts.from_model(model, index)
+        capacity, most = _table(rows), _table(largest)
+        mixed = _join_dedicated(hosts, facts, capacity, most)
+        return cls(hosts, Servers(servers), capacity, most, demand, host_of,
+                   on_host, model, facts, index, mixed)
 
     def copy(self) -> 'ClusterState':
         """Return an independent state in which nothing has moved yet.
@@ -252,6 +262,32 @@ class ClusterState:
     def wishes(self, server: int) -> scheduling.Wishes:
         """Return what a server asks of its host, beside room."""
         return self.facts.wishes.get(server, scheduling.NO_WISHES)
+
+    @property
+    def requests(self) -> Mapping[int, requests.Request]:
+        """What servers ask of their hosts that has to be counted or known.
+
+        By number of the server; those that ask for nothing are left out.
+        """
+        if self._requests is None:
+            self._requests = self._read_requests()
+        return self._requests
+
+    def _read_requests(self):
+        # Servers of one flavor share their wishes, and are of one size.
+        known: dict[tuple[int, float], requests.Request] = {}
+        vcpus = self.demand[:, VCPU].tolist()
+        found = {}
+        for server, wishes in self.facts.wishes.items():
+            if not wishes.extra_specs and not wishes.image:
+                continue
+            key = id(wishes), vcpus[server]
+            request = known.get(key)
+            if request is None:
+                request = known[key] = wishes.request(vcpus[server])
+            if request != requests.NOTHING:
+                found[server] = request
+        return found
 
     def node(self, host: int) -> element.ComputeNode:
         """Return the element of the model that a host is."""
@@ -400,3 +436,21 @@ def _capacity(node):
 
 def _largest(node):
     return node.vcpus, node.memory, node.disk or numpy.inf
+
+
+def _join_dedicated(hosts, facts, capacity, largest):
+    """Count dedicated CPUs as capacity, too; return the shared ones.
+
+    Sizes of servers do not tell which kind they take. How much of each is
+    left is the business of a filter.
+    """
+    shared = {}
+    if requests.PCPU not in (facts.inventories or ()):
+        return shared
+    for number, host in enumerate(hosts):
+        count = scheduling.dedicated_cpus(facts, host.uuid)
+        if count:
+            shared[number] = float(capacity[number, VCPU])
+            capacity[number, VCPU] += count
+            largest[number, VCPU] += count
+    return shared

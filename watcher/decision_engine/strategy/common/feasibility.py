@@ -27,6 +27,7 @@ from collections.abc import Iterable
 from watcher._i18n import _
 from watcher.common import exception
 from watcher.decision_engine.model import element
+from watcher.decision_engine.model import scheduling
 
 MIGRATE_LIVE = 'live'
 MIGRATE_COLD = 'cold'
@@ -164,7 +165,9 @@ def host_from(node: element.ComputeNode, model) -> Host:
         state=node.state,
         status=node.status,
         disabled_reason=_get(node, 'disabled_reason'),
-        free=Resources(vcpus=free['vcpu'], memory=free['memory'],
+        free=Resources(vcpus=free['vcpu']
+                       + scheduling.dedicated_cpus(model, node.uuid),
+                       memory=free['memory'],
                        disk=free['disk'] if node.disk else None))
 
 

@@ -31,7 +31,6 @@ from typing import Any
 
 import numpy
 
-from watcher.decision_engine.model import scheduling
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import destinations
 from watcher.decision_engine.strategy.common import eligibility
@@ -445,15 +444,11 @@ def _particular(state):
     found = {state.server_index.get(uuid)
              for group in state.facts.server_groups or ()
              for uuid in group.members}
-    if state.facts.inventories:
-        # Servers of one flavor share their wishes.
-        distinct = {id(wishes): wishes
-                    for wishes in state.facts.wishes.values()}
-        further = {ident for ident, wishes in distinct.items()
-                   if scheduling.resources_in(wishes.extra_specs, 1)}
-        found |= {server for server, wishes in state.facts.wishes.items()
-                  if id(wishes) in further}
-    return found
+    if state.mixed:
+        # Whose CPUs become free there, the sums do not tell.
+        return range(len(state.servers))
+    return found | {server for server, request in state.requests.items()
+                    if request.resources or request.devices}
 
 
 # Measures -----------------------------------------------------------------

@@ -12,10 +12,11 @@
 """Host aggregates: whom their metadata let in."""
 
 from collections.abc import Iterator
-from collections.abc import Mapping
 
 import numpy
 
+from watcher.decision_engine.model import requests
+from watcher.decision_engine.model import scheduling
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common.filters import base
 from watcher.decision_engine.strategy.common.filters import extra_specs
@@ -65,10 +66,10 @@ class AggregateExtraSpecsFilter(base.FlavorFilter):
         """Tell whether aggregates could be read."""
         return self.state.facts.aggregates is not None
 
-    def read(self, specs: Mapping[str, str]
+    def read(self, wishes: scheduling.Wishes
              ) -> Iterator[tuple[str, str]]:
         """Return keys of aggregates with what they have to match."""
-        for key, value in sorted(specs.items()):
+        for key, value in sorted(wishes.extra_specs.items()):
             scope, colon, name = key.partition(':')
             if colon and scope == SCOPE:
                 yield name, value
@@ -83,6 +84,77 @@ class AggregateExtraSpecsFilter(base.FlavorFilter):
                 return (f'its flavor wants an aggregate with {key}={value}, '
                         f'and {self.state.hosts[host].hostname} is in none')
         return None
+
+
+class AggregateImageFilter(base.FlavorFilter):
+    """Keeps images away from aggregates that are meant for others.
+
+    A host in aggregates whose metadata has the name of an image property
+    takes only servers of images with one of these values, or without the
+    property.
+    """
+
+    def prepare(self, state: cluster.ClusterState) -> None:
+        """Collect what the aggregates of all hosts say."""
+        super().prepare(state)
+        self._hosts = metadata_of_hosts(state)
+
+    def is_known(self) -> bool:
+        """Tell whether aggregates could be read."""
+        return self.state.facts.aggregates is not None
+
+    def read(self, wishes: scheduling.Wishes
+             ) -> Iterator[tuple[str, str]]:
+        """Return the properties of the image."""
+        return iter(sorted(wishes.image.items()))
+
+    def why_not_wanted(self, wanted: tuple, host: int) -> str | None:
+        """Return which property the aggregates of the host do not want."""
+        metadata = self._hosts[host]
+        for key, value in wanted:
+            if key in metadata and value not in metadata[key]:
+                return (f'{self.state.hosts[host].hostname} is kept for '
+                        f"images with {key}={', '.join(sorted(metadata[key]))}"
+                        f' and its image has {value}')
+        return None
+
+
+class IsolatedAggregatesFilter(base.DestinationFilter):
+    """Keeps hosts for servers that require what is special about them.
+
+    An aggregate with the metadata ``trait:NAME=required`` takes only servers
+    whose flavors require this trait.
+    """
+
+    def prepare(self, state: cluster.ClusterState) -> None:
+        """Collect which hosts are kept for which traits."""
+        super().prepare(state)
+        self._kept: dict[int, set[str]] = {}
+        for host, metadata in enumerate(metadata_of_hosts(state)):
+            traits = {key.partition(':')[2] for key, values
+                      in metadata.items() if key.startswith('trait:')
+                      and requests.REQUIRED in values}
+            if traits:
+                self._kept[host] = traits
+
+    def _missing(self, server, host):
+        request = self.state.requests.get(server, requests.NOTHING)
+        return self._kept.get(host, set()) - request.required
+
+    def why_not(self, server: int, host: int) -> str | None:
+        """Return for which trait a host is kept."""
+        missing = self._missing(server, host)
+        return (f'{self.state.hosts[host].hostname} is kept for servers that '
+                f'require {min(missing)}') if missing else None
+
+    def mask(self, server: int) -> numpy.ndarray | None:
+        """Return the hosts that are not kept for others."""
+        if not self._kept:
+            return None
+        mask = numpy.ones(len(self.state.hosts), dtype=bool)
+        mask[[host for host in self._kept
+              if self._missing(server, host)]] = False
+        return mask
 
 
 class TenantIsolationFilter(base.DestinationFilter):

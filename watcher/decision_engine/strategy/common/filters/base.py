@@ -14,11 +14,11 @@
 import abc
 from collections.abc import Hashable
 from collections.abc import Iterable
-from collections.abc import Mapping
 
 import numpy
 
 from watcher.common.loader import loadable
+from watcher.decision_engine.model import scheduling
 from watcher.decision_engine.strategy.common import cluster
 
 
@@ -81,7 +81,7 @@ class DestinationFilter(loadable.Loadable, metaclass=abc.ABCMeta):
 
 
 class FlavorFilter(DestinationFilter):
-    """A rule about what the extra specs of flavors want of hosts.
+    """A rule about what flavors and images want of hosts.
 
     Each flavor is read once, and each set of wishes makes one mask.
     """
@@ -99,8 +99,8 @@ class FlavorFilter(DestinationFilter):
         raise NotImplementedError
 
     @abc.abstractmethod
-    def read(self, specs: Mapping[str, str]) -> Iterable[Hashable]:
-        """Return what a flavor wants."""
+    def read(self, wishes: scheduling.Wishes) -> Iterable[Hashable]:
+        """Return what a flavor and an image want."""
         raise NotImplementedError
 
     @abc.abstractmethod
@@ -110,12 +110,12 @@ class FlavorFilter(DestinationFilter):
 
     def _wanted_by(self, server):
         wishes = self.state.wishes(server)
-        if not self.is_known() or not wishes.extra_specs:
+        if not self.is_known() or not (wishes.extra_specs or wishes.image):
             return ()
         wanted = self._wanted.get(id(wishes))
         if wanted is None:
             wanted = self._wanted[id(wishes)] = tuple(
-                self.read(wishes.extra_specs))
+                self.read(wishes))
         return wanted
 
     def why_not(self, server: int, host: int) -> str | None:

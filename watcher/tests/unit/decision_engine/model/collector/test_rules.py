@@ -161,26 +161,3 @@ class TestWishesOfAModel(base.TestCase):
     def test_unknown_server(self):
         self.assertRaises(exception.InstanceNotFound, self.model.set_wishes,
                           B, scheduling.Wishes(tags=('t',)))
-
-
-class TestParsing(base.TestCase):
-
-    def test_traits(self):
-        self.assertEqual(
-            [('CUSTOM_A', 'required'), ('CUSTOM_B', 'forbidden'),
-             ('CUSTOM_C', 'required')],
-            sorted(scheduling.traits_in({
-                'trait:CUSTOM_A': 'required', 'trait:CUSTOM_B': 'forbidden',
-                'trait1:CUSTOM_C': 'required',
-                'trait1:CUSTOM_D': 'forbidden', 'trait:CUSTOM_E': 'maybe',
-                'hw:trait': 'required'})))
-
-    def test_resources(self):
-        self.assertEqual(
-            {'VGPU': 3, 'PCPU': 4}, scheduling.resources_in({
-                'resources:VGPU': '1', 'resources1:VGPU': '2',
-                'resources:VCPU': '8', 'resources:CUSTOM_X': '0',
-                'resources:CUSTOM_Y': 'many', 'hw:cpu_policy': 'dedicated',
-            }, 4))
-        self.assertEqual({'PCPU': 2}, scheduling.resources_in({
-            'resources:PCPU': '2', 'hw:cpu_policy': 'dedicated'}, 4))

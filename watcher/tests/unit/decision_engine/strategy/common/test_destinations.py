@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from watcher.common import exception
 from watcher.common.nova import records
+from watcher.decision_engine.model import requests
 from watcher.decision_engine.model import scheduling
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import destinations
@@ -374,16 +375,16 @@ class TestPlacement(RulesTestCase):
         model.traits = {'CUSTOM_X': frozenset((models.uuid('C'),))}
         rules = rules_of(model)
         self.allows(rules, 0, 2)
-        self.refuses('its flavor has CUSTOM_X required, and host-B has not '
-                     'that trait', rules, 0, 1)
+        self.refuses('CUSTOM_X is required, and host-B has not that trait',
+                     rules, 0, 1)
 
     def test_forbidden_trait(self):
         model = self.wishing(trait__CUSTOM_X='forbidden')
         model.traits = {'CUSTOM_X': frozenset((models.uuid('C'),))}
         rules = rules_of(model)
         self.allows(rules, 0, 1)
-        self.refuses('its flavor has CUSTOM_X forbidden, and host-C has '
-                     'that trait', rules, 0, 2)
+        self.refuses('CUSTOM_X is forbidden, and host-C has that trait',
+                     rules, 0, 2)
 
     def test_groups_of_requests_forbid_nothing_to_the_host(self):
         model = self.wishing(trait1__CUSTOM_X='forbidden')
@@ -410,8 +411,8 @@ class TestPlacement(RulesTestCase):
 
     def test_dedicated_cpus(self):
         model = self.wishing(hw__cpu_policy='dedicated')
-        model.inventories = {'PCPU': {models.uuid('B'): 3,
-                                      models.uuid('C'): 3}}
+        model.inventories = {'PCPU': dict.fromkeys(
+            map(models.uuid, 'ABC'), 3)}
         rules = rules_of(model)
         self.allows(rules, 0, 2)
         self.refuses('host-B has too little PCPU: 2 needed, 1 free',
@@ -438,7 +439,8 @@ class TestPlacement(RulesTestCase):
 
     def test_dedicated_cpus_are_no_others(self):
         model = self.wishing(hw__cpu_policy='dedicated')
-        model.inventories = {'PCPU': {models.uuid('C'): 4.0}}
+        model.inventories = {'PCPU': {models.uuid('A'): 4.0,
+                                      models.uuid('C'): 4.0}}
         model.units = {'VCPU': {models.uuid('C'): scheduling.Units(most=1)}}
         self.allows(rules_of(model), 0, 2)
 
@@ -449,8 +451,8 @@ class TestPlacement(RulesTestCase):
             model.set_wishes(models.uuid(name), shared)
         model.inventories = {'VGPU': {models.uuid('A'): 2.0,
                                       models.uuid('B'): 2.0}}
-        with mock.patch.object(scheduling, 'resources_in',
-                               side_effect=scheduling.resources_in) as read:
+        with mock.patch.object(requests, 'request_of',
+                               side_effect=requests.request_of) as read:
             self.allows(rules_of(model), 0, 1)
         self.assertEqual(1, read.call_count)
 
