@@ -93,17 +93,22 @@ class Pools:
         """Name of the pool of each volume by uuid."""
         return self._state.pool_of
 
-    def move(self, volume: str, target: str | None) -> str | None:
+    def move(self, volume: str, target: str | None,
+             server_state: storage.ServerState) -> str | None:
         """Put a volume into a pool.
 
         Without one Cinder chooses by the new type: nobody knows which.
 
+        :param server_state: returns the state of a server by its uuid.
         :returns: the pool that it has left.
         :raises: Refused
         """
         state = self._state
         if volume not in state.volumes:
             return None
+        problem = state.volumes[volume].why_not_swap(server_state)
+        if problem:
+            raise Refused(f'volume {volume} cannot be moved: {problem}')
         pool = state.pools.get(target)
         if pool is not None:
             if state.pool_of[volume] == target:
@@ -113,7 +118,6 @@ class Pools:
                 raise Refused(f'{target} has too little room for volume '
                               f'{volume}: {problem}', target)
         return state.move(volume, target)
-
 
     def promise(self, volume: str, target: str | None) -> bool:
         """Count a volume in at a pool, as if none ever left it.
@@ -257,7 +261,7 @@ class Simulation:
         servers = self.state.count_on(host)
         name = self.state.hosts[host].hostname
         if servers:
-            raise Refused(f'{servers} servers are on {name}')
+            raise Refused(f'{servers} servers are on {name}', host)
         self.rules.close(host, f'the plan switches {name} off')
 
     def _stop(self, parameters):
@@ -271,7 +275,12 @@ class Simulation:
         if self.pools is None:
             return None
         return self.pools.move(parameters.get('resource_id'),
-                               parameters.get('destination_node'))
+                               parameters.get('destination_node'),
+                               self._state_of)
+
+    def _state_of(self, uuid):
+        server = self.state.server_index.get(uuid)
+        return None if server is None else self.state.servers[server].state
 
 
 def _host_of_service(state, parameters):
@@ -302,7 +311,8 @@ def arrange(actions: Sequence[Action],
     """Bring actions into an order in which each works at its turn.
 
     The given order is kept wherever that works. A move that cannot be made
-    yet waits until something leaves its destination or that is enabled.
+    yet waits until something leaves its destination or that is enabled, and
+    a host is switched off when its last server has left it.
     What never works (also the moves of a circle, of which none can be the
     first) is left out. The cost is that of one pass, and of one look more
     for each time that a destination changes while something waits for it.
@@ -362,7 +372,8 @@ def needs(actions: Sequence[Action], state: cluster.ClusterState,
     host makes room for others only when it has arrived elsewhere. A move
     waits for all earlier ones that leave its destination, unless there was
     room for it without them, for the enabling of its destination, and for
-    an earlier action on the same server. One that is in a server group, or
+    an earlier action on the same server. To switch a host off waits for all
+    that leave it. One that is in a server group, or
     takes further resources, waits for whoever leaves: that he leaves may be
     what makes it possible. Volumes and pools likewise.
 
@@ -389,6 +400,11 @@ def needs(actions: Sequence[Action], state: cluster.ClusterState,
                 room.setdefault(host, set()).add(number)
                 # It offers nothing before.
                 free[host] = -numpy.inf
+            continue
+        if action['action_type'] == POWER_STATE:
+            if parameters.get('state') == 'off':
+                host = state.host_named(parameters.get('resource_name'))
+                wanted |= room.get(host, set())
             continue
         resource = parameters.get('resource_id')
         # Actions of others may work on whatever they like.

@@ -33,6 +33,7 @@ from watcher.common import cinder_helper
 from watcher.common import exception
 from watcher.common.cinder import records
 from watcher.decision_engine.model import element
+from watcher.decision_engine.strategy.common import feasibility
 from watcher.decision_engine.strategy.common import settings
 
 MIGRATE, RETYPE = 'migrate', 'retype'
@@ -43,6 +44,12 @@ IN_USE = element.VolumeState.IN_USE.value
 #: In which Cinder moves volumes or changes their types.
 MOVABLE = frozenset((AVAILABLE, IN_USE))
 
+ServerState = Callable[[str], str | None]
+
+
+def _unknown(_server: str) -> None:
+    return None
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Volume:
@@ -50,6 +57,7 @@ class Volume:
 
     :param servers: uuids of the servers that it is attached to.
     :param migration: how far Cinder is with a migration, None: there is none.
+    :param attached: whether anything uses it, a server or not.
     """
 
     uuid: str
@@ -62,10 +70,23 @@ class Volume:
     created: str
     servers: tuple[str, ...]
     migration: str | None = None
+    attached: bool = False
 
     @property
     def label(self) -> str:
         return f'{self.name} ({self.uuid})' if self.name else self.uuid
+
+    def why_not_swap(self, server_state: ServerState) -> str | None:
+        """Return which server keeps Nova from swapping its disk, if any.
+
+        :param server_state: see :class:`StorageState`.
+        """
+        for server in self.servers:
+            state = server_state(server)
+            if state not in (None, *feasibility.LIVE_MIGRATABLE):
+                return (f'the server {server} uses it and is {state}; Nova '
+                        'swaps disks of active and paused servers only')
+        return None
 
 
 @dataclasses.dataclass(slots=True)
@@ -163,6 +184,8 @@ class StorageState:
     """Where all volumes are and what is free in all pools.
 
     :param snapshots: uuids of the volumes that have snapshots.
+    :param server_state: returns the state of a server by its uuid, None if
+        nobody knows.
 
     :ivar pools: by name, in the order of the model.
     :ivar volumes: by uuid, in the order of the model.
@@ -174,7 +197,8 @@ class StorageState:
     def __init__(self, pools: Iterable[Pool], volumes: Iterable[Volume],
                  pool_of: Mapping[str, str | None],
                  types: Iterable[records.VolumeType] | None = None,
-                 snapshots: Collection[str] = (), model: Any = None):
+                 snapshots: Collection[str] = (), model: Any = None,
+                 server_state: ServerState = _unknown):
         self.pools = {pool.name: pool for pool in pools}
         self.volumes = {volume.uuid: volume for volume in volumes}
         self.pool_of = dict(pool_of)
@@ -182,11 +206,12 @@ class StorageState:
             known.name: known for known in types}
         self.snapshots = snapshots
         self._model = model
+        self._server_state = server_state
         self._suits: dict[tuple[str, str], bool] = {}
 
     @classmethod
-    def from_model(cls, model: Any,
-                   snapshots: Collection[str] = ()) -> 'StorageState':
+    def from_model(cls, model: Any, snapshots: Collection[str] = (),
+                   server_state: ServerState = _unknown) -> 'StorageState':
         """Build the state of a storage model in one pass."""
         reported = getattr(model, 'reported_pools', None) or {}
         migrating = getattr(model, 'migrating', None) or {}
@@ -206,7 +231,8 @@ class StorageState:
             volumes.append(_volume(volume, migrating.get(uuid)))
             pool_of.setdefault(uuid, volume.get('host'))
         return cls(pools, volumes, pool_of,
-                   getattr(model, 'volume_types', None), snapshots, model)
+                   getattr(model, 'volume_types', None), snapshots, model,
+                   server_state)
 
     def move(self, uuid: str, pool: str | None) -> str | None:
         """Put a volume into a pool; whether it fits is not asked.
@@ -251,6 +277,9 @@ class StorageState:
             return 'it is in no pool'
         if volume.status not in MOVABLE:
             return f'its status is {volume.status}'
+        if volume.attached != (volume.status == IN_USE):
+            return (f'its status is {volume.status}, and it is '
+                    f"{'attached' if volume.attached else 'not attached'}")
         if volume.migration not in (None, 'error'):
             return f'Cinder is migrating it already ({volume.migration})'
         home = self.pools.get(source)
@@ -258,9 +287,10 @@ class StorageState:
                   and home.backend.get('state') not in (None, 'up'))
         if closed:
             return f'the service of its pool {source} is down'
-        if kind == RETYPE:
-            # A driver may be able to do it without a move.
-            return None
+        problem = volume.why_not_swap(self._server_state)
+        if problem or kind == RETYPE:
+            # A driver may be able to change types without a move.
+            return problem
         if volume.uuid in self.snapshots:
             return 'it has snapshots'
         if len(volume.servers) > 1:
@@ -345,4 +375,5 @@ def _volume(volume: element.Volume, migration: str | None) -> Volume:
         volume.uuid, get('name') or '', get('size') or 0,
         get('status') or '', get('volume_type') or None,
         bool(get('bootable')), get('project_id') or '',
-        get('created_at') or '', tuple(servers), migration)
+        get('created_at') or '', tuple(servers), migration,
+        bool(get('attachments')))

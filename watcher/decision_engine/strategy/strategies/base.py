@@ -86,6 +86,7 @@ class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
         self._found_model = None
         self._found_state = None
         self._found_storage = None
+        self._all_servers = None
         self._storage_model = None
         self._baremetal_model = None
         self._input_parameters = utils.Struct()
@@ -352,6 +353,29 @@ class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
                 model, model_root.StorageModelRoot):
             self._found_storage = model.copy()
         return model
+
+    def state_of_server(self, uuid: str) -> str | None:
+        """Return the state of a server, also of one outside the scope.
+
+        For strategies that look at volumes and need no compute model: None
+        if there is none, or if the server is not in it.
+        """
+        if self._all_servers is None:
+            self._all_servers = self._whole_compute_model()
+        try:
+            return self._all_servers.get_instance_by_uuid(uuid).state
+        except exception.InstanceNotFound:
+            return None
+
+    def _whole_compute_model(self):
+        try:
+            model = self.collector_manager.get_cluster_model_collector(
+                'compute', osc=self.osc).get_latest_cluster_data_model()
+            return _usable(model)
+        except exception.WatcherException as exc:
+            LOG.warning('The states of servers that use volumes are not '
+                        'known: %s', exc)
+        return model_root.ModelRoot()
 
     @property
     def baremetal_model(self):

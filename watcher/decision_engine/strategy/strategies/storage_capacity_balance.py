@@ -126,7 +126,8 @@ class StorageCapacityBalance(base.WorkloadStabilizationBaseStrategy):
         threshold = self.input_parameters.get('volume_threshold', 80.0)
         return Situation(
             storage.StorageState.from_model(
-                self.storage_model, self._snapshots()),
+                self.storage_model, self._snapshots(),
+                self.state_of_server),
             threshold / 100,
             stability.Gain(options).target(threshold) / 100,
             frozenset(getattr(self.config, 'ex_pools', None) or ()),

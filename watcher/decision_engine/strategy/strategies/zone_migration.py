@@ -211,7 +211,8 @@ class ZoneMigration(base.ZoneMigrationBaseStrategy):
                         'created', 'uuid').items()}
         if pools:
             found.storage_state = storage.StorageState.from_model(
-                self.storage_model, self._snapshots())
+                self.storage_model, self._snapshots(),
+                self.state_of_server)
         return found
 
     def _in_scope(self, part: str) -> bool:

@@ -67,8 +67,9 @@ ODD_VALUES = (None, True, -1.5, 'odd', [None], {'odd': None})
 
 CHANGE_SERVICE = simulation.SERVICE_STATE
 
-#: Types of actions whose preconditions ask only Nova.
-ASKING_NOVA = (simulation.MIGRATE, simulation.STOP, CHANGE_SERVICE)
+#: Types of actions whose preconditions ask only Nova and Cinder.
+ASKING = (simulation.MIGRATE, simulation.STOP, CHANGE_SERVICE,
+          simulation.VOLUME_MIGRATE)
 
 
 class UnchangedCloud:
@@ -82,7 +83,8 @@ class UnchangedCloud:
     def find_instance(self, uuid):
         instance = self._model.get_instance_by_uuid(uuid)
         return SimpleNamespace(uuid=uuid, host=instance.host,
-                               status=STATUS[instance.state])
+                               status=STATUS[instance.state],
+                               task_state=None)
 
     def get_compute_node_by_hostname(self, name):
         if name not in self._status:
@@ -96,6 +98,34 @@ class UnchangedCloud:
     def change_service(self, name, status):
         """Have a service changed: moves later in the plan rely on it."""
         self._status[name] = status
+
+
+class UnchangedStorage:
+    """Cinder as the actions see it."""
+
+    def __init__(self, model):
+        self._model = model
+
+    def get_volume(self, uuid):
+        volume = self._model.get_volume_by_uuid(uuid)
+        return SimpleNamespace(
+            id=uuid, host=volume.host, status=volume.status,
+            volume_type=volume.volume_type, migration_status=None,
+            attachments=volume.attachments)
+
+    def get_volume_type_list(self):
+        return self._model.volume_types
+
+    def get_storage_pool_by_name(self, name):
+        return self._model.reported_pools[name]
+
+    def get_storage_node_by_name(self, name):
+        return self._model.get_node_by_name(name)
+
+    def why_not_in(self, volume, pool):
+        kinds = {kind.name: kind for kind in self._model.volume_types}
+        kind = kinds.get(volume.volume_type)
+        return None if kind is None or kind.suits(pool) else 'another type'
 
 
 class StrategyProperties:
@@ -195,14 +225,15 @@ class StrategyProperties:
     def test_actions_pass_their_preconditions(self):
         """Field report test 1."""
         loader = applier_loading.DefaultActionLoader()
-        for model, _strategy, solution in self.runs():
+        for model, strategy, solution in self.runs():
             nova = UnchangedCloud(model)
+            cinder = UnchangedStorage(strategy._storage_model)
             for record in solution.actions:
                 action = loader.load(record['action_type'])
                 action.input_parameters = record['input_parameters']
                 action.validate_parameters()
-                action._nova = nova
-                if record['action_type'] in ASKING_NOVA:
+                action._nova, action._cinder = nova, cinder
+                if record['action_type'] in ASKING:
                     self._ask(action)
                 if record['action_type'] == CHANGE_SERVICE:
                     nova.change_service(action.host, action.state)

@@ -233,6 +233,18 @@ class TestArrange(base.TestCase):
             'A': ['a'], models.node('B', status='disabled'): []}))
         self.assertEqual(actions[::-1], made.actions)
 
+    def test_a_host_is_switched_off_when_it_is_empty(self):
+        actions = [switch('A', 'off'), migrate('a1', 'A', 'B'),
+                   migrate('a2', 'A', 'B')]
+        nodes = {'A': ['a1', 'a2'], 'B': []}
+        made = simulation.arrange(actions, begin(nodes))
+        self.assertEqual([*actions[1:], actions[0]], made.actions)
+        self.assertEqual([set(), set(), {0, 1}],
+                         simulation.needs(made.actions, state_of(nodes)))
+        made = simulation.arrange(actions[:2], begin(nodes))
+        self.assertEqual([(actions[0], '1 servers are on host-A')],
+                         made.refused)
+
     def test_members_of_a_group_make_way(self):
         actions = [migrate('a', 'A', 'B'), migrate('b', 'B', 'C')]
         made = simulation.arrange(actions, begin(
@@ -310,6 +322,16 @@ class TestPools(base.TestCase):
             'free', made.apply(self.move('v1', 'b')))
         self.assertEqual('volume v1 is in h@a#p already',
                          made.apply(self.move('v1', 'a')))
+
+    def test_disks_of_stopped_servers(self):
+        for state, refused in (('paused', False), ('stopped', True)):
+            model = models.storage({'h@a#p': ({}, [models.volume(
+                'v', status='in-use', attachments=models.attached('s'))])})
+            made = simulation.Simulation(
+                state_of({'A': [models.instance('s', state=state)]}),
+                pools=simulation.Pools(model))
+            problem = made.apply(self.move(models.uuid('v'), 'b'))
+            self.assertEqual(refused, 'is stopped' in (problem or ''))
 
     def test_what_is_not_known_forbids_nothing(self):
         made = self.begin()

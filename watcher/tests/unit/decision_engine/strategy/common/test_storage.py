@@ -90,6 +90,26 @@ class TestVolumes(base.TestCase):
             self.assertEqual(f'its status is {status}',
                              self.why_not(status=status))
 
+    def test_nobody_knows_who_uses_it(self):
+        self.assertEqual('its status is in-use, and it is not attached',
+                         self.why_not(status='in-use'))
+        self.assertEqual(
+            'its status is available, and it is attached',
+            self.why_not(attachments=models.attached('s')))
+
+    def test_nova_does_not_swap_disks_of_stopped_servers(self):
+        for state in ('active', 'paused', None, 'stopped', 'resized'):
+            volume = models.volume('v', status='in-use',
+                                   attachments=models.attached('s'))
+            found = storage.StorageState.from_model(
+                models.storage({A: (told(), [volume])}),
+                server_state={models.uuid('s'): state}.get)
+            for kind in (storage.MIGRATE, storage.RETYPE):
+                self.assertEqual(
+                    state in ('stopped', 'resized'), bool(
+                        found.why_not_move(found.volumes[volume.uuid],
+                                           kind)))
+
     def test_shared_volumes_are_only_retyped(self):
         shared = {'status': 'in-use',
                   'attachments': models.attached('s', 't')}

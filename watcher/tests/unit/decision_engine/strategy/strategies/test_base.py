@@ -176,6 +176,21 @@ class TestModels(base.TestCase):
             lambda: Recorded().compute_model)
         self.assertIn('host9: no inventory', str(error))
 
+    def test_states_of_servers(self):
+        strategy = Recorded()
+        strategy.audit_scope = [{'compute': []}]
+        found = [strategy.state_of_server(models.uuid(name))
+                 for name in ('a1', 'gone')]
+        self.assertEqual(['active', None], found)
+        self.assertEqual((['compute'], []), (self.asked, self.scopes))
+
+    def test_states_of_servers_without_a_model(self):
+        self.model = None
+        strategy = Recorded()
+        for _time in range(2):
+            self.assertIsNone(strategy.state_of_server(models.uuid('a1')))
+        self.assertEqual(['compute'], self.asked)
+
     def test_caveats_of_all_models_are_kept(self):
         self.model.gaps = ('a gap',)
         strategy = Recorded()

@@ -231,9 +231,23 @@ class TestVolumes(base.TestCase):
         self.assertEqual(
             ['c', 'a', 'd', 'b'],
             self.chosen(models.volume('a', 3), models.volume(
-                'b', 1, status='in-use', bootable=True), models.volume(
-                'c', 2), models.volume('d', 9, status='in-use'),
+                'b', 1, status='in-use', bootable=True,
+                attachments=models.attached('s')), models.volume(
+                'c', 2), models.volume('d', 9, status='in-use',
+                                       attachments=models.attached('s')),
                 volume_threshold=10))
+
+    def test_volumes_of_stopped_servers_stay(self):
+        volumes = [models.volume(f'v{state}', status='in-use',
+                                 attachments=models.attached(state))
+                   for state in ('active', 'paused', 'stopped')]
+        with mock.patch.object(
+                balance.StorageCapacityBalance, 'state_of_server',
+                lambda _self, uuid: states[uuid]):
+            states = {models.uuid(state): state
+                      for state in ('active', 'paused', 'stopped')}
+            self.assertEqual(['vactive', 'vpaused'],
+                             self.chosen(*volumes, volume_threshold=10))
 
     def test_volumes_that_stay(self):
         settings.Settings.of_strategy('storage_capacity_balance')

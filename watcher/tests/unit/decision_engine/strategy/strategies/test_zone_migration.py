@@ -18,6 +18,7 @@ import jsonschema
 from watcher.common import cinder_helper
 from watcher.common import exception
 from watcher.common import utils
+from watcher.decision_engine.model import model_root
 from watcher.decision_engine.model import scheduling
 from watcher.decision_engine.strategy.common import settings
 from watcher.decision_engine.strategy.strategies import zone_migration
@@ -45,6 +46,7 @@ class ZoneMigrationTestCase(base.TestCase):
             strategy._compute_model = compute
         if pools is not None:
             strategy._storage_model = pools
+        strategy._all_servers = compute or model_root.ModelRoot()
         strategy._snapshots = frozenset
         strategy.audit_scope = scope or []
         utils.StrictDefaultValidatingDraft4Validator(
@@ -74,7 +76,12 @@ def names(solution):
 
 class TestWorkedExample(ZoneMigrationTestCase):
 
-    def run_on(self, **more):
+    def run_on(self, user='a2', **more):
+        """Run the example of the reference.
+
+        :param user: who uses v3. There that is a3, which is stopped: Nova
+            would refuse to swap its disk, and the action to begin.
+        """
         other = models.uuid('P2')
         compute = models.cloud({
             models.node('A'): [
@@ -90,7 +97,7 @@ class TestWorkedExample(ZoneMigrationTestCase):
                 models.volume('v1', 10, volume_type='t1'),
                 models.volume('v2', 40, volume_type='t2'),
                 models.volume('v3', 20, volume_type='t1', status='in-use',
-                              attachments=models.attached('a3'))]),
+                              attachments=models.attached(user))]),
             S2: (ROOMY, [models.volume('v4')])}, TYPES)
         return super().run_on(compute, pools, **ZONE, **more)
 
@@ -155,9 +162,15 @@ class TestWorkedExample(ZoneMigrationTestCase):
     def test_with_attached_volume(self):
         solution = self.run_on(with_attached_volume=True,
                                parallel_per_pool=3)
-        self.assertEqual(['v1', 'v2', 'v3', 'a3', 'a1', 'b1'],
+        self.assertEqual(['v1', 'v2', 'v3', 'a2', 'a1', 'b1'],
                          names(solution))
-        self.assertEqual('cold', brief(solution)[3][1])
+
+    def test_volumes_of_stopped_servers_stay(self):
+        """The action would refuse them."""
+        solution = self.run_on(user='a3', parallel_per_pool=3)
+        self.assertEqual(['v1', 'v2', 'a1', 'a2', 'b1'], names(solution))
+        self.assertTrue([remark for remark in solution.remarks if
+                         'v3' in remark and 'is stopped' in remark])
 
     def test_reasons(self):
         solution = self.run_on()
@@ -551,10 +564,12 @@ class TestProperties(properties.StrategyProperties, base.TestCase):
         dice = random.Random(seed)
         uuids = list(model.get_all_instances())
         strategy._snapshots = frozenset
+        strategy._all_servers = model
         strategy._storage_model = models.storage({
             S1: (ROOMY, [models.volume(
                 f'v{number}', dice.choice([10, 300]),
                 status=dice.choice(['available', 'in-use', 'error']),
-                attachments=[{'server_id': dice.choice(uuids)}])
-                for number in range(6)]),
+                attachments=[{'server_id': dice.choice(uuids)}
+                             for _use in range(dice.randint(0, 1))])
+                for number in range(12)]),
             S2: (ROOMY, [])})
