@@ -67,7 +67,10 @@ def transition(obj: objects.ActionPlan | objects.Action, state: str,
                stopping: threading.Event | None = None,
                expected: str | None = None,
                where: Mapping[str, Any] | None = None,
-               again: bool = False, **values: Any) -> None:
+               again: bool = False, fence: Any = None,
+               first: Callable[[], None] | None = None,
+               then: Callable[[], None] | None = None,
+               **values: Any) -> None:
     """Change a stored state, if it still is what it is expected to be.
 
     The change is told to listeners, also when the connection broke after
@@ -79,29 +82,66 @@ def transition(obj: objects.ActionPlan | objects.Action, state: str,
     :param where: as for ``transition`` of the object
     :param again: an earlier call failed with the database and may have
         stored the change
+    :param fence: the lease without which nothing is changed
+    :param first: called before the change in the same transaction; what it
+        raises prevents the change
+    :param then: called after the change in the same transaction
     :param values: further fields to store
-    :raises: StateConflict when somebody else was faster
+    :raises: StateConflict when somebody else was faster; LeaseLost when
+        somebody else has the lease
     """
     old_state = expected or obj.old_state or obj.state
+    wanted = {**(where or {}), **values, 'state': state}
+    guard = {} if fence is None else {'fence': fence}
     attempts = 0
 
     def change():
+        if first is not None:
+            first()
+        obj.transition(state, expected=old_state, where=where, **guard,
+                       **values)
+        if then is not None:
+            then()
+
+    def attempt():
         nonlocal attempts
         attempts += 1
+        # The connection may have broken after the change was made.
+        if attempts > 1 and _found_stored(obj, wanted, old_state):
+            return
         try:
-            obj.transition(state, expected=old_state, where=where, **values)
+            if first is None and then is None:
+                change()
+            else:
+                obj.dbapi.run_in_transaction(change)
+        except exception.LeaseLost:
+            raise
         except exception.StateConflict:
-            if attempts == 1 and not again:
+            if not again or not _found_stored(obj, wanted, old_state):
                 raise
-            # The connection may have broken after the change was made.
-            obj.refresh()
-            if not _is_stored(obj, {**(where or {}), **values,
-                                    'state': state}):
-                raise
-            # Nobody was told: that happens after an answered commit only.
-            events.updated(obj, old_state)
 
-    insist(change, stopping, f'storing {state} for {obj.uuid}')
+    what = f'storing {state} for {obj.uuid}'
+    try:
+        insist(attempt, stopping, what)
+    except exception.LeaseLost:
+        # The database may have been away for so long that the lease expired
+        # before it could be renewed. That is no reason to give up.
+        if not insist(fence.renew, stopping, 'renewing the lease'):
+            raise
+        insist(attempt, stopping, what)
+
+
+def _found_stored(obj: objects.ActionPlan | objects.Action,
+                  wanted: Mapping[str, Any], old_state: str) -> bool:
+    """Whether the change turns out to be stored; it is told then.
+
+    Nobody was told: that happens after an answered commit only.
+    """
+    obj.refresh()
+    if not _is_stored(obj, wanted):
+        return False
+    events.updated(obj, old_state)
+    return True
 
 
 def _is_stored(obj: objects.ActionPlan | objects.Action,

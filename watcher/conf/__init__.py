@@ -42,6 +42,7 @@ from watcher.conf import paths
 from watcher.conf import placement
 from watcher.conf import planner
 from watcher.conf import prometheus_client
+from watcher.conf import running
 from watcher.conf import service
 from watcher.conf import strategies
 from watcher.conf import wsgi
@@ -50,7 +51,7 @@ CONF = cfg.CONF
 
 MODULES = (
     service, paths, exception, notifications, api, wsgi, db,
-    decision_engine, applier, planner, strategies, collector,
+    decision_engine, applier, running, planner, strategies, collector,
     compute_model, datasources,
     clients_auth, nova, cinder, keystone, placement,
     gnocchi_client, ironic, maas_client, aetos_client,

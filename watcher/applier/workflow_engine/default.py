@@ -13,17 +13,15 @@
 
 from oslo_concurrency import processutils
 from oslo_config import cfg
-from oslo_log import log
 
 from watcher import objects
 from watcher._i18n import _
 from watcher.applier import threads
+from watcher.applier.workflow_engine import admission
 from watcher.applier.workflow_engine import base
 from watcher.applier.workflow_engine import graph
+from watcher.applier.workflow_engine import rules
 from watcher.common import exception
-from watcher.notifications import action as action_notifications
-
-LOG = log.getLogger(__name__)
 
 
 class DefaultWorkFlowEngine(base.BaseWorkFlowEngine):
@@ -32,6 +30,8 @@ class DefaultWorkFlowEngine(base.BaseWorkFlowEngine):
     At most ``max_workers`` actions run at the same time. Actions that are
     not connected have no order among themselves.
     """
+
+    _gate: admission.Admission | None = None
 
     @classmethod
     def get_config_opts(cls):
@@ -46,35 +46,32 @@ class DefaultWorkFlowEngine(base.BaseWorkFlowEngine):
 Number of actions of one action plan that may run at the same time. Each
 occupies a thread of the applier until it has finished.
 """),
-            cfg.DictOpt(
-                'action_execution_rule',
-                default={},
-                help="""
-Rule by which the actions of a strategy are executed, as strategy name to rule:
-
-* ``ALWAYS``: every action runs, whatever became of the actions before it.
-  This is also the rule of all strategies that are not named here.
-* ``ANY``: an action is an alternative to the actions before it and is left
-  out when one of them succeeded.
-"""),
+            *rules.OPTS,
         ]
 
     def execute(self, actions):
         """Run the actions of one plan; see the base class."""
         if not actions:
             return
-        self.execution_rule = self._find_rule(actions[0])
+        self.plan_id = actions[0].action_plan_id
+        self._find_rules()
         tasks = self._make_tasks(actions)
-        pool = threads.DaemonPool(
-            self.config.max_workers,
-            name=f'plan-{actions[0].action_plan_id}-action')
+        pool = threads.DaemonPool(self.config.max_workers,
+                                  name=f'plan-{self.plan_id}-action')
+        self._gate = admission.Admission(self)
         try:
-            tasks.run(pool)
+            self.look_at_others()
+            tasks.run(pool, self._gate)
         except Exception as error:
             self._raise_reason(error)
         finally:
             pool.shutdown(wait=False)
         self.raise_halted()
+
+    def supervise(self, task):
+        """Watch over the deadline of an action."""
+        if self._gate is not None:
+            self._gate.supervise(task, task.course.seconds_left())
 
     def _raise_reason(self, error):
         self.raise_halted()
@@ -83,32 +80,34 @@ Rule by which the actions of a strategy are executed, as strategy name to rule:
         raise exception.WorkflowExecutionException(
             error=base.failure_reason(error)) from error
 
-    def _find_rule(self, action):
-        rules = self.config.action_execution_rule
-        if not rules:
-            return base.ALWAYS
-        plan = objects.ActionPlan.get_by_id(
-            self.context, action.action_plan_id, eager=True)
-        name = plan.strategy.name if plan.strategy else None
-        rule = str(rules.get(name, base.ALWAYS)).upper()
-        if rule not in (base.ALWAYS, base.ANY):
-            LOG.warning('The rule %(rule)s of the strategy %(name)s is '
-                        'neither ALWAYS nor ANY; ALWAYS is used. Check '
-                        '[watcher_workflow_engines.taskflow] '
-                        'action_execution_rule.',
-                        {'rule': rule, 'name': name})
-        return rule
+    def _find_rules(self):
+        execution = self.config.action_execution_rule
+        dependency = self.config.dependency_rule
+        name = None
+        if execution or dependency:
+            plan = objects.ActionPlan.get_by_id(
+                self.context, self.plan_id, eager=True)
+            name = plan.strategy.name if plan.strategy else None
+        self.execution_rule = rules.execution_rule(execution, name)
+        self.dependency_rule = rules.dependency_rule(dependency, name)
 
     def _make_tasks(self, actions):
+        known = objects.ActionRun.of_actions([
+            action.id for action in actions])
         tasks = {}
         for action in actions:
             name = f'action_type:{action.action_type} uuid:{action.uuid}'
-            tasks[action.uuid] = TaskFlowActionContainer(name, action, self)
+            tasks[action.uuid] = TaskFlowActionContainer(
+                name, action, self, run=known.get(action.id))
         for task in tasks.values():
             task.parents = self._parents_of(task, tasks)
+        # What runs already is looked after first, whatever it came after.
+        order = sorted(tasks.values(),
+                       key=lambda task: not task.is_in_flight)
         try:
-            return graph.TaskGraph(
-                {task: task.parents for task in tasks.values()})
+            return graph.TaskGraph({
+                task: () if task.is_in_flight else task.parents
+                for task in order})
         except graph.CycleError as error:
             raise exception.WorkflowExecutionException(error=_(
                 'the parents of the actions form a cycle')) from error
@@ -131,8 +130,7 @@ class TaskFlowActionContainer(base.BaseTaskFlowActionContainer):
     def do_pre_execute(self):
         """Check the pre-condition and announce the start."""
         self.action.pre_condition()
-        action_notifications.send_execution_notification(
-            self.engine.context, self.db_action, phase='start')
+        self.announce_start()
 
     def do_execute(self, *args, **kwargs):
         """Run the plug-in."""

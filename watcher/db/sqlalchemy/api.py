@@ -53,6 +53,7 @@ from watcher.db.sqlalchemy import models
 from watcher.db.sqlalchemy import optional
 from watcher.db.sqlalchemy import runs
 from watcher.db.sqlalchemy import session as db_session
+from watcher.db.sqlalchemy import slots
 from watcher.db.sqlalchemy import values as db_values
 
 Entity = entities.Entity
@@ -64,7 +65,7 @@ def get_backend() -> 'Connection':
 
 
 class Connection(generic.EntityOperations, explanations.Operations,
-                 leases.Operations, runs.Operations):
+                 leases.Operations, runs.Operations, slots.Operations):
     """All operations; see the module for those every entity has."""
 
     def missing_tables(self) -> list[str]:

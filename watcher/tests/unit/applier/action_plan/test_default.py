@@ -332,7 +332,7 @@ class TestCancel(harness.ApplierTestCase):
         plan = self.make_plan({}, {'parents': [0]})
         start = self.useFixture(harness.fixtures.MonkeyPatch(
             'watcher.applier.workflow_engine.default.'
-            'DefaultWorkFlowEngine._find_rule',
+            'DefaultWorkFlowEngine._find_rules',
             lambda *args: self.set_state(plan, 'CANCELLING')))
         self.assertIsNotNone(start)
         plan = self.run_plan(plan)

@@ -36,10 +36,11 @@ def graphs(draw, max_size=12):
 
 class EngineTestCase(harness.ApplierTestCase):
 
-    def make_engine(self, max_workers=2, **rules):
+    def make_engine(self, max_workers=2, needs=None, **rules):
         return default.DefaultWorkFlowEngine(
             utils.Struct(max_workers=max_workers,
-                         action_execution_rule=rules),
+                         action_execution_rule=rules,
+                         dependency_rule=needs or {}),
             context=self.context, applier_manager=self.manager)
 
     def run_engine(self, plan, **kwargs):

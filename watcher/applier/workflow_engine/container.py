@@ -1,0 +1,514 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The life of one action, the same for all workflow engines.
+
+::
+
+    look at the plan -> pre_condition -> ONGOING -> execute -> SUCCEEDED
+                                                         -> post_condition
+
+The step to ONGOING is the last thing before the cloud is asked: it is only
+made while this applier holds its lease, and while there is room for the
+action beside all others that run.
+"""
+
+import abc
+import threading
+from typing import Any
+
+from oslo_log import log
+from taskflow import task as flow_task
+
+from watcher import objects
+from watcher._i18n import _
+from watcher.applier import persistence
+from watcher.applier.actions import base as action_base
+from watcher.applier.workflow_engine import control
+from watcher.applier.workflow_engine import limits
+from watcher.applier.workflow_engine import rules
+from watcher.applier.workflow_engine import runs
+from watcher.common import exception
+from watcher.notifications import action as action_notifications
+from watcher.objects import action as action_objects
+
+LOG = log.getLogger(__name__)
+
+State = action_objects.State
+
+#: States of an action that an earlier applier left behind while it ran.
+IN_FLIGHT = (State.ONGOING, State.CANCELLING)
+
+
+class BaseTaskFlowActionContainer(flow_task.Task):
+    """One action as a task of taskflow, with its whole protocol.
+
+    Its methods are called by the engine, one after another in one thread;
+    but :meth:`abort_running` by another one.
+
+    :param name: name of the task, unique in the flow
+    :param db_action: the action as stored, loaded eagerly
+    :param engine: the engine that runs it
+    :param parents: the containers of the actions before this one
+    :param run: what is stored of earlier runs of the action
+    """
+
+    def __init__(self, name: str, db_action: objects.Action,
+                 engine: Any,
+                 parents: tuple['BaseTaskFlowActionContainer', ...] = (),
+                 run: 'objects.ActionRun | None' = None):
+        super().__init__(name=name)
+        self._db_action = db_action
+        self._engine = engine
+        self._action: action_base.BaseAction | None = None
+        self._announced = False
+        self._remark: str | None = None
+        self._abortion: _Abortion | None = None
+        # Between the thread that executes and the one that aborts.
+        self._lock = threading.Lock()
+        self._executing = False
+        self.course = runs.Course(engine.context, db_action, run)
+        self.parents = parents
+
+    @property
+    def engine(self) -> Any:
+        """The engine that runs this action."""
+        return self._engine
+
+    @property
+    def db_action(self) -> objects.Action:
+        """The stored action."""
+        return self._db_action
+
+    @property
+    def state(self) -> str:
+        """The state of the action, as far as this engine knows."""
+        return self._db_action.state
+
+    @property
+    def is_in_flight(self) -> bool:
+        """Whether the action runs, by this applier or an earlier one."""
+        return self.state in IN_FLIGHT
+
+    @property
+    def action(self) -> action_base.BaseAction:
+        """The action plug-in, made when it is first needed."""
+        if self._action is None:
+            plugin = self._engine.action_factory.make_action(
+                self._db_action, osc=self._engine.osc)
+            plugin.watch_stop(self._engine.stopping)
+            plugin.watch_progress(self.course.told)
+            self._action = plugin
+        return self._action
+
+    @property
+    def keys(self) -> tuple[limits.Key, ...]:
+        """What the action occupies while it runs."""
+        return self._engine.keys_of(self._db_action)
+
+    @abc.abstractmethod
+    def do_pre_execute(self) -> None:
+        """Check whether the action can run; see ``pre_condition``."""
+        raise NotImplementedError
+
+    @abc.abstractmethod
+    def do_execute(self, *args: Any, **kwargs: Any) -> bool:
+        """Run the action; only true is a success."""
+        raise NotImplementedError
+
+    @abc.abstractmethod
+    def do_post_execute(self) -> None:
+        """Check the result; see ``post_condition``."""
+        raise NotImplementedError
+
+    @abc.abstractmethod
+    def do_revert(self) -> Any:
+        """Undo a finished action."""
+        raise NotImplementedError
+
+    @abc.abstractmethod
+    def do_abort(self, *args: Any, **kwargs: Any) -> bool:
+        """Stop a running action; false when that was not possible."""
+        raise NotImplementedError
+
+    # Called by the engine ---------------------------------------------
+
+    def pre_execute(self) -> None:
+        """First step: may the action run, and can it?
+
+        :raises: Postponed when it has to wait
+        """
+        self._adopt_context()
+        if self.is_in_flight:
+            self._engine.check_alive()
+            return
+        self._engine.check_plan(self._db_action)
+        if self.state != State.PENDING or not self._parents_agree():
+            return
+        try:
+            self.do_pre_execute()
+        except exception.ActionSkipped as skipped:
+            self._skip(_('Action was skipped automatically: %s')
+                       % control.failure_reason(skipped))
+        except Exception as error:
+            if self._is_interruption(error):
+                self._give_up()
+            self._fail('pre_condition', error)
+
+    def execute(self, *args: Any, **kwargs: Any) -> bool:
+        """Second step: run it.
+
+        :returns: whether its alternatives are needless
+        :raises: Postponed when there is no room for it
+        """
+        if self.is_in_flight:
+            return self._run(self._resume)
+        if self.state != State.PENDING:
+            return self.state in rules.GOOD
+        if self._engine.stopping.is_set():
+            self._give_up()
+        if not self._begin():
+            return self.state in rules.GOOD
+        self._log_progress('starts')
+        return self._run(self.do_execute, *args, **kwargs)
+
+    def post_execute(self) -> None:
+        """Third step, only after a success: is the result right?
+
+        Never raises: the whole plan would break off.
+        """
+        if self.state != State.SUCCEEDED or self._action is None:
+            return
+        try:
+            self.do_post_execute()
+        except Exception as error:
+            if not self._is_interruption(error):
+                self._fail_safely('post_condition', error)
+
+    def revert(self, *args: Any, **kwargs: Any) -> None:
+        """Called for every started action when the flow is given up.
+
+        Actions are not undone: only those that were about to start, and
+        those that an engine gave up while they ran, are cancelled.
+        """
+        if not isinstance(self._engine.halted,
+                          exception.ActionPlanCancelled):
+            return
+        if self.state == State.PENDING:
+            self._cancel_pending()
+        elif self.state == State.ONGOING:
+            self._abort()
+
+    def can_abort(self) -> bool:
+        """Whether it runs, can be stopped and was not yet told to stop."""
+        if not self._executing or self._abortion is not None:
+            return False
+        try:
+            return bool(self._action.check_abort())
+        except Exception as error:
+            self._log_failure('check_abort', error)
+            return False
+
+    def abort_running(self, overdue: bool = False) -> None:
+        """Stop the action while another thread executes it.
+
+        That thread stores what becomes of it. Never raises.
+
+        :param overdue: because of its deadline; else because its plan was
+            cancelled
+        """
+        self._adopt_context()
+        with self._lock:
+            if not self._executing or self._abortion is not None:
+                return
+            self._abortion = _Abortion(overdue)
+        try:
+            if not overdue and self._store(State.CANCELLING):
+                self._announce_cancel('start')
+            self._abortion.stopped = bool(self.do_abort())
+        except Exception as error:
+            self._log_failure('abort', error)
+            self._abortion.error = error
+        finally:
+            self._abortion.over.set()
+
+    def announce_start(self) -> None:
+        """Announce that the action starts, once however often it waits."""
+        if not self._announced:
+            self._announced = True
+            self._announce('start')
+
+    # Steps ------------------------------------------------------------
+
+    def _adopt_context(self):
+        # Log lines of this thread carry the request id of the launch.
+        update = getattr(self._engine.context, 'update_store', None)
+        if update is not None:
+            update()
+
+    def _give_up(self):
+        self._engine.halt(control.ApplierStopping())
+        self._engine.raise_halted()
+
+    def _is_interruption(self, error):
+        interrupted = (isinstance(error, exception.WaitInterrupted)
+                       and self._engine.stopping.is_set())
+        if interrupted:
+            LOG.warning('Action %(uuid)s is no longer watched: %(reason)s',
+                        {'uuid': self._db_action.uuid, 'reason': error})
+        return interrupted
+
+    def _parents_agree(self):
+        verdict = rules.judge(
+            self._engine.execution_rule, self._engine.dependency_rule,
+            self.course.needs, [parent.db_action for parent in self.parents])
+        self._remark = verdict.remark
+        if verdict.remark:
+            LOG.warning('Action %(uuid)s: %(message)s', {
+                'uuid': self._db_action.uuid, 'message': verdict.remark})
+        if verdict.leave_out:
+            self._skip(verdict.leave_out)
+        elif verdict.cancel:
+            self._end_silently(State.CANCELLED, verdict.cancel)
+        else:
+            return True
+        return False
+
+    def _begin(self):
+        """Make the step to ONGOING.
+
+        :returns: false when somebody else has changed the state before
+        :raises: Postponed
+        """
+        run = self.course.begin(runs.time_needed(self.action))
+        begun = self._store(
+            State.ONGOING, first=self._take_place,
+            then=lambda: self.course.store(run))
+        if begun:
+            self.course.begun()
+        return begun
+
+    def _take_place(self):
+        self._engine.take_place(self._db_action)
+
+    def _run(self, function, *args, **kwargs):
+        """Execute, and store what came of it."""
+        self._executing = True
+        self._engine.supervise(self)
+        result, error = None, None
+        try:
+            result = function(*args, **kwargs)
+        except Exception as raised:
+            error = raised
+        with self._lock:
+            self._executing = False
+        if self._abortion is not None:
+            self._abortion.over.wait()
+        if self.state == State.PENDING:
+            raise error
+        if error is not None and self._is_interruption(error):
+            self._engine.note_interrupted(self._db_action)
+            return False
+        return self._conclude(result, error)
+
+    def _conclude(self, result, error):
+        abortion = self._abortion
+        if not self.is_in_flight:
+            # Somebody else has given it a final state.
+            return self.state in rules.GOOD
+        if abortion is not None and abortion.stopped:
+            return self._conclude_stopped(abortion)
+        if error is None and result is not True:
+            error = exception.ActionExecutionFailure(
+                action_id=self._db_action.uuid)
+        if error is not None:
+            self._fail('execute', error)
+        elif self._succeed():
+            self._log_progress('succeeded')
+            self._announce('end')
+        if self._is_cancelling(abortion):
+            self._announce_cancel('error' if abortion.error else 'end',
+                                  abortion.error)
+        return error is None
+
+    def _conclude_stopped(self, abortion):
+        if abortion.overdue:
+            self._fail('execute', exception.ActionExecutionFailure(_(
+                'it was stopped because it took longer than expected')))
+        elif self._end_silently(State.CANCELLED):
+            self._announce_cancel('end')
+        return False
+
+    @staticmethod
+    def _is_cancelling(abortion):
+        return abortion is not None and not abortion.overdue
+
+    def _succeed(self):
+        values = {'status_message': self._remark} if self._remark else {}
+        run = self.course.end(
+            progress=100.0, inverse=runs.undoing(self.action,
+                                                 self.course.run))
+        return self._store(State.SUCCEEDED,
+                           then=lambda: self.course.store(run), **values)
+
+    def _resume(self):
+        """Find out what became of the action, and act accordingly.
+
+        :raises: Postponed when it is to run again
+        """
+        self.course.begun()
+        run = self.course.run
+        found = self.action.recover(run)
+        LOG.info('Action %(uuid)s, which an earlier applier left behind, is '
+                 '%(fate)s: %(reason)s', {
+                     'uuid': self._db_action.uuid, 'fate': found.fate,
+                     'reason': found.reason or 'nothing more is known'})
+        self.course.told(remote=found.remote)
+        fate = action_base.Fate
+        if found.fate == fate.DONE:
+            return True
+        if found.fate == fate.RUNNING:
+            return self.action.resume(run)
+        if found.fate == fate.NOT_STARTED:
+            self._put_back()
+        raise exception.ActionExecutionFailure(
+            found.reason if found.fate == fate.FAILED else
+            _('the applier ended while it ran, and what became of it is '
+              'unknown: %s') % found.reason)
+
+    def _put_back(self):
+        """Let an action that never began wait for its turn again."""
+        if self._store(State.PENDING):
+            self._action = None
+            self._engine.postpone()
+
+    def _end_silently(self, state, message=None):
+        """Store a final state that is no failure.
+
+        :returns: whether it was stored here
+        """
+        values = {} if message is None else {'status_message': message}
+        then = None
+        if self.is_in_flight:
+            run = self.course.end()
+
+            def then():
+                self.course.store(run)
+        stored = self._store(state, then=then, **values)
+        if stored:
+            LOG.info('Action %(uuid)s is %(state)s. %(message)s', {
+                'uuid': self._db_action.uuid, 'state': state,
+                'message': message or ''})
+        return stored
+
+    def _skip(self, message):
+        self._end_silently(State.SKIPPED, message)
+
+    def _fail(self, phase, error):
+        """Store and announce a failure."""
+        self._log_failure(phase, error)
+        message = self._db_action.status_message
+        if phase != 'post_condition' or not message:
+            message = _('Action failed in %(phase)s: %(reason)s') % {
+                'phase': phase, 'reason': control.failure_reason(error)}
+        self._engine.note_failure(error)
+        run = None
+        if self.is_in_flight:
+            run = self.course.end()
+        if self._store(State.FAILED, status_message=message,
+                       then=run and (lambda: self.course.store(run))):
+            self._announce('error', error)
+
+    def _fail_safely(self, phase, error):
+        try:
+            self._fail(phase, error)
+        except Exception as store_error:
+            LOG.exception('The failure of action %s could not be stored',
+                          self._db_action.uuid)
+            self._engine.halt(exception.WorkflowExecutionException(
+                error=control.failure_reason(store_error)))
+
+    def _log_progress(self, what):
+        LOG.info('The %(type)s action %(uuid)s %(what)s', {
+            'type': self._db_action.action_type,
+            'uuid': self._db_action.uuid, 'what': what})
+
+    def _log_failure(self, phase, error):
+        values = {'uuid': self._db_action.uuid,
+                  'type': self._db_action.action_type,
+                  'phase': phase, 'reason': control.failure_reason(error)}
+        expected = isinstance(error, exception.WatcherException)
+        LOG.error('The %(type)s action %(uuid)s failed in %(phase)s: '
+                  '%(reason)s', values,
+                  exc_info=None if expected else error)
+
+    def _store(self, state, **values):
+        """Change the state unless somebody else has changed it before.
+
+        :returns: whether the state was changed here
+        :raises: Fenced when this applier must not change anything any more
+        """
+        try:
+            persistence.transition(
+                self._db_action, state, self._engine.stopping,
+                fence=self._engine.lease, **values)
+            return True
+        except exception.LeaseLost:
+            self._engine.fence_off()
+            self._engine.raise_halted()
+        except exception.StateConflict as conflict:
+            LOG.warning('Action %(uuid)s does not become %(state)s: '
+                        '%(reason)s', {'uuid': self._db_action.uuid,
+                                       'state': state, 'reason': conflict})
+            self._db_action.refresh()
+        return False
+
+    def _announce(self, phase, error=None):
+        action_notifications.send_execution_notification(
+            self._engine.context, self._db_action, phase=phase, exc=error)
+
+    def _announce_cancel(self, phase, error=None):
+        action_notifications.send_cancel_notification(
+            self._engine.context, self._db_action, phase=phase, exc=error)
+
+    def _cancel_pending(self):
+        self._adopt_context()
+        self._announce_cancel('start')
+        if self._store(State.CANCELLED):
+            self._announce_cancel('end')
+
+    def _abort(self):
+        self._adopt_context()
+        if not self._store(State.CANCELLING):
+            return
+        self._announce_cancel('start')
+        try:
+            stopped = self.do_abort()
+        except Exception as error:
+            self._log_failure('abort', error)
+            self._engine.note_failure(error)
+            if self._store(State.FAILED, status_message=_(
+                    'Action failed in abort: %s')
+                    % control.failure_reason(error)):
+                self._announce_cancel('error', error)
+            return
+        if self._store(State.CANCELLED if stopped else State.SUCCEEDED):
+            self._announce_cancel('end')
+
+
+class _Abortion:
+    """That a running action was told to stop, and what came of it."""
+
+    def __init__(self, overdue):
+        self.overdue = overdue
+        self.stopped = False
+        self.error: BaseException | None = None
+        self.over = threading.Event()

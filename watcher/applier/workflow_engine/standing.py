@@ -1,0 +1,79 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""How a plan stands that is being executed: cancelled, taken, paused?"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from oslo_log import log
+
+from watcher import conf
+from watcher import objects
+from watcher.applier.workflow_engine import control
+from watcher.common import exception
+from watcher.objects import action as action_objects
+from watcher.objects import action_plan as plan_objects
+
+CONF = conf.CONF
+LOG = log.getLogger(__name__)
+
+State = plan_objects.State
+
+_EXECUTED = (State.ONGOING, State.CANCELLING)
+_IN_FLIGHT = (action_objects.State.ONGOING, action_objects.State.CANCELLING)
+
+#: Stands in the status message of a plan while it is paused.
+PAUSED_MESSAGE = ('Action plan is paused. Actions that run are not disturbed, '
+                  'no other is started.')
+
+
+def read(plan_id: int) -> Any:
+    """Read what is to be known before an action starts, with one query."""
+    return objects.ActionPlan.dbapi.get_plan_standing(plan_id)
+
+
+def running_actions() -> Sequence[Any]:
+    """Read the actions that run, of all plans of all appliers."""
+    return objects.ActionPlan.dbapi.list_running_actions(
+        _EXECUTED, _IN_FLIGHT)
+
+
+def why_not(plan_id: int, row: Any) -> exception.WatcherException | None:
+    """Return why no action of a plan may start; None if one may."""
+    if row is None:
+        return control.PlanTakenAway(uuid=plan_id, state=State.DELETED,
+                                     host=None)
+    cancelled = row.state in plan_objects.CANCEL_STATES
+    if row.hostname not in (None, CONF.host) or not (
+            cancelled or row.state == State.ONGOING):
+        return control.PlanTakenAway(uuid=row.uuid, state=row.state,
+                                     host=row.hostname)
+    if cancelled:
+        return exception.ActionPlanCancelled(uuid=row.uuid)
+    return None
+
+
+def tell_pause(context: Any, row: Any) -> None:
+    """Keep the status message of a plan in step with its pause."""
+    told = row.status_message == PAUSED_MESSAGE
+    paused = bool(row.paused) and row.state == State.ONGOING
+    if told == paused:
+        return
+    plan = objects.ActionPlan.get_by_uuid(context, row.uuid, eager=True)
+    plan.status_message = PAUSED_MESSAGE if paused else None
+    try:
+        plan.save(where={'state': row.state, 'hostname': row.hostname})
+    except exception.StateConflict as conflict:
+        LOG.debug('The pause is not told: %s', conflict)
+        return
+    LOG.info('Action plan %(uuid)s %(what)s', {
+        'uuid': row.uuid, 'what': 'is paused' if paused else 'goes on'})

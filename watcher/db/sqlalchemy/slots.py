@@ -1,0 +1,60 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What appliers ask before an action starts: its plan, all that runs."""
+
+from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from watcher.db.sqlalchemy import models
+from watcher.db.sqlalchemy import session as db_session
+
+
+class Operations:
+    """The operations of the connection."""
+
+    def get_plan_standing(self, plan_id: int) -> Any:
+        """Return what an applier looks at before each action, in one query.
+
+        :returns: a row with ``uuid``, ``state``, ``hostname``,
+            ``status_message`` and ``paused``; None for a plan that is gone
+        """
+        plan, run = models.ActionPlan, models.PlanRun
+        with db_session.reader() as session:
+            return session.execute(
+                sa.select(plan.uuid, plan.state, plan.hostname,
+                          plan.status_message, run.paused)
+                .outerjoin(run, run.action_plan_id == plan.id)
+                .where(plan.id == plan_id, plan.deleted_at.is_(None))
+            ).one_or_none()
+
+    def list_running_actions(self, plan_states: Iterable[str],
+                             states: Iterable[str]) -> Sequence[Any]:
+        """Return the actions that run, of all plans of all appliers.
+
+        :param plan_states: states of plans that are being executed
+        :param states: states of actions that are being executed
+        :returns: rows with ``id``, ``action_plan_id``, ``action_type`` and
+            ``input_parameters``
+        """
+        plan, action = models.ActionPlan, models.Action
+        with db_session.reader() as session:
+            return session.execute(
+                sa.select(action.id, action.action_plan_id,
+                          action.action_type, action.input_parameters)
+                .join(plan, plan.id == action.action_plan_id)
+                .where(plan.state.in_(list(plan_states)),
+                       plan.deleted_at.is_(None),
+                       action.state.in_(list(states)),
+                       action.deleted_at.is_(None))).all()
