@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from oslo_log import log
+from oslo_utils import timeutils
 
 from watcher import conf
 from watcher import objects
@@ -26,6 +27,7 @@ from watcher.applier import recovery
 from watcher.applier.action_plan import base
 from watcher.applier.loading import default
 from watcher.applier.workflow_engine import base as engine_base
+from watcher.applier.workflow_engine import standing
 from watcher.common import exception
 from watcher.notifications import action_plan as notifications
 from watcher.objects import action as action_objects
@@ -64,16 +66,16 @@ class DefaultActionPlanHandler(base.BaseActionPlanHandler):
 
         :raises: only when the state cannot be stored; see ``conclude``
         """
-        LOG.info('Action plan %s starts', self._plan.uuid)
-        self._announce('start')
         try:
+            if self._is_new():
+                self._announce('start')
             self._run_engine()
         except exception.ActionPlanCancelled:
             self._conclusion = self._cancel
         except engine_base.ApplierStopping:
             self._conclusion = self._stop
-        except engine_base.PlanTakenAway as taken:
-            LOG.warning('%s; it is left alone', taken)
+        except (engine_base.PlanTakenAway, exception.LeaseLost) as taken:
+            self._leave_alone(taken)
             return
         except Exception as error:
             self._conclusion = functools.partial(self._break_off, error)
@@ -86,8 +88,37 @@ class DefaultActionPlanHandler(base.BaseActionPlanHandler):
         """
         try:
             self._conclusion()
+        except exception.LeaseLost as lost:
+            self._leave_alone(lost)
         finally:
             self._concluded_before = True
+
+    @property
+    def _guard(self):
+        """What allows this applier to change the plan."""
+        lease = getattr(self._applier_manager, 'lease', None)
+        return {} if lease is None else {'fence': lease}
+
+    def _leave_alone(self, reason):
+        LOG.warning('Action plan %(uuid)s is left as it is: %(reason)s',
+                    {'uuid': self._plan.uuid, 'reason': reason})
+
+    def _is_new(self):
+        """Note the start of the plan, unless it began at another applier."""
+        new = persistence.insist(
+            self._note_start, self._stopping,
+            f'noting the start of {self._plan.uuid}')
+        LOG.info('Action plan %(uuid)s %(does)s', {
+            'uuid': self._plan.uuid, 'does': 'starts' if new else 'goes on'})
+        return new
+
+    def _note_start(self):
+        run = objects.PlanRun.get(self._context, self._plan.id)
+        if run is not None and run.started_at is not None:
+            return False
+        objects.PlanRun.set(self._context, self._plan.id, **self._guard,
+                            started_at=timeutils.utcnow(with_timezone=True))
+        return True
 
     def _run_engine(self):
         engine = default.DefaultWorkFlowEngineLoader().load(
@@ -130,7 +161,8 @@ class DefaultActionPlanHandler(base.BaseActionPlanHandler):
 
     def _stop(self):
         """This applier has to stop."""
-        recovery.stop_plan(self._context, self._plan, CONF.host)
+        recovery.stop_plan(self._context, self._plan, CONF.host,
+                           **self._guard)
 
     def _cancel(self, states=(State.CANCELLING, State.CANCELLED)):
         """Answer the cancel request, if the plan is in such a state."""
@@ -142,7 +174,7 @@ class DefaultActionPlanHandler(base.BaseActionPlanHandler):
                          'state': self._plan.state})
             return
         self._engine.notify_cancel_start(self._plan.uuid)
-        recovery.cancel_actions(self._plan)
+        recovery.cancel_actions(self._plan, **self._guard)
         if self._plan.state == State.CANCELLING:
             self._store(State.CANCELLED, State.CANCELLING)
         if self._plan.state == State.CANCELLED:
@@ -158,7 +190,7 @@ class DefaultActionPlanHandler(base.BaseActionPlanHandler):
         self._plan.refresh()
         cancelling = self._plan.state == State.CANCELLING
         if not recovery.fail_plan(self._context, self._plan, CONF.host,
-                                  reason):
+                                  reason, **self._guard):
             return
         if cancelling:
             notifications.send_cancel_notification(
@@ -171,11 +203,15 @@ class DefaultActionPlanHandler(base.BaseActionPlanHandler):
 
         :returns: false when somebody else has changed it before
         """
+        if self._plan.status_message == standing.PAUSED_MESSAGE:
+            values.setdefault('status_message', None)
         try:
             persistence.transition(
                 self._plan, state, self._stopping, expected=expected,
-                where={'hostname': CONF.host},
-                again=self._concluded_before, **values)
+                where={'hostname': CONF.host}, then=self._note_end,
+                again=self._concluded_before, **self._guard, **values)
+        except exception.LeaseLost:
+            raise
         except exception.StateConflict as conflict:
             LOG.info('Action plan %(uuid)s does not become %(state)s: '
                      '%(reason)s', {'uuid': self._plan.uuid, 'state': state,
@@ -184,6 +220,10 @@ class DefaultActionPlanHandler(base.BaseActionPlanHandler):
         LOG.info('Action plan %(uuid)s is %(state)s',
                  {'uuid': self._plan.uuid, 'state': state})
         return True
+
+    def _note_end(self):
+        objects.PlanRun.set(self._context, self._plan.id,
+                            finished_at=timeutils.utcnow(with_timezone=True))
 
     def _announce(self, phase, error=None):
         notifications.send_action_notification(

@@ -228,6 +228,20 @@ class BaseWorkFlowEngine(loadable.Loadable):
         """Have the action of this thread start again later."""
         raise graph.Postponed()
 
+    def hold_lease(self) -> None:
+        """Make sure, at the last moment, that nobody acts in our place.
+
+        :raises: Fenced
+        """
+        lease = self.lease
+        if lease is None or lease.valid:
+            return
+        # Perhaps it could not be renewed for a while, and nobody took it.
+        if not persistence.insist(lease.renew, self.stopping,
+                                  'renewing the lease'):
+            self.fence_off()
+            self.raise_halted()
+
     def fence_off(self) -> None:
         """Note that another process acts in the place of this one."""
         self.halt(control.Fenced(), first=True)

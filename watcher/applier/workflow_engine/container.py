@@ -301,6 +301,7 @@ class BaseTaskFlowActionContainer(flow_task.Task):
 
     def _run(self, function, *args, **kwargs):
         """Execute, and store what came of it."""
+        self._engine.hold_lease()
         self._executing = True
         self._engine.supervise(self)
         result, error = None, None

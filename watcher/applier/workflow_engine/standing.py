@@ -53,7 +53,7 @@ def why_not(plan_id: int, row: Any) -> exception.WatcherException | None:
         return control.PlanTakenAway(uuid=plan_id, state=State.DELETED,
                                      host=None)
     cancelled = row.state in plan_objects.CANCEL_STATES
-    if row.hostname not in (None, CONF.host) or not (
+    if row.hostname != CONF.host or not (
             cancelled or row.state == State.ONGOING):
         return control.PlanTakenAway(uuid=row.uuid, state=row.state,
                                      host=row.hostname)

@@ -19,6 +19,7 @@ from oslo_db import exception as db_exc
 from watcher import objects
 from watcher.applier import manager as applier_manager
 from watcher.applier import persistence
+from watcher.applier.workflow_engine import standing
 from watcher.common import context as watcher_context
 from watcher.common import exception
 from watcher.tests import base
@@ -451,7 +452,7 @@ class TestDatabaseAway(ManagerTestCase):
     def test_a_running_plan_waits_for_the_database(self):
         self.useFixture(harness.fixtures.MonkeyPatch(
             'watcher.applier.persistence._FIRST_PAUSE', 0.01))
-        read = objects.ActionPlan.get_by_id
+        read = standing.read
         failures = [db_exc.DBConnectionError('gone\n[SQL: SELECT 1]')
                     for _number in range(3)]
 
@@ -460,7 +461,7 @@ class TestDatabaseAway(ManagerTestCase):
                 raise failures.pop()
             return read(*args, **kwargs)
         self.useFixture(harness.fixtures.MonkeyPatch(
-            'watcher.objects.ActionPlan.get_by_id', fail))
+            'watcher.applier.workflow_engine.standing.read', fail))
         plan = self.make_plan({})
         self.manager.start()
         self.wait_for_state(plan, 'SUCCEEDED')
