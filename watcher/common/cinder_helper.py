@@ -31,6 +31,7 @@ StopCheck = waiting.StopCheck
 capacity = records.capacity
 backend_name = records.backend_name
 types_of_backend = records.types_of_backend
+time_limit = moving.time_limit
 
 
 class CinderHelper(moving.VolumeMover):

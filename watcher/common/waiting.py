@@ -12,6 +12,7 @@
 """Following what another service does, to its end."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -33,14 +34,46 @@ class Outcome:
     :param reason: in words, for the status message of an action.
     :param interrupted: whether the caller wanted to stop waiting. What the
         service was asked to do then still goes on.
+    :param undone: whether all is as it was before.
     """
 
     succeeded: bool
     reason: str = ''
     interrupted: bool = False
+    undone: bool = False
 
     def __bool__(self) -> bool:
         return self.succeeded
+
+
+def _tell_nobody(**news: Any) -> None:
+    """Default of :attr:`Watch.report`."""
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Watch:
+    """What somebody wants who has an operation followed to its very end.
+
+    Without one, an operation that takes too long is left to the service.
+
+    :param report: told with keywords ``progress`` (percent), ``remote``
+        (what identifies the work) and ``before`` (how it was at first).
+    :param aborting: whether the operation is to be stopped, if possible.
+    :param limit: seconds that it is expected to take at most; None leaves
+        that to the options of the service.
+    :param remote: what an earlier watcher was told.
+    :param before: what an earlier watcher was told.
+    """
+
+    report: Callable[..., None] = _tell_nobody
+    aborting: StopCheck = _never
+    limit: float | None = None
+    remote: dict = dataclasses.field(default_factory=dict)
+    before: dict = dataclasses.field(default_factory=dict)
 
 
 class Interrupted(Exception):
@@ -94,6 +127,26 @@ def rounds(limit: float, interval: float,
             return
         pause(min(step, left), should_stop)
         step = min(step * 2, interval)
+
+
+def follow_on(before: Seen, look: Callable[[], Seen | None],
+              check: Callable[[Seen], Outcome | None], limit: float,
+              interval: float, should_stop: StopCheck | None,
+              overdue: Callable[[Seen], None]) -> Outcome:
+    """Follow something to its end, however long that takes.
+
+    Parameters as for :func:`follow`.
+
+    :param overdue: called once, with what was seen last, when the time is
+        over.
+    :raises: Interrupted
+    """
+    try:
+        return follow(before, look, check, limit, interval, should_stop)
+    except TooLong as exc:
+        overdue(exc.last)
+        return follow(exc.last, look, check, math.inf, interval,
+                      should_stop)
 
 
 def follow(before: Seen, look: Callable[[], Seen | None],

@@ -21,10 +21,9 @@ OPTS = [
         default=3600,
         min=1,
         help='Seconds that moving a volume to another pool or changing its '
-             'type may take, whatever its size; '
-             '``migration_timeout_per_gb`` adds to it. An action that runs '
-             'out of time is reported as failed although Cinder may still '
-             'be working on it.'),
+             'type is expected to take at most, whatever its size; '
+             '``migration_timeout_per_gb`` adds to it. What happens to an '
+             'action that takes longer, see ``migration_overdue``.'),
     cfg.FloatOpt(
         'migration_timeout_per_gb',
         default=60,
@@ -33,6 +32,17 @@ OPTS = [
              'more for each GB of its size. The default is enough when data '
              'are copied with 17 MB per second; raise it for slow '
              'storage.'),
+    cfg.StrOpt(
+        'migration_overdue',
+        default='follow',
+        choices=[
+            ('follow', 'Warn, and follow it to its end however long that '
+                       'takes. The action stays ONGOING and holds one of '
+                       'max_workers.'),
+            ('leave', 'Report the action as failed and leave the volume to '
+                      'Cinder, which may move it yet.')],
+        help='What to do with a volume that takes longer than expected to '
+             'move or to change its type. Cinder offers no way to stop it.'),
     *calling.retries('Cinder'),
 ]
 

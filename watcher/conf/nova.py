@@ -21,16 +21,44 @@ OPTS = [
         default=180,
         min=1,
         help='How often the state of a server is read while a migration or a '
-             'resize runs. Together with migration_interval this is the '
-             'longest such an action may take: by default 180 times 5 '
-             'seconds, a quarter of an hour. Raise it for servers with much '
-             'memory or with local disks; an action that runs out of time is '
-             'reported as failed although Nova may still be working on it.'),
+             'resize runs. Together with migration_interval this is what any '
+             'such action is expected to take at most: by default 180 times '
+             '5 seconds, a quarter of an hour. Servers with much memory or '
+             'with local disks are given more, see migration_rate; what '
+             'happens to an action that takes longer, see '
+             'migration_overdue.'),
     cfg.FloatOpt(
         'migration_interval',
         default=5.0,
         min=0.1,
         help='Seconds between two such readings.'),
+    cfg.FloatOpt(
+        'migration_rate',
+        default=50.0,
+        min=0,
+        help='MB per second with which memory and local disks of servers are '
+             'expected to be copied at least. A migration or resize is given '
+             'the time that this takes, and migration_max_retries times '
+             'migration_interval in any case. 0 gives all servers the same '
+             'time.'),
+    cfg.StrOpt(
+        'migration_overdue',
+        default='follow',
+        choices=[
+            ('follow', 'Warn, and follow it to its end however long that '
+                       'takes. The action stays ONGOING and holds one of '
+                       'max_workers.'),
+            ('abort', 'Have Nova abort a live migration; the server stays '
+                      'where it is and the action fails. Cold migrations and '
+                      'resizes are followed.'),
+            ('force', 'Have Nova complete a live migration at once, pausing '
+                      'the server for it. Cold migrations and resizes are '
+                      'followed.'),
+            ('leave', 'Report the action as failed and leave the server to '
+                      'Nova, which may move it yet and may wait for a '
+                      'confirmation for ever.')],
+        help='What to do with a migration or a resize that takes longer than '
+             'expected.'),
     *calling.retries('Nova'),
     cfg.StrOpt(
         'api_version',

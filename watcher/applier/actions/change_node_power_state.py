@@ -73,6 +73,9 @@ class ChangeNodePowerState(nova_action.NovaUser):
         """``on`` or ``off``."""
         return self.input_parameters[self.STATE]
 
+    def deadline(self):
+        return ironic_helper.POWER_LIMIT
+
     def pre_condition(self):
         """Is the node still there, in another state, and may it change?"""
         self._refuse_maas()
@@ -139,11 +142,46 @@ class ChangeNodePowerState(nova_action.NovaUser):
 
     def execute(self):
         """Switch the node."""
+        node = self.ironic.get_ironic_node_by_uuid(self.resource_id)
         if self.state == self.OFF:
             # The scheduler may have chosen it since.
-            self._check_empty(
-                self.ironic.get_ironic_node_by_uuid(self.resource_id))
+            self._check_empty(node)
+        self.report(before={'power_state': node.power_state})
         return self._switch(self.state)
+
+    def recover(self, run):
+        """Look at the node; asking again does no harm."""
+        try:
+            node = self.ironic.get_ironic_node_by_uuid(self.resource_id)
+        except exception.IronicNodeNotFound:
+            return base.Found(base.Fate.FAILED, _('node %s was deleted')
+                              % self.resource_id)
+        wanted = self.POWER_STATES[self.state]
+        if node.target_power_state is not None:
+            return base.Found(base.Fate.RUNNING)
+        return base.Found(base.Fate.DONE if node.power_state == wanted
+                          else base.Fate.NOT_STARTED)
+
+    def resume(self, run):
+        """Wait until the node is switched."""
+        return self.judge(self.ironic.wait_for_power_state(
+            self.resource_id, self.state, should_stop=self.should_stop))
+
+    def inverse(self, run):
+        """Switch the node back, if it was switched."""
+        before = ironic_helper.IS_ON.get(
+            self.known('before', run).get('power_state'))
+        if before is None:
+            return base.Irreversible(_(
+                'nobody knows whether node %s was switched on')
+                % self.resource_id)
+        state = self.ON if before else self.OFF
+        if state == self.state:
+            return base.Irreversible(_(
+                'node %(node)s was switched %(state)s already, so nothing '
+                'was changed') % {'node': self.resource_id, 'state': state})
+        return base.Inverse('change_node_power_state', {
+            **self.input_parameters, self.STATE: state})
 
     def revert(self):
         """Switch the node to the opposite state."""

@@ -66,14 +66,21 @@ class ChangeNovaServiceState(nova_action.NovaAction):
         """Why the service is disabled, shown by Nova."""
         return self.input_parameters.get(self.REASON)
 
-    def pre_condition(self):
-        """Is there such a service, in another state?"""
-        services = self.nova.get_service_list(host=self.host)
-        service = next((item for item in services
-                        if item.host == self.host), None)
+    def claims(self):
+        return base.Claims((f'nova-compute on {self.host}',))
+
+    def _find_service(self):
+        service = next((
+            item for item in self.nova.get_service_list(host=self.host)
+            if item.host == self.host), None)
         if service is None:
             raise exception.ActionSkipped(
                 _('There is no nova-compute service on host %s') % self.host)
+        return service
+
+    def pre_condition(self):
+        """Is there such a service, in another state?"""
+        service = self._find_service()
         if service.status == self.state:
             raise exception.ActionSkipped(
                 _('The nova-compute service on host %(host)s is already '
@@ -81,7 +88,45 @@ class ChangeNovaServiceState(nova_action.NovaAction):
 
     def execute(self):
         """Change the state of the service."""
+        service = self._find_service()
+        self.report(before={'status': service.status,
+                            'disabled_reason': service.disabled_reason})
         return self._set(self.state)
+
+    def recover(self, run):
+        """Look at the service; asking again does no harm."""
+        try:
+            service = self._find_service()
+        except exception.ActionSkipped as error:
+            return base.Found(base.Fate.FAILED, str(error))
+        done = service.status == self.state
+        return base.Found(base.Fate.DONE if done
+                          else base.Fate.NOT_STARTED)
+
+    def abort(self):
+        """It is over before anybody can interrupt it."""
+        LOG.warning('The change of the nova-compute service on host %s '
+                    'cannot be aborted', self.host)
+        return False
+
+    def inverse(self, run):
+        """Set the state that the service had, for the reason it had."""
+        before = self.known('before', run)
+        status = before.get('status')
+        if status is None:
+            return base.Irreversible(_(
+                'nobody knows the state that the service on host %s had')
+                % self.host)
+        if status == self.state:
+            return base.Irreversible(_(
+                'the service on host %(host)s was %(state)s already, so '
+                'nothing was changed') % {'host': self.host,
+                                          'state': status})
+        parameters = {**self.input_parameters, self.STATE: status}
+        parameters.pop(self.REASON, None)
+        if status == self.DISABLED and before.get('disabled_reason'):
+            parameters[self.REASON] = before['disabled_reason']
+        return base.Inverse('change_nova_service_state', parameters)
 
     def revert(self):
         """Set the opposite state."""

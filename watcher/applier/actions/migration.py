@@ -15,13 +15,17 @@ from oslo_log import log
 
 from watcher._i18n import _
 from watcher.applier.actions import base
-from watcher.applier.actions import nova_action
+from watcher.applier.actions import server_move
 from watcher.common import exception
 
 LOG = log.getLogger(__name__)
 
 
-class Migrate(nova_action.NovaAction):
+#: MB in a GB of disk.
+_GB = 1024
+
+
+class Migrate(server_move.ServerMove):
     """Moves a server live or cold.
 
     Without a destination the scheduler of Nova chooses one.
@@ -64,6 +68,15 @@ class Migrate(nova_action.NovaAction):
     def destination_node(self) -> str | None:
         """Host of the compute service to go to; None: Nova chooses."""
         return self.input_parameters.get(self.DESTINATION_NODE)
+
+    @property
+    def _is_live(self):
+        return self.migration_type == self.LIVE_MIGRATION
+
+    def claims(self):
+        return base.Claims(
+            subjects=(self.resource_id,), source=self.source_node,
+            destination=self.destination_node)
 
     def pre_condition(self):
         """Is the server still there, and can it go where it should?"""
@@ -108,30 +121,74 @@ class Migrate(nova_action.NovaAction):
                      'type': self.migration_type,
                      'source': self.source_node,
                      'destination': host or 'a host that Nova chooses'})
-        move = (self.nova.live_migrate_instance
-                if self.migration_type == self.LIVE_MIGRATION
+        move = (self.nova.live_migrate_instance if self._is_live
                 else self.nova.watcher_non_live_migrate_instance)
-        return self.judge(move(self.resource_id, host,
-                               should_stop=self.should_stop))
+        return self.carry_out(move, self.resource_id, host)
+
+    def resume(self, run):
+        """Wait until the server has arrived."""
+        LOG.info('Following the migration of server %(server)s on',
+                 {'server': self.resource_id})
+        follow = (self.nova.follow_live_migration if self._is_live
+                  else self.nova.follow_cold_migration)
+        return self.carry_out(follow, self.resource_id,
+                              self.destination_node, run=run)
 
     def revert(self):
         """Move the server back."""
         return self._migrate_to(self.source_node)
 
-    def abort(self):
-        """Stop a running live migration; a cold one cannot be stopped.
+    def abort_unwatched(self):
+        """Abort a live migration, revert a cold one that is not confirmed.
 
         :returns: whether the server stays where it was
         """
-        if self.migration_type != self.LIVE_MIGRATION:
-            LOG.warning('The cold migration of server %s cannot be aborted',
-                        self.resource_id)
-            return False
-        return self.nova.abort_live_migrate(
-            self.resource_id, self.source_node, self.destination_node)
+        if self._is_live:
+            return self.nova.abort_live_migrate(
+                self.resource_id, self.source_node, self.destination_node)
+        outcome = self.nova.revert_resize(
+            self.resource_id, should_stop=self.should_stop)
+        if not outcome:
+            LOG.warning('The cold migration of server %(server)s cannot be '
+                        'aborted: %(reason)s', {
+                            'server': self.resource_id,
+                            'reason': outcome.reason})
+        return bool(outcome)
 
-    def post_condition(self):
-        """The outcome was judged while the migration was followed."""
+    # How the server is ----------------------------------------------------
+
+    @property
+    def migration_kind(self):
+        return 'live-migration' if self._is_live else 'migration'
+
+    @property
+    def task_states(self):
+        return ('migrating',) if self._is_live else ('resize_',)
+
+    def is_done(self, server):
+        if self.destination_node is not None:
+            return server.host == self.destination_node
+        return server.host != self.source_node
+
+    def is_unchanged(self, server, run):
+        return server.host == self.source_node
+
+    def amount(self, server):
+        disks = 0
+        if not server.is_boot_from_volume:
+            disks = server.flavor.get('disk') or 0
+        disks += server.flavor.get('ephemeral') or 0
+        memory = server.flavor.get('ram') or 0
+        return disks * _GB + (memory if self._is_live else 0)
+
+    def inverse(self, run):
+        """Move the server back to where it was, in the same way."""
+        source = self.known('before', run).get('host') or self.source_node
+        server = self._server or self.nova.find_instance(self.resource_id)
+        parameters = {
+            **self.input_parameters, self.DESTINATION_NODE: source,
+            self.SOURCE_NODE: self.destination_node or server.host}
+        return base.Inverse('migrate', parameters)
 
     def get_description(self):
         return 'Move a server from its compute node to another one.'

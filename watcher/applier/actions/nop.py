@@ -63,5 +63,12 @@ class Nop(base.BaseAction):
     def abort(self):
         return True
 
+    def recover(self, run):
+        """Logging a message twice does no harm."""
+        return base.Found(base.Fate.NOT_STARTED)
+
+    def inverse(self, run):
+        return base.Irreversible(_('it changes nothing'))
+
     def get_description(self):
         return 'Write a message to the log and do nothing else.'

@@ -15,16 +15,23 @@ from oslo_log import log
 
 from watcher._i18n import _
 from watcher.applier.actions import base
-from watcher.applier.actions import nova_action
+from watcher.applier.actions import server_move
 from watcher.common import exception
 
 LOG = log.getLogger(__name__)
 
 
-class Resize(nova_action.NovaAction):
+#: MB in a GB of disk.
+_GB = 1024
+
+
+class Resize(server_move.ServerMove):
     """Resizes a server, confirms it and waits for the confirmation."""
 
     FLAVOR = 'flavor'
+
+    migration_kind = 'resize'
+    task_states = ('resize_',)
 
     @property
     def schema(self):
@@ -57,17 +64,63 @@ class Resize(nova_action.NovaAction):
         """Resize the server."""
         LOG.info('Resizing server %(server)s to flavor %(flavor)s',
                  {'server': self.resource_id, 'flavor': self.flavor})
-        return self.judge(self.nova.resize_instance(
-            self.resource_id, self.flavor, should_stop=self.should_stop))
+        return self.carry_out(self.nova.resize_instance, self.resource_id,
+                              self.flavor)
+
+    def resume(self, run):
+        """Wait until the server is resized, and confirm that."""
+        LOG.info('Following the resize of server %s on', self.resource_id)
+        return self.carry_out(self.nova.follow_resize, self.resource_id,
+                              run=run)
 
     def revert(self):
-        """The flavor that the server had is not known any more."""
-        LOG.warning('The resize of server %s cannot be reverted',
-                    self.resource_id)
-        return False
+        """Give the server back the flavor that it had."""
+        undo = self.inverse(None)
+        if isinstance(undo, base.Irreversible):
+            LOG.warning('The resize of server %(server)s cannot be '
+                        'reverted: %(reason)s', {
+                            'server': self.resource_id,
+                            'reason': undo.reason})
+            return False
+        return self.carry_out(self.nova.resize_instance, self.resource_id,
+                              undo.input_parameters[self.FLAVOR])
 
-    def post_condition(self):
-        """The outcome was judged while the resize was followed."""
+    def abort_unwatched(self):
+        """Revert a resize that is not confirmed yet."""
+        outcome = self.nova.revert_resize(
+            self.resource_id, should_stop=self.should_stop)
+        if not outcome:
+            LOG.warning('The resize of server %(server)s cannot be aborted: '
+                        '%(reason)s', {'server': self.resource_id,
+                                       'reason': outcome.reason})
+        return bool(outcome)
+
+    def is_done(self, server):
+        if server.flavor_name == self.flavor:
+            return True
+        wanted = self.nova.get_flavor_id(self.flavor)
+        return wanted in (server.flavor_name,
+                          self.nova.get_flavor_id(server.flavor_name))
+
+    def is_unchanged(self, server, run):
+        flavor = self.known('before', run).get('flavor')
+        return flavor in (None, server.flavor_name)
+
+    def amount(self, server):
+        disks = server.flavor.get('ephemeral') or 0
+        if not server.is_boot_from_volume:
+            disks += server.flavor.get('disk') or 0
+        return disks * _GB
+
+    def inverse(self, run):
+        """Give the server back the flavor that it had."""
+        flavor = self.known('before', run).get('flavor')
+        if not flavor:
+            return base.Irreversible(_(
+                'nobody knows which flavor server %s had')
+                % self.resource_id)
+        return base.Inverse('resize', {**self.input_parameters,
+                                       self.FLAVOR: flavor})
 
     def get_description(self):
         return 'Resize a server to another flavor.'

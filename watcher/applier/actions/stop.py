@@ -15,26 +15,19 @@ from oslo_log import log
 
 from watcher._i18n import _
 from watcher.applier.actions import base
-from watcher.applier.actions import nova_action
+from watcher.applier.actions import server_power
 from watcher.common import exception
 
 LOG = log.getLogger(__name__)
 
 
-class Stop(nova_action.NovaAction):
+class Stop(server_power.ServerPower):
     """Stops a server and waits until it is stopped."""
 
-    @property
-    def schema(self):
-        return {
-            'type': 'object',
-            'properties': {
-                'resource_id': base.UUID,
-                'resource_name': base.DISPLAY_NAME,
-            },
-            'required': ['resource_id'],
-            'additionalProperties': False,
-        }
+    wanted = 'stopped'
+    task_state = 'powering-off'
+    opposite = 'start'
+    was = 'active'
 
     def pre_condition(self):
         """Is the server still there and not stopped yet?"""
@@ -48,7 +41,8 @@ class Stop(nova_action.NovaAction):
         LOG.info('Stopping server %s', self.resource_id)
         try:
             return self.judge(self.nova.stop_instance(
-                self.resource_id, should_stop=self.should_stop))
+                self.resource_id, should_stop=self.should_stop,
+                watch=self.watch()))
         except exception.ComputeResourceNotFound:
             LOG.info('Server %s was deleted before it was stopped',
                      self.resource_id)
@@ -59,14 +53,9 @@ class Stop(nova_action.NovaAction):
         return self.judge(self.nova.start_instance(
             self.resource_id, should_stop=self.should_stop))
 
-    def abort(self):
-        """Stopping cannot be interrupted."""
-        LOG.warning('The stopping of server %s cannot be aborted',
-                    self.resource_id)
-        return False
-
-    def post_condition(self):
-        """The outcome was judged while the server was stopped."""
+    def found_gone(self):
+        """A server that was deleted needs no stopping."""
+        return base.Found(base.Fate.DONE)
 
     def get_description(self):
         return 'Stop a server.'

@@ -25,6 +25,7 @@ from watcher.applier.actions import base
 from watcher.applier.actions import nova_action
 from watcher.common import cinder_helper
 from watcher.common import exception
+from watcher.common import waiting
 
 LOG = log.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class VolumeMigrate(nova_action.NovaUser):
         super().__init__(config, osc=osc)
         self._cinder: cinder_helper.CinderHelper | None = None
         self._checked = False
+        self._volume: cinder_helper.Volume | None = None
 
     @property
     def schema(self):
@@ -95,6 +97,16 @@ class VolumeMigrate(nova_action.NovaUser):
     def _retypes(self):
         return self.migration_type == self.RETYPE
 
+    def claims(self):
+        pools = (self.destination_node,) if self.destination_node else ()
+        return base.Claims(subjects=(self.resource_id,), pools=pools)
+
+    def deadline(self):
+        """As ``[cinder]`` says for a volume of this size."""
+        if self._volume is None:
+            return None
+        return cinder_helper.time_limit(self._volume)
+
     # Before ---------------------------------------------------------------
 
     def pre_condition(self):
@@ -118,7 +130,8 @@ class VolumeMigrate(nova_action.NovaUser):
 
     def _find_volume(self):
         try:
-            return self.cinder.get_volume(self.resource_id)
+            self._volume = self.cinder.get_volume(self.resource_id)
+            return self._volume
         except exception.VolumeNotFound:
             raise exception.ActionSkipped(
                 _('Volume %s was not found') % self.resource_id)
@@ -228,7 +241,8 @@ class VolumeMigrate(nova_action.NovaUser):
                   'pool': self.destination_node})
         return self.judge(self.cinder.migrate(
             self.resource_id, self.destination_node,
-            should_stop=self.should_stop, checked=self._checked))
+            should_stop=self.should_stop, checked=self._checked,
+            watch=self._watch()))
 
     def _retype(self):
         LOG.info('Changing the type of volume %(volume)s to %(type)s',
@@ -236,10 +250,14 @@ class VolumeMigrate(nova_action.NovaUser):
                   'type': self.destination_type})
         return self.judge(self.cinder.retype(
             self.resource_id, self.destination_type,
-            should_stop=self.should_stop))
+            should_stop=self.should_stop, watch=self._watch()))
+
+    def _watch(self, run=None):
+        return waiting.Watch(report=self.report,
+                             before=self.known('before', run))
 
     def revert(self):
-        """A volume is not moved back: nobody knows whether it would fit."""
+        """A volume is moved back by a plan of its own only."""
         LOG.warning('The change of volume %s cannot be reverted',
                     self.resource_id)
         return False
@@ -251,7 +269,86 @@ class VolumeMigrate(nova_action.NovaUser):
         return False
 
     def post_condition(self):
-        """The outcome was judged while the volume was followed."""
+        """Look once more, in particular after a crash."""
+        try:
+            volume = self.cinder.get_volume(self.resource_id)
+        except exception.VolumeNotFound:
+            LOG.info('Volume %s was deleted after it was changed',
+                     self.resource_id)
+            return
+        except exception.CinderClientError as error:
+            LOG.warning('Volume %(volume)s was not looked at again: '
+                        '%(reason)s', {'volume': self.resource_id,
+                                       'reason': error})
+            return
+        if volume.status.startswith('error') or not self._is_done(volume):
+            raise exception.ActionExecutionFailure(self._condition(volume))
+
+    def _is_done(self, volume):
+        if self._retypes:
+            return volume.volume_type == self.destination_type
+        return volume.host == self.destination_node
+
+    @staticmethod
+    def _condition(volume):
+        return _('Volume %(volume)s is %(status)s in pool %(pool)s, its type '
+                 'is %(type)s, its migration status %(moving)s') % {
+                     'volume': volume.id, 'status': volume.status,
+                     'pool': volume.host, 'type': volume.volume_type,
+                     'moving': volume.migration_status or _('none')}
+
+    # After a crash ----------------------------------------------------------
+
+    def recover(self, run):
+        """Look at the volume."""
+        try:
+            volume = self.cinder.get_volume(self.resource_id)
+        except exception.VolumeNotFound:
+            return base.Found(base.Fate.FAILED, _('volume %s was deleted')
+                              % self.resource_id)
+        self._volume = volume
+        if (volume.migration_status not in _NOT_MOVING
+                or volume.status == 'retyping'):
+            return base.Found(base.Fate.RUNNING)
+        if self._is_done(volume):
+            return base.Found(base.Fate.DONE)
+        before = self.known('before', run).get('migration_status')
+        if volume.status.startswith('error') or (
+                volume.migration_status == 'error' and before != 'error'):
+            return base.Found(base.Fate.FAILED, self._condition(volume))
+        return base.Found(base.Fate.NOT_STARTED)
+
+    def resume(self, run):
+        """Wait until Cinder has done it."""
+        LOG.info('Following the change of volume %s on', self.resource_id)
+        if self._retypes:
+            return self.judge(self.cinder.follow_retype(
+                self.resource_id, self.destination_type,
+                should_stop=self.should_stop, watch=self._watch(run)))
+        return self.judge(self.cinder.follow_migration(
+            self.resource_id, self.destination_node,
+            should_stop=self.should_stop, watch=self._watch(run)))
+
+    def inverse(self, run):
+        """Move the volume back, or give it back the type that it had."""
+        before = self.known('before', run)
+        what, key = (('type', self.DESTINATION_TYPE) if self._retypes
+                     else ('host', self.DESTINATION_NODE))
+        if not before.get(what):
+            return base.Irreversible(_(
+                'volume %s had no type before') % self.resource_id
+                if self._retypes and before else
+                _('nobody knows where volume %s was before')
+                % self.resource_id)
+        if before[what] == self.input_parameters[key]:
+            return base.Irreversible(_(
+                'volume %s was so already, so nothing was changed')
+                % self.resource_id)
+        parameters = {
+            name: value for name, value in self.input_parameters.items()
+            if name not in (self.DESTINATION_NODE, self.DESTINATION_TYPE)}
+        return base.Inverse('volume_migrate',
+                            {**parameters, key: before[what]})
 
     def get_description(self):
         return ('Move a volume to another storage pool or change its '

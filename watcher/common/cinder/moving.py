@@ -16,9 +16,12 @@ volume. Each method follows the volume to the end and returns an
 :class:`Outcome`: true or false, and why in words.
 """
 
+import dataclasses
 import itertools
+from collections.abc import Callable
 
 from oslo_config import cfg
+from oslo_log import log
 from oslo_utils import strutils
 
 from watcher._i18n import _
@@ -28,6 +31,7 @@ from watcher.common.cinder import reading
 from watcher.common.cinder import records
 
 CONF = cfg.CONF
+LOG = log.getLogger(__name__)
 
 #: Seconds between looks at a volume that is moved or changes its type.
 INTERVAL = 10.0
@@ -40,8 +44,12 @@ IDLE_LOOKS = 3
 #: Statuses of a volume at rest.
 _RESTING = ('available', 'in-use')
 
+#: Roughly what part of a move is done, in percent, by migration status.
+_PHASES = {'starting': 5.0, 'migrating': 10.0, 'completing': 90.0}
+
 Outcome = waiting.Outcome
 StopCheck = waiting.StopCheck
+Watch = waiting.Watch
 
 
 def time_limit(volume: records.Volume) -> float:
@@ -63,6 +71,13 @@ def _is_idle(volume):
     return (volume.migration_status or 'none') == 'none'
 
 
+def facts(volume: records.Volume) -> dict:
+    """Return what has to be known to bring a volume back."""
+    return {'host': volume.host, 'type': volume.volume_type,
+            'status': volume.status,
+            'migration_status': volume.migration_status}
+
+
 class VolumeMover(reading.CinderReader):
     """Migrates and retypes volumes."""
 
@@ -71,7 +86,8 @@ class VolumeMover(reading.CinderReader):
 
     def migrate(self, volume: records.Volume | str, dest_node: str,
                 should_stop: StopCheck | None = None, *,
-                checked: bool = False) -> Outcome:
+                checked: bool = False,
+                watch: Watch | None = None) -> Outcome:
         """Have Cinder move a volume to another pool, and wait for the end.
 
         Its type stays what it is.
@@ -81,10 +97,14 @@ class VolumeMover(reading.CinderReader):
             waiting.
         :param checked: whether the caller has just made sure with
             :meth:`why_not_in` that the volume can be in the pool.
+        :param watch: has the volume followed to its end, however long it
+            takes.
         :raises: VolumeNotFound, PoolNotFound, CinderClientError when Cinder
             refuses or cannot be reached.
         """
         before = self.get_volume(volume)
+        if watch is not None:
+            watch.report(before=facts(before))
         if before.host == dest_node:
             return Outcome(True, _('volume %(volume)s was in pool %(pool)s '
                                    'already') % {
@@ -102,10 +122,31 @@ class VolumeMover(reading.CinderReader):
             'host': dest_node, 'lock_volume': True}}, accepted)
         outcome = self._follow(
             before, _('migration'), INTERVAL, should_stop,
-            lambda now, looks: _check_move(before, now, looks))
+            lambda now, looks: _check_move(before, now, looks), watch)
         if not outcome:
             return outcome
         return self._check_arrival(before, dest_node, should_stop)
+
+    def follow_migration(self, volume: str, dest_node: str,
+                         should_stop: StopCheck | None,
+                         watch: Watch) -> Outcome:
+        """Wait for the end of a migration that was asked for earlier.
+
+        Parameters and errors as for :meth:`migrate`; the watch carries what
+        was known when it was asked for.
+        """
+        before = self._before(volume, watch)
+        outcome = self._follow(
+            before, _('migration'), INTERVAL, should_stop,
+            lambda now, looks: _check_move(before, now, looks), watch)
+        if not outcome:
+            return outcome
+        return self._check_arrival(before, dest_node, should_stop)
+
+    def _before(self, volume, watch):
+        now = self.get_volume(volume)
+        return dataclasses.replace(
+            now, host=watch.before.get('host', now.host))
 
     def why_not_in(self, volume: records.Volume,
                    pool: records.StoragePool) -> str | None:
@@ -143,17 +184,21 @@ class VolumeMover(reading.CinderReader):
         return self._wait_deleted(old, DELETE_LIMIT, INTERVAL, should_stop)
 
     def retype(self, volume: records.Volume | str, dest_type: str,
-               should_stop: StopCheck | None = None) -> Outcome:
+               should_stop: StopCheck | None = None, *,
+               watch: Watch | None = None) -> Outcome:
         """Have Cinder change the type of a volume, and wait for the end.
 
         Cinder moves it when its pool does not offer the new type.
 
         :param dest_type: name of the type.
         :param should_stop: as for :meth:`migrate`.
+        :param watch: as for :meth:`migrate`.
         :raises: VolumeNotFound, CinderClientError when Cinder refuses or
             cannot be reached.
         """
         before = self.get_volume(volume)
+        if watch is not None:
+            watch.report(before=facts(before))
         if before.volume_type == dest_type:
             return Outcome(False, _('volume %(volume)s has the type %(type)s '
                                     'already') % {'volume': before.id,
@@ -166,7 +211,19 @@ class VolumeMover(reading.CinderReader):
             accepted)
         return self._follow(
             before, _('change of type'), INTERVAL, should_stop,
-            lambda now, looks: _check_retype(now, dest_type, looks))
+            lambda now, looks: _check_retype(now, dest_type, looks), watch)
+
+    def follow_retype(self, volume: str, dest_type: str,
+                      should_stop: StopCheck | None,
+                      watch: Watch) -> Outcome:
+        """Wait for the end of a change that was asked for earlier.
+
+        Parameters and errors as for :meth:`follow_migration`.
+        """
+        return self._follow(
+            self._before(volume, watch), _('change of type'), INTERVAL,
+            should_stop,
+            lambda now, looks: _check_retype(now, dest_type, looks), watch)
 
     def check_migrated(self, volume: records.Volume | str,
                        retry_interval: float = INTERVAL,
@@ -233,7 +290,8 @@ class VolumeMover(reading.CinderReader):
                   f'volume {before.id}', lambda: self.get_volume(before),
                   accepted)
 
-    def _follow(self, before, what, interval, should_stop, check):
+    def _follow(self, before, what, interval, should_stop, check,
+                watch=None):
         """Look at a volume until ``check`` returns an outcome.
 
         :param check: called with the volume and how often it was seen;
@@ -241,11 +299,18 @@ class VolumeMover(reading.CinderReader):
         """
         limit = time_limit(before)
         looks = itertools.count(1)
+
+        def judge(now):
+            percent = _PHASES.get(now.migration_status)
+            if watch is not None and percent is not None:
+                watch.report(progress=percent)
+            return check(now, next(looks))
+        steps = (before, lambda: self._glance(before.id), judge, limit,
+                 interval, should_stop)
         try:
-            return waiting.follow(
-                before, lambda: self._glance(before.id),
-                lambda now: check(now, next(looks)), limit, interval,
-                should_stop)
+            if watch is not None and CONF.cinder.migration_overdue != 'leave':
+                return waiting.follow_on(*steps, _overdue(what, limit))
+            return waiting.follow(*steps)
         except exception.VolumeNotFound:
             return Outcome(False, _(
                 'volume %(volume)s was deleted during the %(what)s') % {
@@ -267,6 +332,17 @@ class VolumeMover(reading.CinderReader):
     def _glance(self, ident):
         """Return the volume, or None while Cinder does not answer."""
         return self._peek(f'volume {ident}', lambda: self.get_volume(ident))
+
+
+def _overdue(what: str, limit: float) -> Callable[[records.Volume], None]:
+    """Return what says that a volume takes too long."""
+    def warn(volume):
+        LOG.warning('The %(what)s of volume %(volume)s has not ended after '
+                    '%(limit)d seconds and is followed on: %(condition)s; '
+                    'see [cinder] migration_timeout and migration_overdue', {
+                        'what': what, 'volume': volume.id, 'limit': limit,
+                        'condition': _condition(volume)})
+    return warn
 
 
 def _lack_of_room(volume, pool):

@@ -11,6 +11,7 @@
 # under the License.
 """Following what Nova does with a server, to its end."""
 
+import dataclasses
 from collections.abc import Callable
 
 from oslo_config import cfg
@@ -30,7 +31,13 @@ CONF = cfg.CONF
 #: given up by Nova, when no migration record tells more.
 IDLE_LOOKS = 3
 
+#: Types of migration records.
 MIGRATION_LIVE = 'live-migration'
+MIGRATION_COLD = 'migration'
+MIGRATION_RESIZE = 'resize'
+
+#: How migrations end that have not changed anything.
+MIGRATION_FAILED = frozenset(('error', 'failed', 'cancelled'))
 
 #: How long an operator allows moves to take.
 LIMIT_OPTION = '[nova] migration_max_retries'
@@ -48,6 +55,12 @@ def condition(server: records.Server) -> str:
     return text
 
 
+def facts(server: records.Server) -> dict:
+    """Return what has to be known to bring a server back."""
+    return {'host': server.host, 'status': server.status,
+            'vm_state': server.vm_state, 'flavor': server.flavor_name}
+
+
 class Looks:
     """Remembers how a followed server looked."""
 
@@ -62,17 +75,125 @@ class Looks:
         return self._idle
 
 
+class Move:
+    """A server on its way, and what is known about that.
+
+    :param before: how the server was.
+    :param what: in words, such as ``live migration``.
+    :param kind: type of the migration record.
+    :param older: ids of migrations that have nothing to do with it.
+    :param watch: who has it followed to its end; None: nobody.
+    """
+
+    def __init__(self, before: records.Server, what: str, kind: str,
+                 older: set[int], watch: waiting.Watch | None = None):
+        self.before = before
+        self.what = what
+        self.kind = kind
+        self.older = older
+        self.followed = watch is not None
+        self.watch = watch or waiting.Watch()
+        self.record: records.ServerMigration | None = None
+        self.wanted = self.watch.remote.get('migration')
+        #: Why the move is to be stopped.
+        self.abort_reason: str | None = None
+        self.abort_sent = False
+
+    def is_it(self, record: records.ServerMigration) -> bool:
+        """Whether a migration record belongs to this move."""
+        if self.wanted is not None:
+            return record.id == self.wanted
+        return record.id not in self.older and record.migration_type in (
+            self.kind, None)
+
+    def wants_abort(self) -> bool:
+        """Whether the move is to be stopped."""
+        if self.abort_reason is None and self.watch.aborting():
+            self.abort_reason = _('as it was asked to')
+        return self.abort_reason is not None
+
+    def not_begun(self) -> Outcome:
+        """Return the outcome of a move that was stopped in time."""
+        return Outcome(False, _(
+            'the %(what)s of server %(server)s was not begun, %(reason)s')
+            % {'what': self.what, 'server': self.before.uuid,
+               'reason': self.abort_reason}, undone=True)
+
+
 class ServerFollower(reading.NovaReader):
     """Asks for changes of servers and looks how they end."""
 
     @staticmethod
-    def _limits(retry, interval):
+    def _limits(retry, interval, watch=None):
         """Return the longest time to wait and the interval, in seconds."""
         if retry is None:
             retry = CONF.nova.migration_max_retries
         if interval is None:
             interval = CONF.nova.migration_interval
-        return retry * interval, interval
+        limit = retry * interval
+        if watch is not None and watch.limit is not None:
+            limit = watch.limit
+        return limit, interval
+
+    def _begin(self, before, what, kind, watch):
+        """Note how things are, before anything is asked for."""
+        older = {item.id for item in self._try_migrations(before.uuid)}
+        move = Move(before, what, kind, older, watch)
+        move.watch.report(before=facts(before),
+                          remote={'after': max(older, default=0)})
+        return move
+
+    def _again(self, instance_id, what, kind, watch):
+        """Note how things were when a move was asked for earlier."""
+        now = self.find_instance(instance_id)
+        told = {**facts(now), **watch.before}
+        before = dataclasses.replace(
+            now, host=told['host'], status=told['status'],
+            vm_state=told['vm_state'],
+            flavor={'original_name': told['flavor']})
+        after = watch.remote.get('after', 0)
+        older = {item.id for item in self._try_migrations(instance_id)
+                 if item.id <= after}
+        return Move(before, what, kind, older, watch)
+
+    def _identify(self, move: Move) -> records.ServerMigration | None:
+        """Read the migration record of a move."""
+        for record in self._try_migrations(move.before.uuid):
+            if move.is_it(record):
+                if move.record is None:
+                    move.wanted = record.id
+                    move.watch.report(remote={
+                        'after': max(move.older, default=0),
+                        'migration': record.id})
+                move.record = record
+                return record
+        return None
+
+    def _overdue(self, move: Move, limit: float):
+        """Return what to do when a move takes too long; None: give up."""
+        policy = CONF.nova.migration_overdue
+        if not move.followed or policy == 'leave':
+            return None
+
+        def act(server):
+            record = self._identify(move) if move.kind else None
+            LOG.warning(
+                'The %(what)s of server %(server)s has not ended after '
+                '%(limit)d seconds and is followed on: %(condition)s'
+                '%(migration)s; [nova] migration_overdue is %(policy)s', {
+                    'what': move.what, 'server': server.uuid, 'limit': limit,
+                    'condition': condition(server), 'policy': policy,
+                    'migration': '' if record is None else (
+                        f', migration {record.id} is {record.status}')})
+            if policy == 'abort':
+                move.abort_reason = _(
+                    'it had not ended after %d seconds') % limit
+            elif policy == 'force':
+                self._force(move)
+        return act
+
+    def _force(self, move: Move) -> None:
+        """Complete a move at once; only live migrations can be."""
 
     def _ask(self, before: records.Server, body: dict,
              version: tuple[int, int],
@@ -91,12 +212,16 @@ class ServerFollower(reading.NovaReader):
                 interval: float, should_stop: StopCheck | None,
                 check: Callable[[records.Server, Looks], Outcome | None],
                 gone_is_fine: bool = False,
-                option: str | None = LIMIT_OPTION) -> Outcome:
+                option: str | None = LIMIT_OPTION,
+                overdue: Callable[[records.Server], None] | None = None,
+                ) -> Outcome:
         """Look at a server until ``check`` returns an outcome.
 
         :param check: called with the server and the :class:`Looks` taken
             so far; None means to go on.
         :param option: by which operators change the limit.
+        :param overdue: called when the time is over; the server is then
+            followed on. None: it is left to Nova.
         """
         looks = Looks()
 
@@ -109,10 +234,12 @@ class ServerFollower(reading.NovaReader):
                         'server': before.uuid, 'host': server.host,
                         'what': what, 'why': self._why(server)})
             return check(server, looks)
+        steps = (before, lambda: self._glance(before.uuid), judge, limit,
+                 interval, should_stop)
         try:
-            return waiting.follow(
-                before, lambda: self._glance(before.uuid), judge, limit,
-                interval, should_stop)
+            if overdue is not None:
+                return waiting.follow_on(*steps, overdue)
+            return waiting.follow(*steps)
         except exception.InstanceNotFound:
             return Outcome(gone_is_fine, _(
                 'server %(server)s was deleted during the %(what)s') % {
@@ -147,13 +274,6 @@ class ServerFollower(reading.NovaReader):
                       '%(reason)s',
                       {'server': instance_id, 'reason': exc})
             return []
-
-    def _new_migration(self, instance_id, older):
-        for migration in self._try_migrations(instance_id):
-            if (migration.id not in older
-                    and migration.migration_type == MIGRATION_LIVE):
-                return migration
-        return None
 
     def _why(self, server):
         """Return what Nova says about a failure, with a leading colon."""

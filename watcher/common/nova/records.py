@@ -44,6 +44,11 @@ class Server:
         """Whether the root disk is a volume: such servers have no image."""
         return self.image is None
 
+    @property
+    def flavor_name(self) -> str | None:
+        """The name of the flavor, or its id where Nova tells that only."""
+        return self.flavor.get('original_name') or self.flavor.get('id')
+
     @classmethod
     def from_api(cls, record: dict[str, Any]) -> 'Server':
         """Read one element of ``servers``.
@@ -230,6 +235,9 @@ class ServerMigration:
     migration_type: str | None = None
     source_compute: str | None = None
     dest_compute: str | None = None
+    created_at: str | None = None
+    #: Percent of memory and disks that are copied, while that goes on.
+    progress: float | None = None
 
     @classmethod
     def from_api(cls, record: dict[str, Any]) -> 'ServerMigration':
@@ -238,4 +246,16 @@ class ServerMigration:
             id=record['id'], status=record.get('status'),
             migration_type=record.get('migration_type'),
             source_compute=record.get('source_compute'),
-            dest_compute=record.get('dest_compute'))
+            dest_compute=record.get('dest_compute'),
+            created_at=record.get('created_at'),
+            progress=_copied(record))
+
+
+def _copied(record):
+    """Return what part of the data has been copied, in percent."""
+    def amount(what):
+        return sum(record.get(f'{kind}_{what}_bytes') or 0
+                   for kind in ('memory', 'disk'))
+    total = amount('total')
+    # Memory that changes is copied again and again.
+    return min(100.0, 100.0 * amount('processed') / total) if total else None

@@ -59,6 +59,10 @@ class WeightPlanner(base.StoringPlanner):
         'volume_migrate': 2,
     }
 
+    #: Of types that the defaults of the options never had.
+    more_weights = {'start': 35}
+    more_parallelization = {'start': 2}
+
     @classmethod
     def get_config_opts(cls):
         return [
@@ -67,8 +71,8 @@ class WeightPlanner(base.StoringPlanner):
                 default=cls.action_weights,
                 help='Numbers by action type. Actions of the type with the '
                      'highest number run first. Types that are not named '
-                     'keep their default number; types of other vendors '
-                     'must be named.'),
+                     'keep their default number (start 35); types of other '
+                     'vendors must be named.'),
             cfg.DictOpt(
                 'parallelization',
                 default=cls.parallelization,
@@ -106,17 +110,17 @@ class WeightPlanner(base.StoringPlanner):
     def _weights(self) -> dict[str, float]:
         """Return the weights as numbers, configured types first."""
         configured = self._configured('weights')
+        known = {**self.action_weights, **self.more_weights}
         weights = {**configured,
-                   **{name: weight
-                      for name, weight in self.action_weights.items()
+                   **{name: weight for name, weight in known.items()
                       if name not in configured}}
         return {name: base.number(self, 'weights', name, weight)
                 for name, weight in weights.items()}
 
     def _parallelization(self, action_type: str) -> int:
         configured = self._configured('parallelization')
-        count = configured.get(
-            action_type, self.parallelization.get(action_type, 1))
+        known = {**self.parallelization, **self.more_parallelization}
+        count = configured.get(action_type, known.get(action_type, 1))
         return max(1, int(base.number(self, 'parallelization', action_type,
                                       count)))
 

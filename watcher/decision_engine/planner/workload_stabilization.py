@@ -213,6 +213,7 @@ class WorkloadStabilizationPlanner(base.StoringPlanner):
     #: Of types that the default of the option never had.
     more_weights = {
         'change_node_power_state': 0,
+        'start': 2,
         'stop': 2,
         'volume_migrate': 2,
     }
@@ -230,7 +231,7 @@ class WorkloadStabilizationPlanner(base.StoringPlanner):
                 help='Numbers by action type. Of the actions on one server, '
                      'volume or host, those of the type with the highest '
                      'number run first. Types that are not named keep their '
-                     'default number (volume_migrate and stop 2, '
+                     'default number (volume_migrate, start and stop 2, '
                      'change_node_power_state 0); types of other vendors '
                      'must be named.'),
             cfg.DictOpt(

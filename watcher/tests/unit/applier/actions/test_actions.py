@@ -43,6 +43,12 @@ class Item:
     uuid: str = SERVER
     host: str = 'host1'
     status: str = 'ACTIVE'
+    vm_state: str = 'active'
+    task_state: str | None = None
+    flavor: dict = dataclasses.field(default_factory=dict)
+    flavor_name: str = 'small'
+    is_boot_from_volume: bool = True
+    disabled_reason: str | None = None
 
 
 class FakeNova:
@@ -51,7 +57,7 @@ class FakeNova:
     def __init__(self):
         self.servers = {SERVER: Item()}
         self.nodes = {'host2': Item(status='enabled')}
-        self.flavors = {'big': '7'}
+        self.flavors = {'big': '7', 'small': '1'}
         self.services = {'host1': Item(host='host1', status='enabled')}
         self.calls = []
         self.outcome = nova_helper.Outcome(True)
@@ -84,6 +90,7 @@ class FakeNova:
 
         def call(*args, **kwargs):
             kwargs.pop('should_stop', None)
+            kwargs.pop('watch', None)
             self.calls.append((name, *args, *kwargs.values()))
             if isinstance(self.outcome, Exception):
                 raise self.outcome
@@ -132,6 +139,7 @@ class TestSchemas(ActionTestCase):
              if key != 'destination_node'}],
         'stop': [{'resource_id': SERVER.upper()},
                  {'resource_id': SERVER, 'resource_name': 'web'}],
+        'start': [{'resource_id': SERVER, 'resource_name': 'web'}],
         'resize': [{'resource_id': SERVER, 'flavor': 'big'},
                    {'resource_id': SERVER, 'flavor': '7',
                     'resource_name': 'web'}],
@@ -170,6 +178,8 @@ class TestSchemas(ActionTestCase):
             {'resource_id': SERVER, 'migration_type': 'live'}],
         'stop': [{}, {'resource_id': 'web'},
                  {'resource_id': SERVER, 'unknown': 1}],
+        'start': [{}, {'resource_id': 'web'},
+                  {'resource_id': SERVER, 'unknown': 1}],
         'resize': [{'resource_id': SERVER},
                    {'resource_id': SERVER, 'flavor': ''},
                    {'resource_id': SERVER, 'flavor': 7}],
@@ -206,7 +216,7 @@ class TestSchemas(ActionTestCase):
     def test_every_action_has_examples(self):
         available = set(loading.DefaultActionLoader().list_available())
         self.assertEqual(set(), set(self.VALID) - available)
-        self.assertEqual(8, len(self.VALID))
+        self.assertEqual(9, len(self.VALID))
         self.assertEqual(set(self.VALID), set(self.INVALID))
 
     def test_valid(self):
@@ -361,11 +371,12 @@ class TestMigrate(ActionTestCase):
     def test_revert_and_abort(self):
         action = self.make('migrate', **MIGRATE)
         self.assertIs(True, action.revert())
-        action.abort()
+        self.make('migrate', **MIGRATE).abort()
         self.assertEqual(
             [('live_migrate_instance', SERVER, 'host1'),
              ('abort_live_migrate', SERVER, 'host1', 'host2')],
             self.nova.calls)
+        self.nova.outcome = nova_helper.Outcome(False, 'nothing to revert')
         self.assertFalse(self.make('migrate', **{
             **MIGRATE, 'migration_type': 'cold'}).abort())
 

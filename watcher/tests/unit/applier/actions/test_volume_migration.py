@@ -78,11 +78,11 @@ class FakeCinder:
     def why_not_in(self, volume, pool):
         return self.misfit
 
-    def migrate(self, *args, should_stop=None, **kwargs):
+    def migrate(self, *args, should_stop=None, watch=None, **kwargs):
         self.calls.append(('migrate', *args, kwargs))
         return self.outcome
 
-    def retype(self, *args, should_stop=None):
+    def retype(self, *args, should_stop=None, watch=None):
         self.calls.append(('retype', *args))
         return self.outcome
 
