@@ -113,6 +113,13 @@ class Integer(Type):
         raise ValueError(_('A whole number is expected.'))
 
 
+class Number(Type):
+    """A number, or null if it is not known; only in responses."""
+
+    name = 'number'
+    basetype = object
+
+
 class Boolean(Type):
     """A truth value; numbers and words such as "yes" are taken for one."""
 
@@ -260,6 +267,7 @@ class JSON(Type):
 text = Text()
 uuid = UUID()
 integer = Integer()
+number = Number()
 boolean = Boolean()
 strict_boolean = StrictBoolean()
 interval = Interval()

@@ -57,6 +57,9 @@ TEMPLATE_DEFAULT_PARAMETERS = Version(1, 7)
 DATA_MODEL_TYPES = Version(1, 8)
 EXPLANATIONS = Version(1, 8)
 WORKLOAD_SCOPES = Version(1, 8)
+REPAIRS = Version(1, 9)
+PAUSE = Version(1, 9)
+RUNS = Version(1, 9)
 
 #: Every microversion with what it changed, oldest first.
 HISTORY = {
@@ -89,6 +92,15 @@ HISTORY = {
         'answered. '
         'Action plans and actions show explanation. '
         'Scopes can exclude workloads.',
+    REPAIRS:
+        'POST /v1/action_plans/{uuid}/rollback makes an action plan that '
+        'undoes another one, and /retry one that repeats what did not '
+        'succeed; /pause and /resume hold a plan up and let it go on. '
+        'Action plans show paused, kind, source_plan_uuid, started_at, '
+        'finished_at, measured_efficacy and measured_at, and can be listed '
+        'by kind and source_plan_uuid. '
+        'Actions show progress, attempts, started_at, finished_at, deadline '
+        'and inverse.',
 }
 
 MIN = min(HISTORY)

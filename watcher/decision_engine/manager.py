@@ -23,6 +23,7 @@ from watcher.decision_engine import sync
 from watcher.decision_engine.audit import dispatcher
 from watcher.decision_engine.messaging import audit_endpoint
 from watcher.decision_engine.messaging import data_model_endpoint
+from watcher.decision_engine.messaging import repair_endpoint
 from watcher.decision_engine.messaging import strategy_endpoint
 from watcher.decision_engine.model.collector import manager as collectors
 from watcher.notifications import service_monitor
@@ -56,6 +57,7 @@ class DecisionEngineManager:
             audit_endpoint.AuditEndpoint(self._dispatcher),
             strategy_endpoint.StrategyEndpoint(),
             data_model_endpoint.DataModelEndpoint(),
+            repair_endpoint.RepairEndpoint(),
         ]
         report.register()
 

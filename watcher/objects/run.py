@@ -101,10 +101,21 @@ class PlanRun(_Stored):
         return cls._all(idents)
 
     @classmethod
+    def paused_plans(cls, context: Any, state: str) -> list[int]:
+        """The ids of the paused plans that are in this state."""
+        return cls.dbapi.list_paused_plans(state)
+
+    @classmethod
     def made_from(cls, context: Any, plan_id: int) -> 'list[PlanRun]':
         """The rollbacks and retries of a plan, the oldest first."""
         return [cls._from_row(row)
                 for row in cls.dbapi.get_plan_runs_made_from(plan_id)]
+
+    @classmethod
+    def of_kind(cls, kind: str) -> 'list[PlanRun]':
+        """The rollbacks, or the retries, of all plans, the oldest first."""
+        return [cls._from_row(row)
+                for row in cls.dbapi.get_plan_runs_of_kind(kind)]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

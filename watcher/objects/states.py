@@ -18,7 +18,9 @@ Objects refuse what these machines don't know, the REST API asks
 import dataclasses
 import enum
 from collections.abc import Mapping
+from typing import Any
 
+from watcher._i18n import _
 from watcher.common import exception
 
 
@@ -252,3 +254,16 @@ ACTION = StateMachine(
     user={ActionState.PENDING: (ActionState.SKIPPED,)},
     # Actions are deleted with their plan only.
     deletable=frozenset())
+
+
+def check_repairable(plan: Any, kind: str) -> None:
+    """Refuse a plan in whose state there is no such plan of it.
+
+    :raises watcher.common.exception.RepairRefused:
+    """
+    allowed = REPAIRABLE[kind]
+    if plan.state not in allowed:
+        raise exception.RepairRefused(
+            kind=kind, plan=plan.uuid,
+            reason=_('its state is %(state)s and not %(allowed)s') % {
+                'state': plan.state, 'allowed': _(' or ').join(allowed)})

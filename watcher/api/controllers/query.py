@@ -16,6 +16,7 @@ rest is the same for all lists.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 from urllib import parse
 
@@ -25,6 +26,7 @@ import wsme.exc
 from watcher import conf
 from watcher._i18n import _
 from watcher.api import types
+from watcher.api import versions
 from watcher.common import utils
 
 CONF = conf.CONF
@@ -38,9 +40,14 @@ PAGING = ('limit', 'marker', 'sort_key', 'sort_dir')
 
 @dataclasses.dataclass(frozen=True)
 class Filter:
-    """A filter that takes the UUID of a related object."""
+    """A filter that takes the UUID of a related object.
+
+    :ivar since: offered from this microversion on
+    """
 
     name: str
+    since: versions.Version = dataclasses.field(
+        default=versions.INITIAL, kw_only=True)
 
     def parse(self, value: str) -> dict[str, str]:
         """Return the filters of the object layer for this value."""
@@ -120,7 +127,7 @@ def parameters(allowed: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def read(filters: tuple[Filter, ...], sort_keys: frozenset[str]) -> Query:
+def read(filters: Sequence[Filter], sort_keys: frozenset[str]) -> Query:
     """Return what the request at hand asks a list for.
 
     :raises wsme.exc.ClientSideError: naming the parameter, its value and

@@ -160,12 +160,13 @@ class Resource:
 
     def _list(self, action: str, summary: bool) -> webob.Response:
         base.enforce(f'{self.name}:{action}')
-        wanted = query.read(self.filters, self.sort_keys)
+        wanted = query.read(self.offered_filters(), self.sort_keys)
         self.check_list(wanted)
         shown = self.shown(summary)
         columns = self.object_class.list_columns(
             base.context(), self.reads(shown), limit=wanted.limit,
-            marker=self._marker(wanted), filters=wanted.filters,
+            marker=self._marker(wanted),
+            filters=self.conditions(wanted.filters),
             sort_key=wanted.sort_key, sort_dir=wanted.sort_dir)
         document = {self.collection: self.represent_all(columns, shown)}
         keys = columns[self.key]
@@ -177,6 +178,16 @@ class Resource:
 
     def check_list(self, wanted: query.Query) -> None:
         """Refuse combinations of filters."""
+
+    def offered_filters(self) -> list[query.Filter]:
+        """Return the filters that the request's microversion has."""
+        version = base.version()
+        return [declared for declared in self.filters
+                if declared.since <= version]
+
+    def conditions(self, filters: dict[str, Any]) -> dict[str, Any]:
+        """Return the filters as the object layer knows them."""
+        return filters
 
     def _marker(self, wanted: query.Query) -> Any:
         empty = None if self.strict_marker else ''

@@ -40,6 +40,24 @@ rules = [
         'action_plan:start',
         'Start an action plan.',
         'POST', '/v1/action_plans/{action_plan_uuid}/start'),
+    base.rule(
+        'action_plan:rollback',
+        'Make an action plan that undoes an action plan.',
+        'POST', '/v1/action_plans/{action_plan_uuid}/rollback'),
+    base.rule(
+        'action_plan:retry',
+        'Make an action plan that repeats what did not succeed of an action '
+        'plan.',
+        'POST', '/v1/action_plans/{action_plan_uuid}/retry'),
+    base.rule(
+        'action_plan:pause',
+        'Have no further action of a running or waiting action plan '
+        'started.',
+        'POST', '/v1/action_plans/{action_plan_uuid}/pause'),
+    base.rule(
+        'action_plan:resume',
+        'Go on with a paused action plan.',
+        'POST', '/v1/action_plans/{action_plan_uuid}/resume'),
 ]
 
 

@@ -159,6 +159,25 @@ class Operations:
         return self._runs_where(models.PlanRun,
                                 models.PlanRun.source_plan_id == plan_id)
 
+    def get_plan_runs_of_kind(self, kind: str) -> list[Any]:
+        """Read the runs of plans made of others like this, oldest first."""
+        return self._runs_where(models.PlanRun,
+                                models.PlanRun.kind == kind)
+
+    def list_paused_plans(self, state: str) -> list[int]:
+        """Return the ids of the paused plans that are in this state."""
+        statement = sa.select(models.PlanRun.action_plan_id).join(
+            models.ActionPlan,
+            models.ActionPlan.id == models.PlanRun.action_plan_id).where(
+                models.PlanRun.paused, models.ActionPlan.state == state,
+                models.ActionPlan.deleted_at.is_(None))
+        try:
+            with (db_session.reader() as session,
+                  optional.may_be_missing(models.PlanRun)):
+                return list(session.scalars(statement))
+        except optional.NoTable:
+            return []
+
     @staticmethod
     def _runs_where(model: type[models.Base], condition: Any) -> list[Any]:
         try:

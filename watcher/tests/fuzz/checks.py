@@ -54,8 +54,9 @@ _CONTROL = re.compile(r'[\x00-\x08\x0a-\x1f\x7f]')
 #: Type of a field -> what its values are in JSON.
 JSON_TYPES: dict[type, Any] = {
     types.Text: (str, type(None)), types.UUID: (str, type(None)),
-    types.Integer: int, types.Boolean: bool, types.Object: dict,
-    types.Array: list,
+    types.Integer: int, types.Number: (int, float, type(None)),
+    types.OptionalObject: (dict, type(None)), types.Boolean: bool,
+    types.Object: dict, types.Array: list,
 }
 
 

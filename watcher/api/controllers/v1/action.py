@@ -23,6 +23,7 @@ from watcher.api.controllers import resource
 from watcher.api.controllers.fields import Computed
 from watcher.api.controllers.fields import Field
 from watcher.api.controllers.fields import Related
+from watcher.api.controllers.v1 import runs
 from watcher.common import exception
 from watcher.objects import states
 
@@ -69,6 +70,7 @@ class Actions(resource.Patchable):
               since=versions.STATUS_MESSAGE),
         Computed(EXPLANATION, types.optional_obj, _explanation, ('id',),
                  since=versions.EXPLANATIONS),
+        *runs.ACTION_FIELDS,
         *fields.TIMESTAMPS,
     )
     filters = (query.Filter('action_plan_uuid'), query.Filter('audit_uuid'))
@@ -81,7 +83,7 @@ class Actions(resource.Patchable):
             raise exception.ActionFilterCombinationProhibited()
 
     def load_extra(self, columns, shown):
-        extra = {}
+        extra = runs.of_actions(columns, shown)
         if 'description' in shown:
             extra[DESCRIPTIONS] = self._load_descriptions()
         if EXPLANATION in shown:

@@ -13,6 +13,8 @@
 
 import collections
 
+from oslo_log import log
+
 from watcher import objects
 from watcher._i18n import _
 from watcher.api import types
@@ -25,10 +27,13 @@ from watcher.api.controllers import resource
 from watcher.api.controllers.fields import Computed
 from watcher.api.controllers.fields import Field
 from watcher.api.controllers.fields import Related
+from watcher.api.controllers.v1 import runs
 from watcher.api.controllers.v1 import transitions
 from watcher.common import exception
 from watcher.common import rpcapi
 from watcher.objects import states
+
+LOG = log.getLogger(__name__)
 
 State = states.ActionPlanState
 
@@ -70,22 +75,32 @@ class ActionPlans(resource.Patchable, resource.Deletable):
         Field('status_message', types.text, since=versions.STATUS_MESSAGE),
         Computed(EXPLANATION, types.optional_obj, _explanation, ('id',),
                  since=versions.EXPLANATIONS),
+        *runs.PLAN_FIELDS,
         Field('updated_at', types.time, summary=True),
         fields.CREATED_AT,
         fields.DELETED_AT,
     )
-    filters = (query.Filter('audit_uuid'), query.UuidOrName('strategy'))
+    filters = (query.Filter('audit_uuid'), query.UuidOrName('strategy'),
+               *runs.PLAN_FILTERS)
     hidden_sort_keys = ('id', 'audit_id', 'strategy_id')
     strict_marker = True
     uuid_only = True
-    actions = {('POST', 'start'): 'start'}
+    actions = {('POST', 'start'): 'start',
+               ('POST', 'rollback'): 'rollback',
+               ('POST', 'retry'): 'retry',
+               ('POST', 'pause'): 'pause',
+               ('POST', 'resume'): 'resume'}
 
     def load_extra(self, columns, shown):
-        extra = {INDICATORS: self._load_indicators(columns['id'])}
+        extra = {INDICATORS: self._load_indicators(columns['id']),
+                 **runs.of_plans(columns, shown)}
         if EXPLANATION in shown:
             extra[EXPLANATION] = objects.ActionPlan.explanations(
                 columns['id'])
         return extra
+
+    def conditions(self, filters):
+        return runs.conditions(filters)
 
     @staticmethod
     def _load_indicators(plans):
@@ -129,12 +144,7 @@ class ActionPlans(resource.Patchable, resource.Deletable):
     @base.expose
     def start(self, ident):
         """Start the plan."""
-        base.check_uuid(ident)
-        document = body.read(required=False)
-        if document is not body.MISSING and not isinstance(document, dict):
-            raise exception.Invalid(
-                _('The body has to be a JSON object, or be left out.'))
-        plan = self.authorized(ident, 'start')
+        plan = self._addressed(ident, 'start')
         if plan.state != State.RECOMMENDED:
             raise exception.StartError(state=plan.state)
         try:
@@ -145,8 +155,76 @@ class ActionPlans(resource.Patchable, resource.Deletable):
         _launch(plan)
         return base.respond(self.represent(self.find(plan.uuid)))
 
+    def _addressed(self, ident, action):
+        """Return the plan that a POST below it is about."""
+        base.check_uuid(ident)
+        document = body.read(required=False)
+        if document is not body.MISSING and not isinstance(document, dict):
+            raise exception.Invalid(
+                _('The body has to be a JSON object, or be left out.'))
+        return self.authorized(ident, action)
+
     def remove(self, obj):
         transitions.delete(states.ACTION_PLAN, obj)
+
+    # Plans that undo or repeat a plan -------------------------------------
+
+    @base.expose
+    def rollback(self, ident):
+        """Make a plan that undoes the plan."""
+        return self._repair(ident, states.ROLLBACK)
+
+    @base.expose
+    def retry(self, ident):
+        """Make a plan that repeats what did not succeed."""
+        return self._repair(ident, states.RETRY)
+
+    def _repair(self, ident, kind):
+        base.require_version(versions.REPAIRS, f'POST {kind}')
+        plan = self._addressed(ident, kind)
+        # The engine asks this again; it can be told without one.
+        states.check_repairable(plan, kind)
+        made = rpcapi.DecisionEngineAPI().repair_action_plan(
+            base.context(), plan.uuid, kind)
+        return base.respond(self.represent(self.find(made)))
+
+    # Pausing --------------------------------------------------------------
+
+    @base.expose
+    def pause(self, ident):
+        """Have the applier start no further action of the plan."""
+        return self._set_paused(ident, 'pause', True)
+
+    @base.expose
+    def resume(self, ident):
+        """Have the applier go on with the plan."""
+        return self._set_paused(ident, 'resume', False)
+
+    def _set_paused(self, ident, action, paused):
+        base.require_version(versions.PAUSE, f'POST {action}')
+        plan = self._addressed(ident, action)
+        changed = plan.dbapi.run_in_transaction(
+            self._store_paused, plan, paused)
+        if changed:
+            LOG.info('Action plan %(uuid)s is to %(action)s',
+                     {'uuid': plan.uuid, 'action': action})
+            _launch(plan)
+        return base.respond(self.represent(self.find(plan.uuid)))
+
+    def _store_paused(self, plan, paused):
+        """Store it if the plan is not over; returns whether it is new."""
+        # It must not end meanwhile.
+        plan.lock()
+        plan = self.find(plan.uuid)
+        if plan.state not in states.PAUSABLE:
+            raise exception.NotPausable(
+                plan=plan.uuid, state=plan.state,
+                allowed=_(' or ').join(states.PAUSABLE))
+        run = objects.PlanRun.get(base.context(), plan.id)
+        if paused == (run is not None and run.paused):
+            return False
+        objects.PlanRun.set(base.context(), plan.id, paused=paused)
+        return True
 
 
 def _launch(plan):

@@ -30,7 +30,7 @@ from watcherclient.common import command as client_command
 from watcher.tests import base as tests_base
 from watcher.tests.functional.api import base
 
-VERSIONS = ('1.0', '1.1', '1.2', '1.5', '1.8')
+VERSIONS = ('1.0', '1.1', '1.2', '1.5', '1.8', '1.9')
 
 #: What the client asks for on its own.
 DEFAULT_VERSION = '1.5'
@@ -389,7 +389,7 @@ class TestCommands(base.ShellTestCase):
 
     def test_version_that_does_not_exist(self):
         error = self._error('goal', 'list', version='1.99')
-        for word in ('1.99', '1.0 to 1.8'):
+        for word in ('1.99', '1.0 to 1.9'):
             self.assertIn(word, error)
 
     # In a process ---------------------------------------------------------

@@ -176,8 +176,16 @@ class TestSamples(base.ApiTestCase):
              'value': 'this server stays'}], 200)
         self.shown_from('action-plan-start-response', self.post(
             f'{path}/{plan.uuid}/start', {}, status=200))
+        for action in ('pause', 'resume'):
+            self.shown_from(f'action-plan-{action}-response', self.post(
+                f'{path}/{plan.uuid}/{action}', {}, status=200))
         self.sent('action-plan-cancel', 'PATCH', f'{path}/{other.uuid}', [
             {'op': 'replace', 'path': '/state', 'value': 'CANCELLED'}], 200)
+        for kind in ('rollback', 'retry'):
+            failed = self.records.plan(audit, self.strategy, actions=1,
+                                       state='FAILED')
+            self.shown_from(f'action-plan-{kind}-response', self.post(
+                f'{path}/{failed.uuid}/{kind}', {}, status=200))
 
     def shown_from(self, name, response):
         self.sample(name, response.json)

@@ -37,9 +37,9 @@ LISTED = [cls for cls in v1.RESOURCES
           if cls not in (data_model.DataModel, webhook.Webhooks)]
 
 #: Statements of a list besides the one that reads the page: the efficacy
-#: indicators of plans, in detail the descriptions of action types and the
-#: explanations of both.
-MORE = {'action_plans': 1, 'action_plans/detail': 2, 'actions/detail': 2}
+#: indicators of plans, in detail the descriptions of action types, and the
+#: explanations and the records of runs of both.
+MORE = {'action_plans': 1, 'action_plans/detail': 3, 'actions/detail': 3}
 
 #: A page behind a marker finds the marker, and what it is sorted by.
 MARKER, SORT_VALUE = 1, 1
@@ -301,8 +301,8 @@ class TestItems(ItemTestCase):
                 (f'goals/{self.goal.uuid}', 1),
                 ('strategies/dummy', 1), ('audit_templates/template', 1),
                 ('audits/audit', 1), (f'audits/{self.audit.uuid}', 1),
-                (f'action_plans/{plan.uuid}', 3),
-                (f'actions/{action.uuid}', 3),
+                (f'action_plans/{plan.uuid}', 4),
+                (f'actions/{action.uuid}', 4),
                 ('scoring_engines/dummy_scorer', 1),
                 ('services/watcher-applier', 1), ('services/1', 1)):
             for deleted in (False, True):
@@ -351,21 +351,21 @@ class TestChanges(ItemTestCase):
     def test_skip(self):
         plan = self.records.plan(self.audit, self.strategy, actions=1)
         action, = self.records.actions(plan)
-        # The action, the change, the action again, its description and its
-        # explanation.
-        self.check(5, 'PATCH', f'/v1/actions/{action.uuid}', [
+        # The action, the change, the action again, its description, its
+        # explanation and its run.
+        self.check(6, 'PATCH', f'/v1/actions/{action.uuid}', [
             {'op': 'replace', 'path': '/state', 'value': 'SKIPPED'}])
 
     def test_start(self):
         plan = self.records.plan(self.audit, self.strategy, actions=2)
-        self.check(6, 'POST', f'/v1/action_plans/{plan.uuid}/start', {})
+        self.check(7, 'POST', f'/v1/action_plans/{plan.uuid}/start', {})
 
 
 class TestPlans(StatementTestCase):
     """Actions change together, 500 of them with two statements."""
 
     #: What is read and written however few actions there are.
-    CANCEL = 8
+    CANCEL = 9
     DELETE = 5
 
     def _plan(self, actions):

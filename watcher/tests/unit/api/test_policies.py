@@ -33,6 +33,10 @@ PLACEHOLDER = re.compile(r'\{[^}]*\}')
 #: Rules whose routes change what the others need go last.
 LATE = ('action_plan:start', 'action_plan:update', 'action:update')
 
+#: Rules whose routes need a plan in a certain state.
+STATES = {'action_plan:rollback': 'SUCCEEDED', 'action_plan:retry': 'FAILED',
+          'action_plan:pause': 'ONGOING', 'action_plan:resume': 'ONGOING'}
+
 BODIES = {
     'action:update': [{'op': 'replace', 'path': '/state',
                        'value': 'SKIPPED'}],
@@ -83,8 +87,11 @@ class PolicyTestCase(base.ApiTestCase):
                                    audit_type='EVENT')
         # started, skipped and deleted need a plan each
         plans = {}
-        for rule in ('start', 'update', 'delete', 'get', 'action'):
-            plans[rule] = self.records.plan(audit, self.strategy, actions=1)
+        for rule in ('start', 'update', 'delete', 'get', 'action',
+                     'rollback', 'retry', 'pause', 'resume'):
+            plans[rule] = self.records.plan(
+                audit, self.strategy, actions=1,
+                state=STATES.get(f'action_plan:{rule}', 'RECOMMENDED'))
         action = self.records.actions(plans['action'])[0]
         return {
             'goals': self.goal.uuid,
@@ -175,12 +182,14 @@ class TestTargets(PolicyTestCase):
 
     def test_stored_object(self):
         items, plans = self.make_items()
-        items['action_plans'] = plans['get'].uuid
         checked = set()
         for rule, method, path in operations():
             collection = path.split('/')[2]
             if '{' not in path or collection == 'webhooks':
                 continue
+            if collection == 'action_plans':
+                items[collection] = plans[
+                    rule.partition(':')[2] if rule in STATES else 'get'].uuid
             field = 'id' if collection == 'services' else 'uuid'
             own = PLACEHOLDER.sub(str(items[collection]), path)
             self.write({rule: f"'{items[collection]}':%({field})s"})
@@ -235,7 +244,7 @@ class TestOrder(PolicyTestCase):
         self.request(method, path, status=status, **kwargs)
 
     def test_version_then_route_then_policy(self):
-        self.check(406, 'GET', '/v1/nope', version='1.9')
+        self.check(406, 'GET', '/v1/nope', version='1.10')
         self.check(404, 'GET', '/v1/nope')
         self.check(405, 'PUT', '/v1/goals')
         self.check(403, 'GET', '/v1/goals')

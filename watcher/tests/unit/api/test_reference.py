@@ -40,7 +40,8 @@ DISCOVERY = {('GET', '/'), ('GET', '/v1')}
 #: What parameters.yaml calls the types of the fields.
 TYPES = {'text': 'string', 'uuid': 'string', 'datetime': 'string',
          'interval': 'string', 'boolean': 'boolean', 'integer': 'integer',
-         'object': 'object', 'array': 'array', 'scope': 'array'}
+         'number': 'number', 'object': 'object', 'array': 'array',
+         'scope': 'array'}
 
 #: What an operation of a JSON patch consists of.
 PATCH_MEMBERS = {'op', 'path', 'value'}
@@ -89,7 +90,8 @@ class TestReference(base.TestCase):
                     ('GET', f'{path}/{{}}', set()),
                     ('PATCH', f'{path}/{{}}', set()),
                     ('POST', path, {'Location'}),
-                    ('POST', f'{path}/{{}}/start', set())):
+                    *(('POST', f'{path}/{{}}/{word}', set())
+                      for _method, word in resource.actions)):
                 if (method, where) in self.operations:
                     self.assertEqual(shown | more,
                                      self._response(method, where))
@@ -237,8 +239,8 @@ class TestReference(base.TestCase):
         for operation in self.operations.values():
             samples = SAMPLE.findall(operation.text)
             wanted = {'response'} if operation.response else set()
-            if operation.method in ('POST', 'PATCH') and 'start' not in (
-                    operation.path):
+            if operation.method in ('POST', 'PATCH') and (
+                    '/action_plans/{plan_ident}/' not in operation.path):
                 wanted.add('request')
             self.assertEqual(wanted, {kind for _name, kind in samples},
                              operation.key)

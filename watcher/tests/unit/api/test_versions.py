@@ -31,8 +31,9 @@ class TestNegotiation(base.TestCase):
         'infra-optim 1.5': '1.5',
         'infra-optim 1.7': '1.7',
         'infra-optim 1.8': '1.8',
-        'infra-optim latest': '1.8',
-        'infra-optim LATEST': '1.8',
+        'infra-optim 1.9': '1.9',
+        'infra-optim latest': '1.9',
+        'infra-optim LATEST': '1.9',
         'infra-optim 1': '1.0',
         'infra-optim 1.03': '1.3',
         'infra-optim abc': '1.0',
@@ -46,7 +47,7 @@ class TestNegotiation(base.TestCase):
         'INFRA-OPTIM 1.4': '1.4',
     }
 
-    REFUSED = ('infra-optim 1.9', 'infra-optim 1.-1', 'infra-optim 0.9',
+    REFUSED = ('infra-optim 1.10', 'infra-optim 1.-1', 'infra-optim 0.9',
                'infra-optim 2.0', 'infra-optim 2', 'infra-optim 10',
                'infra-optim 1.2.3')
 
@@ -58,7 +59,7 @@ class TestNegotiation(base.TestCase):
         for header in self.REFUSED:
             exc = self.assertRaises(versions.VersionNotAcceptable,
                                     versions.negotiate, header)
-            self.assertIn('1.0 to 1.8', str(exc))
+            self.assertIn('1.0 to 1.9', str(exc))
 
     def test_compares_by_number(self):
         self.assertLess(versions.Version(1, 9), versions.Version(1, 10))
@@ -104,7 +105,22 @@ class TestAdditions(base.TestCase):
             '1.7': {('audit_templates', 'default_parameters')},
             '1.8': {(name, 'explanation')
                     for name in ('action_plans', 'actions')},
+            '1.9': {('action_plans', name) for name in (
+                'paused', 'kind', 'source_plan_uuid', 'started_at',
+                'finished_at', 'measured_efficacy', 'measured_at')}
+                | {('actions', name) for name in (
+                    'progress', 'attempts', 'started_at', 'finished_at',
+                    'deadline', 'inverse')},
         }, found)
+
+    def test_filters(self):
+        self.assertEqual(
+            {('action_plans', 'kind', '1.9'),
+             ('action_plans', 'source_plan_uuid', '1.9')},
+            {(cls.collection, declared.name, str(declared.since))
+             for cls in v1.RESOURCES
+             for declared in getattr(cls, 'filters', ())
+             if declared.since > versions.INITIAL})
 
     def test_members_of_the_data_model(self):
         added = {}

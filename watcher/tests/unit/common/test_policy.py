@@ -37,6 +37,8 @@ OPERATIONS = (
     'action:detail', 'action:get', 'action:get_all', 'action:update',
     'action_plan:delete', 'action_plan:detail', 'action_plan:get',
     'action_plan:get_all', 'action_plan:update', 'action_plan:start',
+    'action_plan:rollback', 'action_plan:retry', 'action_plan:pause',
+    'action_plan:resume',
     'audit:create', 'audit:delete', 'audit:detail', 'audit:get',
     'audit:get_all', 'audit:update',
     'audit_template:create', 'audit_template:delete',

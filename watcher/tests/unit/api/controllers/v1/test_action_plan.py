@@ -273,7 +273,7 @@ class TestActions(PlanTestCase):
                          set(self.get(self.path, version='1.5').json))
         document = self.get(self.path).json
         self.assertEqual(ACTION_FIELDS | {'status_message', 'explanation'},
-                         set(document))
+                         set(self.get(self.path, version='1.8').json))
         self.assertEqual({'message': 'hello'}, document['input_parameters'])
         self.assertEqual('', document['description'])
         self.records.description()
