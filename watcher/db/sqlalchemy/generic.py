@@ -75,10 +75,15 @@ def _key(entity: Entity, ident: Any) -> Any:
     raise exception.InvalidIdentity(identity=ident)
 
 
-def chunks(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Yield the items in parts that a statement can take."""
-    for start in range(0, len(items), _CHUNK):
-        yield items[start:start + _CHUNK]
+def chunks(items: Sequence[Any],
+           size: int = _CHUNK) -> Iterator[Sequence[Any]]:
+    """Yield the items in parts that a statement can take.
+
+    :param size: most items; a list of numbers may be longer than one of
+        rows
+    """
+    for start in range(0, len(items), size):
+        yield items[start:start + size]
 
 
 def is_one_of(column: Any, expected: Any) -> Any:

@@ -31,6 +31,9 @@ from watcher.db.sqlalchemy import values as db_values
 
 LOG = log.getLogger(__name__)
 
+#: Most ids of one statement.
+_IDENTS = 10000
+
 #: What runs: the table of its runs, and the column that names it.
 OWNERS = {'action_plan': (models.PlanRun, models.PlanRun.action_plan_id),
           'action': (models.ActionRun, models.ActionRun.action_id)}
@@ -149,7 +152,7 @@ class Operations:
         """
         model, key = OWNERS[owner]
         rows: list[Any] = []
-        for chunk in generic.chunks(list(idents)):
+        for chunk in generic.chunks(list(idents), _IDENTS):
             rows += self._runs_where(model, key.in_(chunk))
         return {getattr(row, key.key): row for row in rows}
 
