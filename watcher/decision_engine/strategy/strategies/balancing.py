@@ -26,8 +26,23 @@ from watcher.decision_engine.strategy.common import settings
 CPU = 'instance_cpu_usage'
 RAM = 'instance_ram_usage'
 
-#: The resource that each metric of servers is a load on.
-COLUMNS = {CPU: cluster.VCPU, RAM: cluster.MEMORY}
+#: What servers were given, whatever they do with it: no data source is
+#: asked. The last one counts the servers themselves.
+ALLOCATED_CPU = 'allocated_vcpus'
+ALLOCATED_RAM = 'allocated_memory'
+COUNT = 'server_count'
+
+MEASURED = (CPU, RAM)
+METRICS = (*MEASURED, ALLOCATED_CPU, ALLOCATED_RAM, COUNT)
+
+#: What each metric is a load on, in words.
+RESOURCES = {CPU: 'CPU', RAM: 'memory', ALLOCATED_CPU: 'vCPUs to give away',
+             ALLOCATED_RAM: 'memory to give away',
+             COUNT: 'even share of all servers'}
+
+#: The resource of which each metric tells how much servers have.
+_COLUMNS = {CPU: cluster.VCPU, RAM: cluster.MEMORY,
+            ALLOCATED_CPU: cluster.VCPU, ALLOCATED_RAM: cluster.MEMORY}
 
 #: Servers in these states run nowhere: without a value their load is known
 #: to be 0, and there is no use in asking.
@@ -58,8 +73,26 @@ def sizes(state: cluster.ClusterState, metric: str) -> numpy.ndarray:
     """Return how much of what a metric is a load on each host has.
 
     In total: neither ratios nor reserved amounts matter for what is used.
+    Of what is given away, as much as may be; of the number of servers, as
+    many as each open host has if all have the same.
     """
-    return state.largest[:, COLUMNS[metric]]
+    if metric == COUNT:
+        hosts = open_hosts(state)
+        placed = state.host_of[state.host_of != cluster.NOWHERE]
+        return numpy.full(len(hosts), hosts[placed].sum()
+                          / max(1, hosts.sum()))
+    table = state.largest if metric in MEASURED else state.capacity
+    return table[:, _COLUMNS[metric]]
+
+
+def given(state: cluster.ClusterState, metric: str) -> numpy.ndarray:
+    """Return the most that each server may have of what a metric tells.
+
+    For metrics that are not measured that is what it has.
+    """
+    if metric == COUNT:
+        return numpy.ones(len(state.servers))
+    return state.demand[:, _COLUMNS[metric]]
 
 
 def loads_of(state: cluster.ClusterState, metric: str,

@@ -63,7 +63,8 @@ class Situation:
     :param targets: deviation of each metric that is to be reached.
     :param weights: of the metrics.
     :param rounds: how often to look for proposals, each time with what the
-        plan does so far.
+        plan does so far. If more than once, and on all hosts, each server
+        goes where it is best when its turn comes.
     :param refused: servers that stay, with the reasons.
     """
 
@@ -213,6 +214,18 @@ class Search:
                 yield Proposal(server, int(hosts[allowed[place]]),
                                float(found[place]))
 
+    def best_now(self, server: int) -> int | None:
+        """Return the host where a server helps most as things are now."""
+        rules = self.given.rules
+        values = self.on_all_hosts(server)
+        values[~rules.mask(server)[self.hosts]] = numpy.inf
+        keys = [values.round(12)]
+        penalty = rules.penalty(server)
+        if penalty is not None:
+            keys.insert(0, penalty[self.hosts])
+        place = numpy.lexsort(keys)[0]
+        return None if numpy.isinf(values[place]) else int(self.hosts[place])
+
     def on_all_hosts(self, server: int) -> numpy.ndarray:
         """Return the deviation with a server on each of the hosts."""
         source = int(self.given.state.host_of[server])
@@ -319,6 +332,7 @@ class _Stabilizer:
         self.decision = Decision()
         self.refused: dict[str, str] = {}
         self.tried = 0
+        self._exhausted = False
         self._moved: set[int] = set()
 
     def decide(self) -> Decision:
@@ -330,7 +344,8 @@ class _Stabilizer:
         for _round in range(self.given.rounds):
             before = len(decision.reliefs)
             self._look_and_move()
-            if (len(decision.reliefs) == before
+            self._exhausted = len(decision.reliefs) == before
+            if (self._exhausted
                     or exceeded(self.table, self.given.targets) is None):
                 break
         self.table.sum_up()
@@ -348,9 +363,17 @@ class _Stabilizer:
 
     def _take_up(self, proposals: list[Proposal], search: Search) -> None:
         best = self.table.weighted()
+        anew = (self.given.rounds > 1
+                and self.given.host_choice == FULL_SEARCH)
+        looked_at: set[int] = set()
         for server, host, _value in proposals:
-            if server in self._moved:
+            if server in self._moved or server in looked_at:
                 continue
+            if anew:
+                # What was best alone is not after those before it.
+                looked_at.add(server)
+                best_now = search.best_now(server)
+                host = host if best_now is None else best_now
             after = self._after(server, host)
             if after >= best - deviation.TOLERANCE:
                 continue
@@ -458,8 +481,9 @@ class _Stabilizer:
                   f'{self.decision.after:.4g}')
         if left is not None:
             metric = self.given.metrics[left]
-            reason += (f'; that of {metric} stays above its threshold, since '
-                       'no other proposal helps')
+            reason += f'; that of {metric} stays above its threshold, '
+            reason += ('since no other proposal helps' if self._exhausted
+                       else 'more rounds might help')
         return reason, 'deviation'
 
     def _why_nothing(self):

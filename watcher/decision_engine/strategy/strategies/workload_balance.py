@@ -21,7 +21,9 @@ Goal: ``workload_balancing``. Planner: ``workload_stabilization``.
 Parameter            Meaning
 ==================== ========================================================
 ``metrics``          what is balanced: ``instance_cpu_usage`` or
-                     ``instance_ram_usage``
+                     ``instance_ram_usage``; ``allocated_vcpus``,
+                     ``allocated_memory`` or ``server_count``, which need no
+                     data source and also spread what is idle
 ``threshold``        percentage from which on a host has too much load
 ``period``           seconds over which the metric is averaged
 ``granularity``      seconds between its samples
@@ -119,7 +121,7 @@ class HostLoads:
         state = situation.state
         self.size = balancing.sizes(state, situation.metric)
         self.usable = balancing.open_hosts(state) & (self.size > 0)
-        most = state.demand[:, balancing.COLUMNS[situation.metric]]
+        most = balancing.given(state, situation.metric)
         unknown = numpy.isnan(situation.load)
         idle = numpy.fromiter(
             (server.state in balancing.WITHOUT_LOAD
@@ -248,7 +250,8 @@ class _Balancer:
 
     def _why_stay(self, server):
         record = self.state.servers[server]
-        if record.state != feasibility.ACTIVE:
+        if (self.given.metric in balancing.MEASURED
+                and record.state != feasibility.ACTIVE):
             return f'it is {record.state}, only active servers are moved'
         return self.given.why_not_move(server)
 
@@ -326,7 +329,7 @@ class _Balancer:
             self.state.hosts[host].hostname, self.given.threshold)
 
     def _resource(self):
-        return 'CPU' if self.given.metric == balancing.CPU else 'memory'
+        return balancing.RESOURCES[self.given.metric]
 
     def _summary(self, decision):
         count = int(self.sources.sum())
@@ -406,7 +409,8 @@ class WorkloadBalance(base.WorkloadStabilizationBaseStrategy):
 
     *Requirements*
 
-    The metric ``instance_cpu_usage`` or ``instance_ram_usage``.
+    The metric ``instance_cpu_usage`` or ``instance_ram_usage``. None to
+    balance what servers were given, or their number.
     """
 
     DATASOURCE_METRICS = [balancing.CPU, balancing.RAM]
@@ -433,9 +437,11 @@ class WorkloadBalance(base.WorkloadStabilizationBaseStrategy):
             'properties': {
                 'metrics': {
                     'description': 'What is balanced: instance_cpu_usage or '
-                                   'instance_ram_usage.',
+                                   'instance_ram_usage; without a data '
+                                   'source allocated_vcpus, '
+                                   'allocated_memory or server_count.',
                     'type': 'string',
-                    'enum': list(balancing.COLUMNS),
+                    'enum': list(balancing.METRICS),
                     'default': balancing.CPU,
                 },
                 'threshold': {
@@ -501,18 +507,12 @@ class WorkloadBalance(base.WorkloadStabilizationBaseStrategy):
         return self._measures
 
     def gather(self) -> Situation:
-        """Read the loads of all servers: one batch."""
+        """Read the loads of all servers: one batch, or none."""
         parameters = self.input_parameters
         state, metric = self.found_state(), parameters.metrics
         size = balancing.sizes(state, metric)
-        read = loads.Loads(self.datasource_backend, state)
-        hosts = balancing.open_hosts(state)
-        load = balancing.loads_of(state, metric, read.of_servers(
-            metric, int(parameters.period), 'mean',
-            int(parameters.granularity),
-            servers=balancing.may_have_load(state, hosts)))
-        for remark in read.remarks():
-            self.solution.add_remark(remark)
+        load = (self._measured(state) if metric in balancing.MEASURED
+                else balancing.given(state, metric))
         threshold = parameters.threshold
         self._measures = {'overload': functools.partial(
             overload, load, size, threshold)}
@@ -528,6 +528,17 @@ class WorkloadBalance(base.WorkloadStabilizationBaseStrategy):
                 else target),
             parameters.get('max_migrations') or 1,
             parameters.get('average') == RELATIVE)
+
+    def _measured(self, state):
+        given = self.input_parameters
+        read = loads.Loads(self.datasource_backend, state)
+        hosts = balancing.open_hosts(state)
+        found = read.of_servers(
+            given.metrics, int(given.period), 'mean', int(given.granularity),
+            servers=balancing.may_have_load(state, hosts))
+        for remark in read.remarks():
+            self.solution.add_remark(remark)
+        return balancing.loads_of(state, given.metrics, found)
 
     def emit(self, state: cluster.ClusterState, decision: Decision) -> None:
         """Turn the decision into actions."""

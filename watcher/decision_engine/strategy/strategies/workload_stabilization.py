@@ -20,7 +20,9 @@ Goal: ``workload_balancing``. Planner: ``workload_stabilization``.
 Parameter              Meaning
 ====================== ======================================================
 ``metrics``            what is looked at: ``instance_cpu_usage``,
-                       ``instance_ram_usage``
+                       ``instance_ram_usage``, and without a data source
+                       ``allocated_vcpus``, ``allocated_memory``,
+                       ``server_count``
 ``thresholds``         deviation of each from which on something is done
 ``weights``            of each in the sum of their deviations
 ``instance_metrics``   metric of hosts for each metric of servers
@@ -34,7 +36,8 @@ Parameter              Meaning
 ``target_thresholds``  deviation of each at which to stop; ``thresholds`` if
                        left out
 ``rounds``             how often servers are tried, while a metric exceeds
-                       its threshold; 1 if left out
+                       its threshold; 1 if left out. With more and
+                       ``fullsearch`` each goes where it is best at its turn
 ``dead_band``          percentage of the threshold by which the target is
                        below it, if it has none in ``target_thresholds``
 ====================== ======================================================
@@ -70,7 +73,20 @@ THRESHOLD, WEIGHT = 0.1, 1.0
 SCALES = {HOST_CPU: 100, HOST_RAM: 1024}
 
 _SHARE = {'type': 'number', 'minimum': 0, 'maximum': 1}
+_SHARES = dict.fromkeys(balancing.METRICS, _SHARE)
 _AGGREGATES = ['', *units.AGGREGATES]
+
+
+def allocated_share(state: cluster.ClusterState,
+                    metric: str) -> numpy.ndarray:
+    """Return which share of each host its servers were given."""
+    placed = state.host_of != cluster.NOWHERE
+    given = numpy.bincount(state.host_of[placed],
+                           balancing.given(state, metric)[placed],
+                           minlength=len(state.hosts))
+    size = balancing.sizes(state, metric)
+    return numpy.divide(given, size, out=numpy.zeros(len(size)),
+                        where=size > 0)
 
 
 def moved_load(state: cluster.ClusterState, loads: numpy.ndarray,
@@ -109,7 +125,8 @@ class WorkloadStabilization(base.WorkloadStabilizationBaseStrategy):
     *Requirements*
 
     The metrics ``host_cpu_usage``, ``instance_cpu_usage``,
-    ``instance_ram_usage`` and ``host_ram_usage``.
+    ``instance_ram_usage`` and ``host_ram_usage``. None to balance what
+    servers were given, or their number.
     """
 
     DATASOURCE_METRICS = [HOST_CPU, CPU, RAM, HOST_RAM]
@@ -139,9 +156,12 @@ class WorkloadStabilization(base.WorkloadStabilizationBaseStrategy):
     def _what_schema(cls):
         return {
             'metrics': {
-                'description': 'Metrics of servers that are looked at.',
+                'description': 'Metrics of servers that are looked at. '
+                               'allocated_vcpus, allocated_memory and '
+                               'server_count need no data source.',
                 'type': 'array',
-                'items': {'type': 'string', 'enum': [CPU, RAM]},
+                'items': {'type': 'string',
+                          'enum': list(balancing.METRICS)},
                 'default': [CPU],
             },
             'thresholds': {
@@ -149,15 +169,15 @@ class WorkloadStabilization(base.WorkloadStabilizationBaseStrategy):
                                'share of the hosts, from which on something '
                                'is done.',
                 'type': 'object',
-                'properties': {CPU: _SHARE, RAM: _SHARE},
+                'properties': _SHARES,
                 'default': {CPU: THRESHOLD, RAM: THRESHOLD},
             },
             'weights': {
                 'description': 'Weights of the metrics in the sum of their '
                                'deviations.',
                 'type': 'object',
-                'properties': {f'{CPU}_weight': _SHARE,
-                               f'{RAM}_weight': _SHARE},
+                'properties': {f'{name}_weight': _SHARE
+                               for name in balancing.METRICS},
                 'default': {f'{CPU}_weight': WEIGHT,
                             f'{RAM}_weight': WEIGHT},
             },
@@ -172,7 +192,7 @@ class WorkloadStabilization(base.WorkloadStabilizationBaseStrategy):
                 'description': 'Standard deviation of each metric at which '
                                'to stop. Its threshold if left out.',
                 'type': 'object',
-                'properties': {CPU: _SHARE, RAM: _SHARE},
+                'properties': _SHARES,
             },
             'dead_band': balancing.DEAD_BAND_SCHEMA,
         }
@@ -199,7 +219,9 @@ class WorkloadStabilization(base.WorkloadStabilizationBaseStrategy):
             'rounds': {
                 'description': 'How often servers are tried, each time with '
                                'what the plan does so far, while a metric '
-                               'exceeds its threshold; 1 if left out.',
+                               'exceeds its threshold; 1 if left out. With '
+                               'more and fullsearch each goes where it is '
+                               'best at its turn.',
                 'type': 'integer',
                 'minimum': 1,
             },
@@ -270,7 +292,9 @@ class WorkloadStabilization(base.WorkloadStabilizationBaseStrategy):
         wanted = given.get('target_thresholds') or {}
         weights = [given.weights.get(f'{name}_weight', WEIGHT)
                    for name in metrics]
-        read = loads.Loads(self.datasource_backend, state)
+        read = None
+        if not set(metrics).isdisjoint(balancing.MEASURED):
+            read = loads.Loads(self.datasource_backend, state)
         found = self._host_loads(read, state, metrics)
         table = deviation.LoadTable(found, weights)
         servers, refused = [], {}
@@ -278,7 +302,7 @@ class WorkloadStabilization(base.WorkloadStabilizationBaseStrategy):
         if stabilization.exceeded(table, thresholds) is not None:
             servers, refused = self._movable(state, table.members)
             demand = self._demand(read, state, metrics, servers)
-        for remark in read.remarks():
+        for remark in read.remarks() if read else ():
             self.solution.add_remark(remark)
         self._measures = {plan_check.DEVIATION: functools.partial(
             weighted_deviation, found, weights,
@@ -299,6 +323,9 @@ class WorkloadStabilization(base.WorkloadStabilizationBaseStrategy):
         mapping = self.input_parameters.get('instance_metrics') or {}
         found = numpy.full((len(metrics), len(state.hosts)), numpy.nan)
         for row, metric in enumerate(metrics):
+            if metric not in balancing.MEASURED:
+                found[row, hosts] = allocated_share(state, metric)[hosts]
+                continue
             name = mapping.get(metric, HOST_METRICS[metric])
             found[row] = read.of_hosts(
                 name, *self._how('compute_node'),
@@ -324,6 +351,9 @@ class WorkloadStabilization(base.WorkloadStabilizationBaseStrategy):
     def _demand(self, read, state, metrics, servers):
         found = numpy.full((len(metrics), len(state.servers)), numpy.nan)
         for row, metric in enumerate(metrics):
+            if metric not in balancing.MEASURED:
+                found[row] = balancing.given(state, metric)
+                continue
             found[row] = balancing.loads_of(state, metric, read.of_servers(
                 metric, *self._how('instance'), servers=servers))
         return found

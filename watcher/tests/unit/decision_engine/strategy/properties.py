@@ -386,6 +386,17 @@ class StrategyProperties:
             self.assertFalse(all(map(validator.is_valid, ODD_VALUES)), name)
 
 
+def carry_out(solution, model):
+    """Move the servers in a model as the plan says."""
+    for action in solution.actions:
+        given = action['input_parameters']
+        if action['action_type'] == simulation.MIGRATE:
+            model.migrate_instance(
+                model.get_instance_by_uuid(given['resource_id']),
+                model.get_node_by_name(given['source_node']),
+                model.get_node_by_name(given['destination_node']))
+
+
 def _keywords(schema):
     """Yield the keywords of a JSON schema and of all schemas in it."""
     for keyword, value in schema.items():

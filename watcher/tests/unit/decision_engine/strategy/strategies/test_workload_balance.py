@@ -332,6 +332,56 @@ class TestOptionalParameters(base.TestCase):
         self.assertEqual(['vm-a2', 'vm-a1'], moved)
 
 
+class TestWithoutDataSource(base.TestCase):
+    """Field report 2.5 row 52: what is idle is spread, too."""
+
+    def plan(self, cloud, metric, **parameters):
+        strategy = prepare(cloud, {}, metric, max_migrations=9, **parameters)
+        strategy._datasource_backend = None
+        self.patch(workload_balance.WorkloadBalance, 'datasource_backend',
+                   property(lambda _self: self.fail('it is asked')))
+        return strategy.execute()
+
+    def test_number_of_servers(self):
+        cloud = hosts(A=[server(f'a{number}', 1) for number in range(6)],
+                      B=[], C=[])
+        solution = self.plan(cloud, 'server_count', threshold=150)
+        self.assertEqual(['host-B', 'host-C'] * 2,
+                         [move[2] for move in brief(solution)])
+        self.assertIn('uses 300 % of its even share of all servers',
+                      solution.actions[0].reason)
+        self.assertEqual([], self.plan(cloud, 'server_count',
+                                       threshold=301).actions)
+
+    def test_allocations(self):
+        """Ratios and reserved amounts count, and who is stopped."""
+        def cloud():
+            return {models.node('A', vcpus=4, vcpu_ratio=2.0): [
+                        server('a1', 4, state='stopped'),
+                        server('a2', 1), server('a3', 1)],
+                    models.node('B', vcpus=8): [],
+                    models.node('C', vcpus=8, state='down'): []}
+        for threshold, count in ((70, 1), (80, 0)):
+            solution = self.plan(cloud(), 'allocated_vcpus',
+                                 threshold=threshold, average='relative')
+            self.assertEqual(count, len(solution.actions))
+        solution = self.plan(cloud(), 'allocated_memory', threshold=10)
+        self.assertIn('memory to give away', solution.actions[0].reason)
+
+    def test_nothing_to_do_on_the_resulting_cloud(self):
+        for metric, threshold in (('server_count', 120),
+                                  ('allocated_vcpus', 30)):
+            cloud = hosts(A=[server(f'a{number}', 2) for number in range(6)],
+                          B=[], C=[])
+            solution = self.plan(cloud, metric, threshold=threshold)
+            model = solution.strategy.compute_model
+            properties.carry_out(solution, model)
+            again = prepare({}, {}, metric, threshold=threshold)
+            again._compute_model = model
+            self.assertTrue(solution.actions)
+            self.assertEqual([], again.execute().actions)
+
+
 class TestAgain(base.TestCase):
     """Field report test 27: on the resulting cloud there is nothing to do.
     """
@@ -343,12 +393,7 @@ class TestAgain(base.TestCase):
             TestOptionalParameters.VALUES, threshold=40, max_migrations=10)
         solution = strategy.execute()
         model = strategy.compute_model
-        for action in solution.actions:
-            given = action['input_parameters']
-            model.migrate_instance(
-                model.get_instance_by_uuid(given['resource_id']),
-                model.get_node_by_name(given['source_node']),
-                model.get_node_by_name(given['destination_node']))
+        properties.carry_out(solution, model)
         again = prepare({}, TestOptionalParameters.VALUES, threshold=40,
                         max_migrations=10)
         again._compute_model = model

@@ -11,6 +11,7 @@
 # under the License.
 """Worked examples, corrected flaws, and properties of the decision."""
 
+import collections
 import copy
 import random
 import statistics
@@ -31,6 +32,7 @@ from watcher.tests.unit.decision_engine.strategy import properties
 CPU, RAM = 'instance_cpu_usage', 'instance_ram_usage'
 HOST_CPU, HOST_RAM = 'host_cpu_usage', 'host_ram_usage'
 BOTH = [CPU, RAM]
+ALLOCATED = ['allocated_vcpus', 'allocated_memory', 'server_count']
 #: KiB of a host of 64 GiB
 GIB = 1024 * 1024
 
@@ -418,9 +420,77 @@ class TestParameters(ExampleTestCase):
         self.assertEqual([[first], [first, ('vm-a1', 'host-A', 'host-C')]],
                          plans)
 
+    def test_more_rounds_might_help(self):
+        for rounds, words in ((1, 'more rounds might help'),
+                              (9, 'no other proposal helps')):
+            solution = self.plan(
+                host_choice='cycle', thresholds={CPU: 0.0}, rounds=rounds)
+            self.assertTrue(solution.actions)
+            self.assertIn(words, solution.explanation.reason)
+
     def test_no_metrics(self):
         solution = self.plan(metrics=[])
         self.assertEqual('no_metrics', solution.explanation.code)
+
+
+class TestWithoutDataSource(base.TestCase):
+    """Field report 2.5 row 52: what is idle is spread, too."""
+
+    def plan(self, cloud, *names, **parameters):
+        strategy = prepare(cloud, {}, metrics=list(names),
+                           host_choice='fullsearch', **parameters)
+        self.patch(
+            workload_stabilization.WorkloadStabilization,
+            'datasource_backend',
+            property(lambda _self: self.fail('it is asked')))
+        return strategy.execute()
+
+    def test_number_of_servers(self):
+        cloud = hosts(A=[server(f'a{number}', 1) for number in range(6)],
+                      B=[], C=[])
+        model = models.cloud(cloud)
+        solution = self.plan(cloud, 'server_count', rounds=9)
+        properties.carry_out(solution, model)
+        self.assertEqual({'host-B': 2, 'host-C': 2}, collections.Counter(
+            move[2] for move in brief(solution)))
+        values = indicators(solution)
+        self.assertAlmostEqual(
+            2 ** 0.5, values['standard_deviation_before_audit'])
+        self.assertAlmostEqual(
+            0, values['standard_deviation_after_audit'])
+
+    def test_shares_of_what_hosts_may_give_away(self):
+        """Ratios and reserved amounts count, and who is stopped."""
+        cloud = {models.node('A', vcpus=4, vcpu_ratio=2.0): [
+                     server('a1', 4, state='stopped')],
+                 models.node('B', vcpus=9, vcpu_reserved=1): [
+                     server('b1', 2), server('b2', 2)]}
+        solution = self.plan(cloud, 'allocated_vcpus',
+                             thresholds={'allocated_vcpus': 0.01})
+        self.assertEqual('balanced', solution.explanation.code)
+
+    def test_nothing_to_do_on_the_resulting_cloud(self):
+        limits = dict.fromkeys(ALLOCATED, 0.2)
+        cloud = hosts(A=[server(f'a{number}', 2) for number in range(7)],
+                      B=[server('b', 8)], C=[])
+        solution = self.plan(cloud, *ALLOCATED, thresholds=limits, rounds=9)
+        model = solution.strategy.compute_model
+        properties.carry_out(solution, model)
+        again = prepare({}, {}, metrics=ALLOCATED, thresholds=limits)
+        again._compute_model = model
+        self.assertTrue(solution.actions)
+        self.assertEqual([], again.execute().actions)
+
+    def test_beside_what_is_measured(self):
+        """The load is even, the number of servers is not."""
+        cloud = hosts(A=[server(f'a{number}', 1) for number in range(6)],
+                      B=[server('b', 6)], C=[])
+        values = {HOST_CPU: {'A': 10, 'B': 10, 'C': 10},
+                  CPU: {**{f'a{number}': 0 for number in range(6)}, 'b': 0}}
+        for names, count in (([CPU], 0), ([CPU, 'server_count'], 3)):
+            solution = run(cloud, values, metrics=names,
+                           host_choice='fullsearch', rounds=9)
+            self.assertEqual(count, len(solution.actions))
 
 
 class TestAgain(ExampleTestCase):
@@ -453,7 +523,7 @@ class TestProperties(properties.StrategyProperties, base.TestCase):
     WAYS = ('retry', 'cycle', 'fullsearch')
 
     def parameters(self, model, seed):
-        return {'metrics': (BOTH, [CPU], [RAM])[seed % 3],
+        return {'metrics': (BOTH, [CPU], [RAM], ALLOCATED)[seed % 4],
                 'host_choice': self.WAYS[seed // 3 % 3],
                 'rounds': 1 + seed % 2}
 
