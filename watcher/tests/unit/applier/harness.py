@@ -65,6 +65,26 @@ class ScriptedAction(action_base.BaseAction):
     def abort(self):
         return self._call('abort', True)
 
+    def check_abort(self):
+        return self._call('check_abort', False)
+
+    def claims(self):
+        return self._call('claims') or super().claims()
+
+    def deadline(self):
+        return self._call('deadline')
+
+    def recover(self, run):
+        self.run = run
+        return self._call('recover') or super().recover(run)
+
+    def resume(self, run):
+        self.run = run
+        return self._call('resume', True)
+
+    def inverse(self, run):
+        return self._call('inverse') or super().inverse(run)
+
     def get_description(self):
         return 'Does what a test says.'
 

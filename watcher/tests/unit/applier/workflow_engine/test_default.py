@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 from watcher.applier.loading import default as loading
 from watcher.applier.workflow_engine import default
-from watcher.common import utils
 from watcher.tests import base
 from watcher.tests.unit.applier import harness
+from watcher.tests.unit.applier.workflow_engine import engine_case
 
 
 @st.composite
@@ -34,31 +34,7 @@ def graphs(draw, max_size=12):
             if number else [] for number in range(size)]
 
 
-class EngineTestCase(harness.ApplierTestCase):
-
-    def make_engine(self, max_workers=2, needs=None, **rules):
-        return default.DefaultWorkFlowEngine(
-            utils.Struct(max_workers=max_workers,
-                         action_execution_rule=rules,
-                         dependency_rule=needs or {}),
-            context=self.context, applier_manager=self.manager)
-
-    def run_engine(self, plan, **kwargs):
-        self.set_state(plan, 'ONGOING', hostname=harness.HOST)
-        engine = self.make_engine(**kwargs)
-        engine.execute(self.actions(plan))
-        return engine
-
-    def number_of(self, action):
-        return action.input_parameters['number']
-
-    def make_graph(self, parents):
-        return self.make_plan(*(
-            {'parameters': {'number': number}, 'parents': before}
-            for number, before in enumerate(parents)))
-
-
-class TestOrder(EngineTestCase):
+class TestOrder(engine_case.EngineTestCase):
 
     @hypothesis.settings(
         max_examples=20, deadline=None, derandomize=True,
@@ -124,7 +100,7 @@ class TestOrder(EngineTestCase):
         self.assertEqual({}, engine.config.action_execution_rule)
 
 
-class TestRuleAny(EngineTestCase):
+class TestRuleAny(engine_case.EngineTestCase):
 
     def outcome(self, parents, failing=(), rule='ANY', phase='execute'):
         def hook(action):
@@ -187,7 +163,7 @@ class TestRuleAny(EngineTestCase):
         self.assertIn('neither ALWAYS nor ANY', self.logger.output)
 
 
-class TestAbort(EngineTestCase):
+class TestAbort(engine_case.EngineTestCase):
     """What engines that do not wait for running actions rely on."""
 
     def abort(self, abort):
@@ -233,7 +209,7 @@ class TestAbort(EngineTestCase):
         self.assertIn('stuck', action.status_message)
 
 
-class TestNotify(EngineTestCase):
+class TestNotify(engine_case.EngineTestCase):
 
     def test_stores_state_and_message(self):
         plan = self.make_graph([[]])
