@@ -17,11 +17,17 @@ without being PENDING before. Messages only say that it is worth looking now.
 A plan is claimed by a compare-and-swap to ONGOING, by an applier that has a
 free worker at this moment; so each plan runs once, whatever happens to
 messages, and none waits behind a busy applier while another one is idle.
+
+The process acts under a lease, without which it can change nothing: see
+:mod:`watcher.objects.lease`. Once another process has the lease, this one
+does nothing any more and ends. Plans of appliers that are gone are found by
+:mod:`watcher.applier.takeover`.
 """
 
 import collections
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from oslo_db import exception as db_exc
@@ -32,9 +38,12 @@ from watcher import objects
 from watcher.applier import endpoints
 from watcher.applier import recovery
 from watcher.applier import sync
+from watcher.applier import takeover
+from watcher.applier import tenure
 from watcher.applier.action_plan import default as action_plan_handler
 from watcher.common import context as watcher_context
 from watcher.common import exception
+from watcher.common import keeper
 from watcher.common import periodic
 from watcher.common import utils
 from watcher.notifications import service_monitor
@@ -84,6 +93,10 @@ class ApplierManager:
     def __init__(self):
         #: Set when no action may be started and no waiting go on.
         self.stopping = threading.Event()
+        #: Whether another process has the lease: nothing may be written.
+        self.fenced = False
+        #: Called with the error that ends this process.
+        self.on_failure: Callable[[Exception], None] | None = None
         self.endpoints = [endpoints.ActionPlanEndpoint(self)]
         # Guards the three below.
         self._lock = threading.Lock()
@@ -96,6 +109,12 @@ class ApplierManager:
         # database: it may be stored all the same. Only the dispatcher uses
         # it.
         self._doubtful: list[tuple[str, str]] = []
+        # Orphans whose failure is in the log. Only the dispatcher uses it.
+        self._hopeless: set[str] = set()
+        self._keeper = keeper.Keeper(
+            'applier-lease', tenure.begin,
+            lambda: CONF.watcher_applier.lease_renewal_interval,
+            self._on_lease_lost)
         self._dispatcher = periodic.Loop(
             'plan-dispatcher', self._dispatch,
             lambda: CONF.watcher_applier.reconcile_interval)
@@ -107,6 +126,11 @@ class ApplierManager:
         return CONF.watcher_applier.conductor_topic
 
     @property
+    def lease(self) -> objects.Lease | None:
+        """What lets this process change plans and actions."""
+        return self._keeper.lease
+
+    @property
     def running(self) -> list[str]:
         """UUIDs of the plans that are being executed here."""
         with self._lock:
@@ -115,10 +139,24 @@ class ApplierManager:
     # Called by the service --------------------------------------------
 
     def pre_start(self) -> None:
-        """Bring the database up to date before anything is served."""
+        """Take the place of this host, and bring the database up to date.
+
+        :raises: DatabaseNotUpgraded when there is no table for leases
+        """
+        missing = objects.ActionPlan.dbapi.missing_tables()
+        if missing:
+            raise exception.DatabaseNotUpgraded(table=', '.join(missing))
+        self._keeper.take()
         context = watcher_context.admin_context()
         sync.ActionDescriptionSynchroniser(context).sync()
-        recovered = recovery.recover_own_plans(context, CONF.host)
+        takeover.forget_long_gone(context)
+        if not recovery.resumes():
+            self._recover_own(context)
+
+    def _recover_own(self, context):
+        own = [orphan for orphan in self._find_orphans(context)
+               if orphan.host == CONF.host]
+        recovered = sum(map(self._recover, own))
         if recovered:
             LOG.warning('%(count)d action plans that the applier on '
                         '%(host)s was running when it ended are CANCELLED '
@@ -150,8 +188,9 @@ class ApplierManager:
             left = deadline - _STORE_TIME - time.monotonic()
             run.thread.join(max(left, 0.1))
         for run in runs:
-            if run.thread.is_alive():
+            if run.thread.is_alive() and not self.fenced:
                 self._leave_behind(run)
+        self._keeper.release()
 
     def reset(self) -> None:
         """Follow changed options."""
@@ -167,7 +206,7 @@ class ApplierManager:
         own = _context_of(context)
         plan = objects.ActionPlan.get_by_uuid(own, plan_uuid, eager=True)
         if plan.state == State.CANCELLED:
-            recovery.cancel_actions(plan)
+            recovery.cancel_actions(plan, self.lease)
         if plan.state not in (State.PENDING, State.RECOMMENDED):
             LOG.info('Action plan %(uuid)s is %(state)s; the request to '
                      'launch it is ignored',
@@ -186,19 +225,114 @@ class ApplierManager:
     def _take_on(self, plan):
         """Put our host on a waiting plan."""
         try:
-            plan.hostname = CONF.host
-            plan.save(where={'state': plan.state})
+            plan.swap({'state': plan.state}, self.lease, hostname=CONF.host)
         except exception.StateConflict:
             LOG.info('Action plan %s was started or cancelled before this '
                      'applier could accept it', plan.uuid)
         else:
             LOG.info('Action plan %s is accepted', plan.uuid)
 
+    # The lease --------------------------------------------------------
+
+    def _on_lease_lost(self):
+        """Another process has the lease: do nothing any more."""
+        self.fenced = True
+        self.stopping.set()
+        error = tenure.why_lost()
+        LOG.error('%s', error)
+        if self.on_failure is not None:
+            self.on_failure(error)
+
+    def _may_act(self):
+        """Whether steps may be begun."""
+        return not self.stopping.is_set() and (
+            self.lease is None or self.lease.valid)
+
+    def _guard(self):
+        return {} if self.lease is None else {'fence': self.lease}
+
+    # Orphans ----------------------------------------------------------
+
+    def _find_orphans(self, context):
+        with self._lock:
+            busy = {*self._runs, *self._unsettled,
+                    *(plan_uuid for plan_uuid, _state in self._doubtful)}
+        return list(takeover.find_orphans(context, CONF.host, busy,
+                                          self.service_name))
+
+    def _look_for_orphans(self):
+        if self.lease is None:
+            return
+        context = watcher_context.admin_context()
+        orphans = self._find_orphans(context)
+        for orphan in orphans:
+            if not self._may_act():
+                return
+            self._recover(orphan)
+        self._hopeless &= {orphan.uuid for orphan in orphans}
+
+    def _recover(self, orphan):
+        """Do with an orphan what the operator wants.
+
+        One that cannot be recovered does not keep the others from it.
+
+        :returns: whether it was cancelled here
+        """
+        context = watcher_context.admin_context()
+        try:
+            plan = objects.ActionPlan.get_by_uuid(context, orphan.uuid,
+                                                  eager=True)
+            if orphan.state == State.RECOMMENDED:
+                self._adopt(plan, orphan)
+            elif recovery.resumes() and orphan.state == State.ONGOING:
+                self._resume(plan, orphan)
+            else:
+                return recovery.cancel_interrupted(
+                    context, plan, orphan.host, self.lease)
+        except (exception.StateConflict, exception.ActionPlanNotFound) as exc:
+            LOG.info('Action plan %(uuid)s is left to others: %(reason)s',
+                     {'uuid': orphan.uuid, 'reason': exc})
+        except db_exc.DBConnectionError:
+            raise
+        except Exception:
+            # Once: this is tried again at every look.
+            report = (LOG.debug if orphan.uuid in self._hopeless
+                      else LOG.exception)
+            report('Action plan %(uuid)s could not be recovered; it stays '
+                   '%(state)s, and this is tried again',
+                   {'uuid': orphan.uuid, 'state': orphan.state})
+            self._hopeless.add(orphan.uuid)
+        return False
+
+    def _take_from(self, plan, orphan):
+        plan.swap({'state': orphan.state, 'hostname': orphan.host},
+                  self.lease, hostname=CONF.host)
+        LOG.warning('Action plan %(uuid)s is taken over from the applier on '
+                    '%(host)s', {'uuid': plan.uuid, 'host': orphan.host})
+
+    def _adopt(self, plan, orphan):
+        """Take a plan that was launched and not begun."""
+        if orphan.host != CONF.host and self._has_free_worker():
+            self._take_from(plan, orphan)
+
+    def _resume(self, plan, orphan):
+        """Go on with a plan, if there is a worker for it."""
+        if not self._has_free_worker():
+            return
+        if orphan.host != CONF.host:
+            self._take_from(plan, orphan)
+        LOG.warning('Action plan %s was interrupted and is resumed',
+                    plan.uuid)
+        self._launch(plan)
+
     # The dispatcher ---------------------------------------------------
 
     def _dispatch(self):
+        if not self._may_act():
+            return
         self._settle()
-        while not self.stopping.is_set() and self._has_free_worker():
+        self._look_for_orphans()
+        while self._may_act() and self._has_free_worker():
             plan = self._claimed_before() or self._claim_next()
             if plan is None:
                 return
@@ -216,7 +350,7 @@ class ApplierManager:
             waiting = plan.state
             try:
                 plan.transition(State.ONGOING, expected=waiting,
-                                hostname=CONF.host)
+                                hostname=CONF.host, **self._guard())
                 return plan
             except exception.StateConflict as conflict:
                 LOG.debug('Action plan %(uuid)s is not claimed: %(reason)s',
@@ -260,7 +394,8 @@ class ApplierManager:
     def _search(context):
         """Return the plans that wait, the longest waiting first."""
         plans = []
-        for filters in ({'state': State.PENDING},
+        paused = objects.PlanRun.paused_plans(context, State.PENDING)
+        for filters in ({'state': State.PENDING, 'id__notin': paused},
                         {'state': State.RECOMMENDED, 'hostname': CONF.host}):
             plans += objects.ActionPlan.list(
                 context, filters=filters, limit=_SEARCH_LIMIT,
@@ -308,21 +443,47 @@ class ApplierManager:
                           'not be stored: %(error)s',
                           {'uuid': plan_uuid, 'error': utils.first_line(exc)})
                 continue
-            except Exception:
+            except Exception as exc:
                 LOG.exception('The outcome of action plan %s cannot be '
-                              'stored; the next start of this applier '
-                              'cancels it', plan_uuid)
+                              'stored; it fails', plan_uuid)
+                if not self._fail_unsettled(plan_uuid, exc):
+                    continue
             with self._lock:
                 del self._unsettled[plan_uuid]
 
+    def _fail_unsettled(self, plan_uuid, error):
+        """End a plan whose outcome can never be stored.
+
+        :returns: false if it has to be tried again
+        """
+        context = watcher_context.admin_context()
+        try:
+            plan = objects.ActionPlan.get_by_uuid(context, plan_uuid,
+                                                  eager=True)
+            recovery.fail_plan(context, plan, CONF.host,
+                               utils.first_line(error), self.lease)
+        except exception.ActionPlanNotFound:
+            LOG.info('Action plan %s is gone', plan_uuid)
+        except Exception as exc:
+            LOG.error('Action plan %(uuid)s could not be set to FAILED, '
+                      'which is tried again: %(error)s',
+                      {'uuid': plan_uuid, 'error': utils.first_line(exc)})
+            return False
+        return True
+
     def _leave_behind(self, run):
+        if recovery.resumes():
+            # Not given back: its thread may still do something.
+            LOG.warning('Action plan %s does not end by itself; it is '
+                        'resumed once this process is gone', run.plan.uuid)
+            return
         LOG.warning('Action plan %s does not end by itself; it is recorded '
                     'as cancelled', run.plan.uuid)
         try:
             plan = objects.ActionPlan.get_by_uuid(
                 run.context, run.plan.uuid, eager=True)
-            recovery.stop_plan(run.context, plan, CONF.host)
+            recovery.stop_plan(run.context, plan, CONF.host, self.lease)
         except Exception:
             LOG.exception('Action plan %s could not be recorded as '
-                          'cancelled; the next start of this applier does '
-                          'that', run.plan.uuid)
+                          'cancelled; the next start of this applier, or '
+                          'another applier, does that', run.plan.uuid)

@@ -13,15 +13,16 @@
 
 from typing import Any
 
-from oslo_db import exception as db_exc
 from oslo_log import log
 
+from watcher import conf
 from watcher import objects
 from watcher._i18n import _
 from watcher.common import exception
 from watcher.objects import action as action_objects
 from watcher.objects import action_plan as plan_objects
 
+CONF = conf.CONF
 LOG = log.getLogger(__name__)
 
 State = action_objects.State
@@ -61,17 +62,55 @@ def list_actions(context: Any, plan: objects.ActionPlan
     return actions
 
 
-def cancel_actions(plan: objects.ActionPlan) -> None:
+def resumes() -> bool:
+    """Whether interrupted plans are to be resumed rather than cancelled."""
+    return CONF.watcher_applier.interrupted_plans == 'resume'
+
+
+def cancel_actions(plan: objects.ActionPlan,
+                   fence: objects.Lease | None = None) -> None:
     """Cancel the actions of a plan that were not started."""
-    plan.transition_actions(State.CANCELLED, State.PENDING)
+    plan.transition_actions(State.CANCELLED, State.PENDING, fence=fence)
 
 
-def stop_plan(context: Any, plan: objects.ActionPlan, host: str) -> bool:
+def stop_plan(context: Any, plan: objects.ActionPlan, host: str | None,
+              fence: objects.Lease | None = None) -> bool:
+    """Do with a plan, whose applier stops, what the operator wants.
+
+    It is cancelled, or given back for another applier to resume it.
+
+    :param host: of the applier, which still owns the plan
+    :param fence: the lease without which nothing is changed
+    :returns: whether that was done here; false when somebody else has
+        changed the plan before
+    """
+    plan.refresh()
+    if resumes() and plan.state == PlanState.ONGOING:
+        return _give_back(plan, host, fence)
+    return cancel_interrupted(context, plan, host, fence)
+
+
+def _give_back(plan, host, fence):
+    try:
+        plan.swap({'state': PlanState.ONGOING, 'hostname': host}, fence,
+                  hostname=None)
+    except exception.StateConflict as conflict:
+        _log_left_alone(plan, conflict)
+        return False
+    LOG.warning('Action plan %(uuid)s is interrupted because the applier on '
+                '%(host)s stops; the next free applier resumes it',
+                {'uuid': plan.uuid, 'host': host})
+    return True
+
+
+def cancel_interrupted(context: Any, plan: objects.ActionPlan,
+                       host: str | None,
+                       fence: objects.Lease | None = None) -> bool:
     """Cancel a plan whose applier was stopped, with all that is unfinished.
 
-    :param host: the host of the applier, which still owns the plan
-    :returns: whether the plan was cancelled here; false when somebody else
-        has changed it before
+    :param host: of that applier, which still owns the plan
+    :param fence: the lease without which nothing is changed
+    :returns: as :func:`stop_plan`
     """
     started = []
 
@@ -79,7 +118,8 @@ def stop_plan(context: Any, plan: objects.ActionPlan, host: str) -> bool:
         started[:] = _list_started(context, plan)
         plan.transition(
             PlanState.CANCELLED, expected=RUNNING, where={'hostname': host},
-            status_message=_PLAN_STOPPED % host + _what_goes_on(started))
+            status_message=_PLAN_STOPPED % host + _what_goes_on(started),
+            **_guard(fence))
         message = _ACTION_STOPPED % host
         # In the order of their execution, which consumers see.
         for action in started:
@@ -99,11 +139,12 @@ def stop_plan(context: Any, plan: objects.ActionPlan, host: str) -> bool:
 
 
 def fail_plan(context: Any, plan: objects.ActionPlan, host: str,
-              reason: str) -> bool:
+              reason: str, fence: objects.Lease | None = None) -> bool:
     """Fail a plan whose execution broke off, with all that is unfinished.
 
-    :param host: the host of the applier, which still owns the plan
+    :param host: of the applier, which still owns the plan
     :param reason: what went wrong, in a few words
+    :param fence: the lease without which nothing is changed
     :returns: as :func:`stop_plan`
     """
     message = _('The execution broke off: %s') % reason
@@ -115,34 +156,14 @@ def fail_plan(context: Any, plan: objects.ActionPlan, host: str,
             action.transition(State.FAILED,
                               status_message=message + _goes_on(action))
         plan.transition(PlanState.FAILED, expected=RUNNING,
-                        where={'hostname': host}, status_message=message)
+                        where={'hostname': host}, status_message=message,
+                        **_guard(fence))
 
     return _changed_together(plan, change)
 
 
-def recover_own_plans(context: Any, host: str) -> int:
-    """Cancel what this host was running when it was stopped or killed.
-
-    A plan that cannot be recovered is logged and does not keep the others
-    from being recovered.
-
-    :returns: how many plans were cancelled
-    """
-    recovered = 0
-    for state in RUNNING:
-        plans = objects.ActionPlan.list(
-            context, filters={'state': state, 'hostname': host}, eager=True)
-        for plan in plans:
-            try:
-                recovered += stop_plan(context, plan, host)
-            except db_exc.DBConnectionError:
-                raise
-            except Exception:
-                LOG.exception('Action plan %(uuid)s could not be recovered; '
-                              'it stays %(state)s. Restart the applier to '
-                              'try again.',
-                              {'uuid': plan.uuid, 'state': state})
-    return recovered
+def _guard(fence):
+    return {} if fence is None else {'fence': fence}
 
 
 def _changed_together(plan, change):
@@ -151,15 +172,22 @@ def _changed_together(plan, change):
         try:
             objects.ActionPlan.dbapi.run_in_transaction(change)
             return True
+        except exception.LeaseLost as lost:
+            _log_left_alone(plan, lost)
+            return False
         except exception.StateConflict as conflict:
             reason = conflict
         # An action may have finished at this very moment.
         plan.refresh()
         if plan.state not in RUNNING:
             break
+    _log_left_alone(plan, reason)
+    return False
+
+
+def _log_left_alone(plan, reason):
     LOG.info('Action plan %(uuid)s is left as it is: %(reason)s',
              {'uuid': plan.uuid, 'reason': reason})
-    return False
 
 
 def _list_started(context, plan):

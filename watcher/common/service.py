@@ -73,6 +73,10 @@ class FatalError(Exception):
     """The process cannot work as configured; the text tells why."""
 
 
+class Restart(Exception):
+    """The process has to begin anew; the text tells why."""
+
+
 # Start-up -----------------------------------------------------------------
 
 def prepare_service(argv: Sequence[str] = (),
@@ -214,6 +218,7 @@ class Service(oslo_service.ServiceBase):
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._stopped = threading.Event()
+        self._failure = None
 
     def start(self) -> None:
         """Start serving; returns when the engine works.
@@ -265,8 +270,22 @@ class Service(oslo_service.ServiceBase):
             self._stopped.set()
 
     def wait(self) -> None:
-        """Wait until the service has stopped."""
+        """Wait until the service has stopped.
+
+        :raises Exception: what :meth:`fail` was called with
+        """
         self._stopped.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def fail(self, error: Exception) -> None:
+        """End because of an error; called by the manager, from any thread.
+
+        :param error: FatalError or Restart
+        """
+        self._failure = error
+        threading.Thread(target=self.stop, args=(False,),
+                         name='service-failure', daemon=True).start()
 
     def reset(self) -> None:
         """Use changed options, without disturbing the work."""
@@ -285,6 +304,8 @@ class Service(oslo_service.ServiceBase):
             try:
                 if self.manager is None:
                     self.manager = self._manager_class()
+                    if hasattr(self.manager, 'on_failure'):
+                        self.manager.on_failure = self.fail
                 self.manager.pre_start()
                 return True
             except Exception as exc:
@@ -461,6 +482,11 @@ class _Worker(cotyledon.Service):
             LOG.error('%(name)s cannot work: %(reason)s',
                       {'name': self.name, 'reason': exc})
             sys.exit(EXIT_FATAL)
+        except Restart as exc:
+            # The master process starts a new worker.
+            LOG.error('%(name)s ends: %(reason)s',
+                      {'name': self.name, 'reason': exc})
+            sys.exit(1)
         except Exception:
             LOG.exception('%s ended unexpectedly', self.name)
             sys.exit(1)

@@ -67,6 +67,33 @@ OPTS = [
              'normally delivered at once over the message bus; this search '
              'finds those whose message was lost or whose applier died, so '
              'it is the longest such a plan waits.'),
+    cfg.StrOpt(
+        'interrupted_plans',
+        default='cancel',
+        choices=[
+            ('cancel',
+             'They are CANCELLED. What was started in the cloud goes on '
+             'there; their status messages name it.'),
+            ('resume',
+             'They go on where they stood. For actions that had been started '
+             'the cloud is asked first what became of them: those that still '
+             'run are followed to their end, and none is started twice.')],
+        mutable=True,
+        help='What becomes of action plans whose applier was stopped, killed '
+             'or cut off while it executed them. The applier of the same '
+             'host name deals with them when it starts, any other one when '
+             'nothing was heard of theirs for [DEFAULT] service_down_time '
+             'seconds. Use the same value for all appliers.'),
+    cfg.IntOpt(
+        'lease_renewal_interval',
+        default=10,
+        min=1,
+        mutable=True,
+        help='Seconds between two renewals of the lease under which an '
+             'applier works. A lease that was not renewed for [DEFAULT] '
+             'service_down_time seconds is expired, by the clock of the '
+             'database, and other appliers take over. At most a third of '
+             'that time is used.'),
 ]
 
 

@@ -1,0 +1,138 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Finds plans that nobody executes although somebody should.
+
+Every applier looks at every search of the database, whatever it has seen
+before: a failure that one of them missed, or did not get to the end with, is
+dealt with by the next one that looks. There is no leader; who changes a plan
+first has it.
+
+A plan that is ONGOING or CANCELLING is an orphan when its applier is gone:
+
+* there is none on it, because it was given back;
+* it belongs to this host, but not to this process: then the process before
+  this one had it;
+* its host neither holds a lease nor gives signs of life. Those of an applier
+  of the previous release, which knows no leases, keep its plans from being
+  taken.
+"""
+
+import dataclasses
+from collections.abc import Collection
+from collections.abc import Iterator
+from typing import Any
+
+from oslo_log import log
+
+from watcher import objects
+from watcher.applier import recovery
+from watcher.applier import tenure
+from watcher.objects import action_plan as plan_objects
+from watcher.objects import lease as lease_objects
+from watcher.objects import service as service_objects
+
+LOG = log.getLogger(__name__)
+
+State = plan_objects.State
+
+#: Seconds after which the expired lease of a host is forgotten.
+_MEMORY = 7 * 24 * 3600.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Orphan:
+    """A plan whose applier is gone.
+
+    :ivar host: of that applier; None if it gave the plan back
+    """
+
+    uuid: str
+    state: str
+    host: str | None
+
+
+class Appliers:
+    """Which appliers live at this moment.
+
+    :param service_name: that of appliers in the table of services
+    """
+
+    def __init__(self, context: Any, service_name: str) -> None:
+        self._leases = {known.name.casefold(): known for known
+                        in objects.Lease.known(context, tenure.PREFIX)}
+        self._beating = {
+            service.host.casefold() for service in objects.Service.list(
+                context) if service.name == service_name
+            and service_objects.is_alive(service)}
+
+    def _known(self, host: str) -> lease_objects.Known | None:
+        return self._leases.get(tenure.lease_name(host).casefold())
+
+    def lives(self, host: str | None) -> bool:
+        """Whether the applier on a host may be at work."""
+        if host is None:
+            return False
+        known = self._known(host)
+        return (known is not None and known.living
+                or host.casefold() in self._beating)
+
+    def exclude(self, context: Any, host: str | None) -> bool:
+        """Make sure that a dead applier cannot write any more.
+
+        :returns: false if it woke up, or another applier was faster
+        """
+        known = None if host is None else self._known(host)
+        return known is None or objects.Lease.revoke(context, known)
+
+
+def find_orphans(context: Any, host: str, busy: Collection[str],
+                 service_name: str) -> Iterator[Orphan]:
+    """Find plans whose applier is gone, and make sure that it is.
+
+    :param host: of this applier
+    :param busy: UUIDs of the plans that this process takes care of
+    """
+    mine, others = [], {}
+    for orphan in _claimed(context):
+        if orphan.uuid in busy:
+            continue
+        if orphan.host == host:
+            mine.append(orphan)
+        else:
+            others.setdefault(orphan.host, []).append(orphan)
+    yield from mine
+    if not others:
+        return
+    appliers = Appliers(context, service_name)
+    for other, orphans in others.items():
+        if not appliers.lives(other) and appliers.exclude(context, other):
+            yield from orphans
+
+
+def forget_long_gone(context: Any) -> None:
+    """Remove the leases of hosts that will hardly come back."""
+    objects.Lease.forget(context, tenure.PREFIX, _MEMORY)
+
+
+def _claimed(context: Any) -> list[Orphan]:
+    found = []
+    for filters in (
+            {'state__in': recovery.RUNNING},
+            # Launched without being PENDING before, and not begun.
+            {'state': State.RECOMMENDED, 'hostname__neq': None}):
+        columns = objects.ActionPlan.list_columns(
+            context, ('uuid', 'state', 'hostname'), filters=filters,
+            sort_key='id', sort_dir='asc')
+        found += [Orphan(*values) for values in zip(
+            columns['uuid'], columns['state'], columns['hostname'],
+            strict=True)]
+    return found
