@@ -15,6 +15,7 @@ Pure: all that counts is in the :class:`Situation`. Its states are changed, as
 each move takes room from the next one.
 """
 
+import collections
 import dataclasses
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -163,6 +164,8 @@ class _Plan:
         volumes = self._targets_of_pools()
         self._wanted = {self._at.state.servers[server].uuid: server
                         for server in servers}
+        self._volumes_of = collections.Counter(
+            uuid for volume in volumes for uuid in volume.servers)
         self._attempt(volumes, self._move_volume)
         self._attempt(servers, self._move_server)
         return self._decision
@@ -299,10 +302,15 @@ class _Plan:
         self._decision.moves.append(
             VolumeMove(volume, how, source, destination, before))
         if self._at.with_attached:
-            for uuid in volume.servers:
-                if uuid in self._wanted:
-                    self._move_server(self._wanted[uuid])
+            self._follow(volume)
         return False
+
+    def _follow(self, volume: storage.Volume) -> None:
+        """Move the servers of which this was the last volume."""
+        self._volumes_of.subtract(volume.servers)
+        for uuid in volume.servers:
+            if uuid in self._wanted and not self._volumes_of[uuid]:
+                self._move_server(self._wanted[uuid])
 
     def _way_of(self, volume, source) -> tuple[str | None, str | None]:
         """Return how a volume moves and where to; None if nothing says it.

@@ -160,8 +160,8 @@ class ZoneMigration(base.ZoneMigrationBaseStrategy):
                 },
                 'priority': PRIORITY,
                 'with_attached_volume': {
-                    'description': 'Move a server directly after a volume '
-                                   'that is attached to it.',
+                    'description': 'Move a server directly after the '
+                                   'volumes that are attached to it.',
                     'type': 'boolean',
                     'default': False,
                 },
@@ -226,12 +226,20 @@ class ZoneMigration(base.ZoneMigrationBaseStrategy):
     def emit(self, situation: Situation, decision: Decision) -> None:
         """Turn the decision into actions, indicators and reasons."""
         pace = pacing.Pace()
+        if situation.with_attached:
+            # The other one has all volumes move before the first server.
+            self.planner = 'workload_stabilization'
         for move in decision.moves:
             if isinstance(move, _zone_moves.ServerMove):
                 action, places = self._migrate(situation, move)
+                servers = [situation.state.servers[move.server].uuid]
             else:
                 action, places = self._move_volume(situation, move)
-            if not situation.limits.whole_plan:
+                servers = move.volume.servers
+            if situation.with_attached:
+                # Nova swaps no disk of a server that is on its way.
+                pace.add(action, dict.fromkeys(servers, 1))
+            if situation.with_attached or not situation.limits.whole_plan:
                 pace.add(action, {**places,
                                   'plan': situation.limits.total})
         for remark in decision.unknown:

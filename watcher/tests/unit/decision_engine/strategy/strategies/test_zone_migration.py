@@ -20,6 +20,7 @@ from watcher.common import exception
 from watcher.common import utils
 from watcher.decision_engine.model import model_root
 from watcher.decision_engine.model import scheduling
+from watcher.decision_engine.planner import workload_stabilization
 from watcher.decision_engine.strategy.common import settings
 from watcher.decision_engine.strategy.strategies import zone_migration
 from watcher.tests import base
@@ -164,6 +165,41 @@ class TestWorkedExample(ZoneMigrationTestCase):
                                parallel_per_pool=3)
         self.assertEqual(['v1', 'v2', 'v3', 'a2', 'a1', 'b1'],
                          names(solution))
+
+    def test_servers_do_not_wait_for_all_volumes(self):
+        solution = self.run_on(with_attached_volume=True,
+                               parallel_per_pool=3)
+        self.assertEqual('workload_stabilization', solution.strategy.planner)
+        planner = workload_stabilization.WorkloadStabilizationPlanner(
+            utils.Struct())
+        actions = planner.arrange(solution.actions)
+        names = {action['uuid']: action['input_parameters'][
+            'resource_name'].removeprefix('vm-') for action in actions}
+        self.assertEqual(
+            {'v1': [], 'v2': [], 'v3': [], 'a2': ['v3'], 'a1': [],
+             'b1': []},
+            {names[action['uuid']]: [names[uuid]
+                                     for uuid in action['parents']]
+             for action in actions})
+        self.assertEqual('weight', self.run_on().strategy.planner)
+
+    def test_servers_follow_the_last_of_their_volumes(self):
+        compute = models.cloud({models.node('A'): [models.instance('a')],
+                                models.node('B'): []})
+        pools = models.storage({
+            S1: (ROOMY, [models.volume(
+                name, status='in-use', attachments=models.attached('a'))
+                for name in ('v', 'w')] + [models.volume('x')]),
+            S2: (ROOMY, [])})
+        solution = ZoneMigrationTestCase.run_on(
+            self, compute, pools, with_attached_volume=True,
+            parallel_per_pool=3, compute_nodes=[{'src_node': 'host-A'}],
+            storage_pools=[{'src_pool': S1, 'dst_pool': S2}])
+        self.assertEqual(['v', 'w', 'a', 'x'], names(solution))
+        first, second, server, other = solution.actions
+        self.assertEqual([[], [first], [second], []],
+                         [first.after, second.after, server.after,
+                          other.after])
 
     def test_volumes_of_stopped_servers_stay(self):
         """The action would refuse them."""
