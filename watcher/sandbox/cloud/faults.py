@@ -73,7 +73,8 @@ class MigrationFault:
     #: Server uuid and name of the source host; None matches all.
     server: str | None = None
     source: str | None = None
-    #: ``live-migration``, ``migration`` or ``resize``; None matches all.
+    #: ``live-migration``, ``migration``, ``resize`` or ``confirm``; None
+    #: matches all of them, and what Cinder moves.
     kind: str | None = None
     #: ``error`` fails half-way, the server stays where it was; ``broken``
     #: leaves the server in ERROR; ``hang`` never ends.

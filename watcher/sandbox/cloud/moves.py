@@ -148,6 +148,12 @@ class Moves:
                 'created': cloud_state.utcnow().strftime(
                     '%Y-%m-%dT%H:%M:%SZ')}
 
+    @staticmethod
+    def _note_error(server: Server, message: str) -> None:
+        """Tell in the record of the last action what went wrong."""
+        if server.actions:
+            server.actions[-1].events.append(message)
+
     def _break(self, server: Server, message: str) -> None:
         self.state.touch(server, vm_state='error', task_state=None,
                          fault=self._fault(message))
@@ -266,6 +272,7 @@ class Moves:
                      fault: faults.MigrationFault) -> None:
         if not self._still_live(server, migration, 'running'):
             return
+        self._note_error(server, fault.message)
         self._end_live(server, migration, 'error')
         if fault.outcome == 'broken':
             self._break(server, fault.message)
@@ -352,6 +359,7 @@ class Moves:
                                          requested=requested)
         except scheduling.NoValidHost as error:
             self._set_status(migration, 'error')
+            self._note_error(server, error.message)
             self.state.touch(server, fault=self._fault(error.message, 400))
             return
         self.state.touch(server, task_state='resize_prep')
@@ -400,6 +408,7 @@ class Moves:
             return
         self._give_back(server, migration)
         self._set_status(migration, 'error')
+        self._note_error(server, fault.message)
         self.state.touch(server, task_state=None,
                          fault=self._fault(fault.message))
         if fault.outcome == 'broken':
@@ -432,6 +441,12 @@ class Moves:
     def _confirmed(self, server: Server, migration: Migration) -> None:
         if not self._is_there(server):
             self._abandon(migration)
+            return
+        fault = self._faults.take_migration(
+            server.uuid, migration.source.name, 'confirm')
+        if fault is not None:
+            self._note_error(server, fault.message)
+            self._set_status(migration, 'error')
             return
         self._release_source(migration)
         self._set_status(migration, 'confirmed')

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from watcher.sandbox.cloud import nova_base
+from watcher.sandbox.cloud import nova_history
 from watcher.sandbox.cloud import openstack
 from watcher.sandbox.cloud import state as cloud_state
 from watcher.sandbox.cloud import web
@@ -66,7 +67,7 @@ ACTION_SCHEMAS: dict[str, list[tuple[web.Version, dict[str, Any]]]] = {
 }
 
 
-class ServerActions(nova_base.NovaBase):
+class ServerActions(nova_history.InstanceActions):
     """``/servers/{id}/action`` and migrations."""
 
     def __init__(self, *args: Any) -> None:
@@ -108,6 +109,7 @@ class ServerActions(nova_base.NovaBase):
         server = self._server(request, ident)
         if name != 'unlock':
             self._check_lock(request, server)
+        self.note_action(request, server, name)
         return action(request, server, value)
 
     @staticmethod

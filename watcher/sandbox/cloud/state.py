@@ -23,6 +23,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import itertools
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -30,6 +31,9 @@ from typing import Any
 VCPU = 'VCPU'
 MEMORY_MB = 'MEMORY_MB'
 DISK_GB = 'DISK_GB'
+PCPU = 'PCPU'
+
+_RESOURCE = re.compile('resources[^:]*:(.+)')
 
 DEFAULT_ZONE = 'nova'
 
@@ -62,6 +66,12 @@ class Flavor:
         disk = self.ephemeral + (self.disk if local_root else 0)
         disk += -(-self.swap // 1024)
         amounts = {VCPU: self.vcpus, MEMORY_MB: self.ram, DISK_GB: disk}
+        if self.extra_specs.get('hw:cpu_policy') == 'dedicated':
+            amounts[PCPU] = amounts.pop(VCPU)
+        for key, value in self.extra_specs.items():
+            found = _RESOURCE.fullmatch(key)
+            if found:
+                amounts[found[1]] = amounts.get(found[1], 0) + int(value)
         return {name: amount for name, amount in amounts.items() if amount}
 
 
@@ -72,6 +82,7 @@ class Image:
     size: int = 21430272
     min_disk: int = 0
     min_ram: int = 0
+    properties: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(slots=True)
@@ -89,6 +100,30 @@ class Inventory:
     @property
     def capacity(self) -> float:
         return (self.total - self.reserved) * self.allocation_ratio
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class Part:
+    """A resource provider below that of a host, or one that hosts share.
+
+    :param host: whose part it is; None: the hosts of ``aggregates`` share it.
+    :param aggregates: uuids.
+    """
+
+    uuid: str
+    name: str
+    inventory: dict[str, Inventory]
+    host: Host | None = None
+    traits: set[str] = dataclasses.field(default_factory=set)
+    aggregates: set[str] = dataclasses.field(default_factory=set)
+    generation: int = 1
+    used: Resources = dataclasses.field(default_factory=dict)
+    fragments: dict[Any, bytes] = dataclasses.field(default_factory=dict)
+
+    def free(self, name: str) -> float:
+        if name not in self.inventory:
+            return 0.0
+        return self.inventory[name].capacity - self.used.get(name, 0)
 
 
 @dataclasses.dataclass(slots=True)
@@ -111,6 +146,7 @@ class Host:
     generation: int = 1
     #: Those that only this host has.
     traits: set[str] = dataclasses.field(default_factory=set)
+    parts: list[Part] = dataclasses.field(default_factory=list)
     #: Sums over all allocations, of servers and of migrations.
     used: Resources = dataclasses.field(default_factory=dict)
     servers: dict[str, Server] = dataclasses.field(default_factory=dict)
@@ -125,16 +161,31 @@ class Host:
         return self.state == 'up' and not self.forced_down
 
     def fits(self, resources: Resources) -> bool:
-        return all(
-            name in self.inventory
-            and self.used.get(name, 0) + amount
-            <= self.inventory[name].capacity
-            for name, amount in resources.items())
+        return all(self.giver(name, amount) is not None
+                   for name, amount in resources.items())
+
+    def giver(self, name: str, amount: int) -> Host | Part | None:
+        """Return who has so much of a resource class: it or a part."""
+        return next((one for one in (self, *self.parts)
+                     if name in one.inventory and one.free(name) >= amount),
+                    None)
 
     def free(self, name: str) -> float:
         if name not in self.inventory:
             return 0.0
         return self.inventory[name].capacity - self.used.get(name, 0)
+
+
+@dataclasses.dataclass(slots=True)
+class ServerAction:
+    """A request that changed a server; ``events`` say what went wrong."""
+
+    name: str
+    request_id: str
+    user_id: str
+    project_id: str
+    start: datetime.datetime
+    events: list[str] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(slots=True)
@@ -164,6 +215,7 @@ class Server:
     addresses: dict[str, list[dict[str, Any]]] = dataclasses.field(
         default_factory=dict)
     volumes: list[str] = dataclasses.field(default_factory=list)
+    actions: list[ServerAction] = dataclasses.field(default_factory=list)
     launched_at: datetime.datetime | None = None
     deleted_at: datetime.datetime | None = None
     #: What Placement holds for this server, by host name.
@@ -253,6 +305,7 @@ class CloudState:
         self._migrations_of: dict[str, list[Migration]] = {}
         self.sequence = itertools.count(1)
         self.started_at = utcnow()
+        self.parts: dict[str, Part] = {}
         self._hosts_by_uuid: dict[str, Host] = {}
         self._hosts_by_service: dict[str, Host] = {}
         self._ordered: list[Server] | None = None
@@ -275,6 +328,18 @@ class CloudState:
         self.hosts[host.name] = host
         self._hosts_by_uuid[host.uuid] = host
         self._hosts_by_service[host.service_uuid] = host
+
+    def add_part(self, part: Part) -> None:
+        """Add a part of a host, or what hosts share."""
+        self.parts[part.name] = part
+        if part.host is not None:
+            part.host.parts.append(part)
+
+    def provider(self, uuid: str) -> Host | Part | None:
+        """Return a resource provider of any kind."""
+        return self._hosts_by_uuid.get(uuid) or next(
+            (part for part in self.parts.values() if part.uuid == uuid),
+            None)
 
     def host_by_uuid(self, uuid: str) -> Host | None:
         return self._hosts_by_uuid.get(uuid)
@@ -365,20 +430,24 @@ class CloudState:
     def claim(self, allocations: dict[str, Resources], host: Host,
               resources: Resources) -> None:
         """Add ``resources`` of ``host`` to a consumer's allocations."""
-        held = allocations.setdefault(host.name, {})
         for name, amount in resources.items():
+            # By force: more than there is.
+            giver = host.giver(name, amount) or host
+            held = allocations.setdefault(giver.name, {})
             held[name] = held.get(name, 0) + amount
-            host.used[name] = host.used.get(name, 0) + amount
-        host.generation += 1
+            giver.used[name] = giver.used.get(name, 0) + amount
+            giver.generation += 1
         host.fragments.clear()
 
     def release(self, allocations: dict[str, Resources],
                 host: Host | None = None) -> None:
         """Give back what a consumer holds on ``host``, or everywhere."""
-        names = [host.name] if host is not None else list(allocations)
+        names = list(allocations)
+        if host is not None:
+            names = [host.name, *(part.name for part in host.parts)]
         for name in names:
             held = allocations.pop(name, None)
-            owner = self.hosts.get(name)
+            owner = self.hosts.get(name) or self.parts.get(name)
             if held is None or owner is None:
                 continue
             for resource, amount in held.items():

@@ -168,7 +168,7 @@ class TestFailures(VolumeTestCase):
     def test_a_move_that_takes_too_long(self):
         self.cloud.faults.add_migration(kind='volume', outcome='hang')
         self.config('cinder', migration_timeout=1,
-                    migration_timeout_per_gb=0)
+                    migration_timeout_per_gb=0, migration_overdue='leave')
         self.assertFails(self.move(), DURING, 'goes on in Cinder',
                          '[cinder] migration_timeout')
 
