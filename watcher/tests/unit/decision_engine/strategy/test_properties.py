@@ -13,6 +13,7 @@
 
 from watcher.decision_engine.strategy.strategies import base as strategies
 from watcher.tests import base
+from watcher.tests.fixtures import referee
 from watcher.tests.unit.decision_engine.strategy import properties
 
 
@@ -88,6 +89,26 @@ class TestCareless(base.TestCase):
         for name in self.NAMES:
             result = Tested(name).run()
             self.assertFalse(result.wasSuccessful(), name)
+
+    def test_is_noticed_by_the_referee(self):
+        found = set()
+
+        class Watched(properties.StrategyProperties, base.TestCase):
+            STRATEGY = Careless
+
+            def watch(self):
+                for model, _strategy, solution in self.runs():
+                    judge = referee.Referee(model)
+                    for action in solution.actions:
+                        found.update(judge.begin(action))
+                        judge.end(action)
+
+        self.assertTrue(Watched('watch').run().wasSuccessful())
+        for about in ('is down', 'left alone', 'takes no servers', 'lacks',
+                      'already', 'has members', 'is not on', 'kept for',
+                      'no SSD', 'is not in', 'not fast', 'no VGPU',
+                      'it is error'):
+            self.assertTrue(any(about in reason for reason in found), about)
 
     def test_moving_twice_is_noticed(self):
         class Twice(FirstFit):

@@ -16,7 +16,7 @@ from watcher.tests import base
 from watcher.tests.fixtures import metrics
 from watcher.tests.fixtures import models
 from watcher.tests.unit.decision_engine.strategy import consolidation
-from watcher.tests.unit.decision_engine.strategy import properties
+from watcher.tests.unit.decision_engine.strategy import metric_properties
 
 HOST, SERVER = 'host_cpu_usage', 'instance_cpu_usage'
 
@@ -242,11 +242,11 @@ class TestRules(base.TestCase):
 
 
 class TestProperties(consolidation.SilentHosts,
-                     properties.StrategyProperties, base.TestCase):
+                     metric_properties.MetricProperties, base.TestCase):
     STRATEGY = basic_consolidation.BasicConsolidation
 
 
-class TestPropertiesOfParts(properties.StrategyProperties, base.TestCase):
+class TestPropertiesOfParts(metric_properties.MetricProperties, base.TestCase):
     STRATEGY = basic_consolidation.BasicConsolidation
     SEEDS = range(12, 18)
 

@@ -18,7 +18,7 @@ from watcher.decision_engine.strategy.strategies import noisy_neighbor
 from watcher.tests import base
 from watcher.tests.fixtures import metrics
 from watcher.tests.fixtures import models
-from watcher.tests.unit.decision_engine.strategy import properties
+from watcher.tests.unit.decision_engine.strategy import metric_properties
 
 CACHE = noisy_neighbor.CACHE
 
@@ -205,7 +205,7 @@ class TestUnknown(base.TestCase):
         self.assertEqual([], solution.actions)
 
 
-class TestProperties(properties.StrategyProperties, base.TestCase):
+class TestProperties(metric_properties.MetricProperties, base.TestCase):
     STRATEGY = noisy_neighbor.NoisyNeighbor
 
     def prepare(self, strategy, model, seed):

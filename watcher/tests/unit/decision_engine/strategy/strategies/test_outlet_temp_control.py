@@ -17,7 +17,7 @@ from watcher.decision_engine.strategy.strategies import outlet_temp_control
 from watcher.tests import base
 from watcher.tests.fixtures import metrics
 from watcher.tests.fixtures import models
-from watcher.tests.unit.decision_engine.strategy import properties
+from watcher.tests.unit.decision_engine.strategy import metric_properties
 
 METRIC = outlet_temp_control.METRIC
 DEFAULTS = {'threshold': 35.0, 'period': 30, 'granularity': 300}
@@ -225,7 +225,7 @@ class TestStability(OutletTestCase):
         self.assertIn('10.0 % are wanted', str(solution.explanation))
 
 
-class TestProperties(properties.StrategyProperties, base.TestCase):
+class TestProperties(metric_properties.MetricProperties, base.TestCase):
     STRATEGY = outlet_temp_control.OutletTempControl
 
     def test_one_active_server_leaves_a_hot_host(self):

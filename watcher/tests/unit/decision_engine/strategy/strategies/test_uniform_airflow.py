@@ -16,7 +16,7 @@ from watcher.decision_engine.strategy.strategies import uniform_airflow
 from watcher.tests import base
 from watcher.tests.fixtures import metrics
 from watcher.tests.fixtures import models
-from watcher.tests.unit.decision_engine.strategy import properties
+from watcher.tests.unit.decision_engine.strategy import metric_properties
 
 DEFAULTS = {'threshold_airflow': 400.0, 'threshold_inlet_t': 28.0,
             'threshold_power': 350.0, 'period': 300, 'granularity': 300}
@@ -212,7 +212,7 @@ class TestEmptyPlans(AirflowTestCase):
             A=[models.instance('c', vcpus=40)]))
 
 
-class TestProperties(properties.StrategyProperties, base.TestCase):
+class TestProperties(metric_properties.MetricProperties, base.TestCase):
     STRATEGY = uniform_airflow.UniformAirflow
 
     def test_servers_leave_one_host_above_for_hosts_below(self):

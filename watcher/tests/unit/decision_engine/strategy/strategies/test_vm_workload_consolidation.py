@@ -18,6 +18,7 @@ from watcher.tests import base
 from watcher.tests.fixtures import metrics
 from watcher.tests.fixtures import models
 from watcher.tests.unit.decision_engine.strategy import consolidation
+from watcher.tests.unit.decision_engine.strategy import metric_properties
 from watcher.tests.unit.decision_engine.strategy import properties
 
 
@@ -333,7 +334,7 @@ class TestMetrics(base.TestCase):
 
 
 class TestProperties(consolidation.SilentHosts,
-                     properties.StrategyProperties, base.TestCase):
+                     metric_properties.MetricProperties, base.TestCase):
     STRATEGY = vmc.VMWorkloadConsolidation
 
 

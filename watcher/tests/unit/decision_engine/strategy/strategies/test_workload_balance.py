@@ -20,6 +20,7 @@ from watcher.decision_engine.strategy.strategies import workload_balance
 from watcher.tests import base
 from watcher.tests.fixtures import metrics
 from watcher.tests.fixtures import models
+from watcher.tests.unit.decision_engine.strategy import metric_properties
 from watcher.tests.unit.decision_engine.strategy import properties
 
 CPU, RAM = 'instance_cpu_usage', 'instance_ram_usage'
@@ -400,7 +401,7 @@ class TestAgain(base.TestCase):
         self.assertEqual([], again.execute().actions)
 
 
-class TestProperties(properties.StrategyProperties, base.TestCase):
+class TestProperties(metric_properties.MetricProperties, base.TestCase):
     STRATEGY = workload_balance.WorkloadBalance
 
     def parameters(self, model, seed):

@@ -27,6 +27,7 @@ from watcher.decision_engine.strategy.strategies import workload_stabilization
 from watcher.tests import base
 from watcher.tests.fixtures import metrics
 from watcher.tests.fixtures import models
+from watcher.tests.unit.decision_engine.strategy import metric_properties
 from watcher.tests.unit.decision_engine.strategy import properties
 
 CPU, RAM = 'instance_cpu_usage', 'instance_ram_usage'
@@ -518,7 +519,7 @@ class TestAgain(ExampleTestCase):
             self.assertEqual([], again.execute().actions)
 
 
-class TestProperties(properties.StrategyProperties, base.TestCase):
+class TestProperties(metric_properties.MetricProperties, base.TestCase):
     STRATEGY = workload_stabilization.WorkloadStabilization
     WAYS = ('retry', 'cycle', 'fullsearch')
 
