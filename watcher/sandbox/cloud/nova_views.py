@@ -193,7 +193,8 @@ class Views:
         view = {'id': server.image_id,
                 'links': self.links('images', server.image_id)[1:]}
         if version >= (2, 98):
-            view['properties'] = {}
+            image = self._images.get(server.image_id)
+            view['properties'] = dict(image.properties) if image else {}
         return view
 
     def _embedded_flavor(self, flavor: Flavor,

@@ -21,8 +21,10 @@ from watcher.sandbox.cloud import state as cloud_state
 from watcher.sandbox.cloud import web
 
 RESOURCE_CLASSES = (cloud_state.VCPU, cloud_state.MEMORY_MB,
-                    cloud_state.DISK_GB, 'PCPU', 'VGPU')
+                    cloud_state.DISK_GB, cloud_state.PCPU, 'VGPU')
 TRAITS = ('COMPUTE_NODE', 'COMPUTE_VOLUME_ATTACH', 'HW_CPU_X86_SSE2')
+
+Provider = cloud_state.Host | cloud_state.Part
 
 
 class Placement(openstack.Versioned):
@@ -60,16 +62,38 @@ class Placement(openstack.Versioned):
         return web.json_response({'versions': [self._described(
             'v1.0', links=[{'rel': 'self', 'href': ''}])]})
 
-    def _provider(self, uuid: str) -> cloud_state.Host:
-        host = self.state.host_by_uuid(uuid)
+    def _provider(self, uuid: str) -> Provider:
+        host = self.state.provider(uuid)
         if host is None:
             raise web.HTTPError(
                 404, 'The resource could not be found.\n\n No resource '
                      'provider with uuid %s found  ' % uuid)
         return host
 
+    def _providers(self) -> list[Provider]:
+        """Everything that offers resources: hosts, and parts."""
+        return [*self.state.hosts.values(), *self.state.parts.values()]
+
     @staticmethod
-    def _view(host: cloud_state.Host,
+    def _root(provider: Provider) -> Provider:
+        return getattr(provider, 'host', None) or provider
+
+    @staticmethod
+    def _name(provider: Provider) -> str:
+        return getattr(provider, 'hypervisor_hostname', provider.name)
+
+    @staticmethod
+    def _traits_of(provider: Provider) -> list[str]:
+        common = TRAITS if isinstance(provider, cloud_state.Host) else ()
+        return [*common, *sorted(provider.traits)]
+
+    def _aggregates_of(self, provider: Provider) -> list[str]:
+        if isinstance(provider, cloud_state.Part):
+            return sorted(provider.aggregates)
+        return [a.uuid for a in self.state.aggregates.values()
+                if provider.name in a.hosts]
+
+    def _view(self, host: Provider,
               version: web.Version) -> dict[str, Any]:
         url = '/placement/resource_providers/' + host.uuid
         names = ['inventories', 'usages']
@@ -79,33 +103,90 @@ class Placement(openstack.Versioned):
         links = [{'rel': 'self', 'href': url}]
         links += [{'rel': name, 'href': '%s/%s' % (url, name)}
                   for name in names]
-        view = {'uuid': host.uuid, 'name': host.hypervisor_hostname,
+        view = {'uuid': host.uuid, 'name': self._name(host),
                 'generation': host.generation, 'links': links}
         if version >= (1, 14):
-            view['root_provider_uuid'] = host.uuid
-            view['parent_provider_uuid'] = None
+            root = self._root(host)
+            view['root_provider_uuid'] = root.uuid
+            view['parent_provider_uuid'] = (
+                None if root is host else root.uuid)
         return view
 
     @web.route('GET', '/resource_providers',
                admin='placement:resource_providers:list')
     def list_providers(self, request: web.Request) -> web.Response:
         with self.state.lock:
-            hosts = list(self.state.hosts.values())
-            name = request.arg('name')
-            uuid = request.arg('uuid', 'in_tree')
+            name, uuid = request.arg('name'), request.arg('uuid')
+            tree = request.arg('in_tree')
             wanted = self._resources(request.arg('resources'))
             required = self._traits(request)
-            hosts = [h for h in hosts
-                     if name in (None, h.hypervisor_hostname)
-                     and uuid in (None, h.uuid) and h.fits(wanted)
-                     and required <= {*TRAITS, *h.traits}]
+            member_of = self._member_of(request)
+            found = [p for p in self._providers()
+                     if name in (None, self._name(p))
+                     and uuid in (None, p.uuid)
+                     and tree in (None, p.uuid, self._root(p).uuid)
+                     and all(p.free(resource) >= amount
+                             for resource, amount in wanted.items())
+                     and required <= set(self._traits_of(p))
+                     and (member_of is None or not member_of.isdisjoint(
+                         self._aggregates_of(p)))]
             return web.json_response({'resource_providers': [
-                self._view(h, request.version) for h in hosts]})
+                self._view(p, request.version) for p in found]})
+
+    @staticmethod
+    def _member_of(request: web.Request) -> set[str] | None:
+        text = request.arg('member_of')
+        if text is None:
+            return None
+        return set(text.removeprefix('in:').split(','))
+
+    @web.route('GET', '/allocation_candidates', since=(1, 10),
+               admin='placement:allocation_candidates:list')
+    def list_candidates(self, request: web.Request) -> web.Response:
+        """Answer requests for one resource class."""
+        if request.version < (1, 29):
+            raise web.HTTPError(400, 'Only 1.29 and later are simulated.')
+        with self.state.lock:
+            wanted = self._resources(request.arg('resources'))
+            if len(wanted) != 1:
+                raise web.HTTPError(
+                    400, 'Only one resource class is simulated.')
+            (name, amount), = wanted.items()
+            if name not in self._known_classes():
+                raise web.HTTPError(
+                    400, 'Invalid resource class in resources parameter: '
+                         'No such resource class %s.' % name)
+            givers = [p for p in self._providers()
+                      if name in p.inventory and p.free(name) >= amount]
+            trees = {self._root(p).uuid for p in givers}
+            return web.json_response({
+                'allocation_requests': [
+                    {'allocations': {p.uuid: {'resources': {name: amount}}}}
+                    for p in givers],
+                'provider_summaries': {
+                    p.uuid: self._summary(p) for p in self._providers()
+                    if self._root(p).uuid in trees}})
+
+    def _summary(self, provider: Provider) -> dict[str, Any]:
+        root = self._root(provider)
+        return {
+            'resources': {
+                name: {'capacity': int(inventory.capacity),
+                       'used': provider.used.get(name, 0)}
+                for name, inventory in provider.inventory.items()},
+            'traits': self._traits_of(provider),
+            'parent_provider_uuid':
+                None if root is provider else root.uuid,
+            'root_provider_uuid': root.uuid}
+
+    def _known_classes(self) -> list[str]:
+        return sorted({*RESOURCE_CLASSES}.union(
+            *(provider.inventory for provider in self._providers())))
 
     def _traits(self, request: web.Request) -> set[str]:
         required = set((request.arg('required') or '').split(',')) - {''}
         known = {*TRAITS, 'COMPUTE_STATUS_DISABLED'}.union(
-            *(host.traits for host in self.state.hosts.values()))
+            *(provider.traits for provider in self._providers()))
         if request.version < (1, 18) and required:
             raise web.HTTPError(400, 'Invalid query string parameters: '
                                      "'required' was unexpected")
@@ -206,8 +287,8 @@ class Placement(openstack.Versioned):
                              uuid: str) -> web.Response:
         with self.state.lock:
             host = self._provider(uuid)
-            traits = [*TRAITS, *sorted(host.traits)]
-            if host.status == 'disabled':
+            traits = self._traits_of(host)
+            if getattr(host, 'status', None) == 'disabled':
                 traits.append('COMPUTE_STATUS_DISABLED')
             return web.json_response({
                 'traits': traits,
@@ -220,9 +301,8 @@ class Placement(openstack.Versioned):
                                  uuid: str) -> web.Response:
         with self.state.lock:
             host = self._provider(uuid)
-            view: dict[str, Any] = {'aggregates': [
-                a.uuid for a in self.state.aggregates.values()
-                if host.name in a.hosts]}
+            view: dict[str, Any] = {
+                'aggregates': self._aggregates_of(host)}
             if request.version >= (1, 19):
                 view['resource_provider_generation'] = host.generation
             return web.json_response(view)
@@ -238,10 +318,11 @@ class Placement(openstack.Versioned):
                 (m for m in self.state.migrations.values()
                  if m.uuid == uuid), None)
             held = consumer.allocations if consumer else {}
+            givers = {**self.state.hosts, **self.state.parts}
             view: dict[str, Any] = {'allocations': {
-                self.state.hosts[name].uuid: {
+                givers[name].uuid: {
                     'resources': amounts,
-                    'generation': self.state.hosts[name].generation}
+                    'generation': givers[name].generation}
                 for name, amounts in held.items()}}
             if held and request.version >= (1, 12):
                 view.update(project_id=consumer.project_id,
@@ -259,7 +340,7 @@ class Placement(openstack.Versioned):
             {'name': name, 'links': [
                 {'rel': 'self',
                  'href': '/placement/resource_classes/' + name}]}
-            for name in RESOURCE_CLASSES]})
+            for name in self._known_classes()]})
 
     @web.route('GET', '/traits', since=(1, 6),
                admin='placement:traits:list')

@@ -20,6 +20,7 @@ import fixtures
 from oslo_utils import uuidutils
 
 from watcher.common import exception
+from watcher.common import placement_helper
 from watcher.common import rest_helper
 from watcher.common import slow
 from watcher.common import utils
@@ -28,6 +29,8 @@ from watcher.decision_engine.model import model_root
 from watcher.decision_engine.model import scheduling
 from watcher.decision_engine.model.collector import base as collector_base
 from watcher.decision_engine.model.collector import nova
+from watcher.decision_engine.strategy.common import cluster
+from watcher.decision_engine.strategy.common import destinations
 from watcher.sandbox.cloud import state as cloud_state
 from watcher.sandbox.cloud import web
 from watcher.tests.functional import cloud
@@ -185,6 +188,131 @@ class TestContents(ComputeModelTestCase):
             self.build()
         self.assertIn(('Nova', 'GET /servers/detail', 60), seen)
         self.assertIsNone(slow.REQUESTS.oldest())
+
+
+class TestParts(ComputeModelTestCase):
+    """Hosts with parts of which Placement knows, and what asks for them."""
+
+    SPEC = {'hosts': 4, 'placement': {'compute-1': 2, 'compute-2': 1},
+            'aggregates': 2}
+
+    def setUp(self):
+        super().setUp()
+        state = self.state = self.cloud.state
+        self.servers = self.cloud.servers_of('compute-1')
+        with state.lock:
+            for number, host in enumerate(state.hosts.values()):
+                state.add_part(cloud_state.Part(
+                    uuidutils.generate_uuid(), f'{host.name}-gpu',
+                    {'VGPU': cloud_state.Inventory(total=2 + number)}, host,
+                    traits={'CUSTOM_BIG'} if number == 3 else set()))
+
+    def ask(self, server, **specs):
+        with self.state.lock:
+            record = self.state.servers[server]
+            record.flavor = dataclasses.replace(record.flavor, extra_specs={
+                key.replace('__', ':'): value
+                for key, value in specs.items()})
+            self.state.claim(record.allocations, record.host, {
+                name: amount for name, amount in record.resources.items()
+                if name not in ('VCPU', 'MEMORY_MB', 'DISK_GB')})
+            self.state.touch(record)
+
+    def offers(self, name):
+        return {host.name: [(offer.free, set(offer.traits)) for offer
+                            in self.model.offers[name].get(host.uuid, ())]
+                for host in self.state.hosts.values()}
+
+    def test_parts_of_hosts(self):
+        self.ask(self.servers[0], resources1__VGPU='2',
+                 trait1__CUSTOM_BIG='required')
+        self.model = self.build()
+        self.assertEqual(
+            {'compute-1': [], 'compute-2': [(3, set())],
+             'compute-3': [(4, set())], 'compute-4': [(5, {'CUSTOM_BIG'})]},
+            self.offers('VGPU'))
+        state = cluster.ClusterState.from_model(self.model)
+        rules = destinations.DestinationRules(state)
+        number = state.server_index[self.servers[0]]
+        self.assertEqual([state.host_named('compute-4')],
+                         rules.select(number))
+
+    def test_requests(self):
+        self.build()
+        self.cloud.forget_requests()
+        self.build()
+        self.assertEqual(4, len(self.paths('placement')))
+        self.ask(self.servers[0], resources__VGPU='1')
+        self.ask(self.servers[1], resources__VGPU='1')
+        self.cloud.forget_requests()
+        self.build()
+        paths = self.paths('placement')
+        self.assertEqual(5, len(paths))
+        self.assertIn('GET /allocation_candidates', paths)
+
+    def test_what_hosts_share(self):
+        with self.state.lock:
+            shared = next(iter(self.state.aggregates.values()))
+            self.state.add_part(cloud_state.Part(
+                uuidutils.generate_uuid(), 'pool',
+                {'CUSTOM_POOL': cloud_state.Inventory(total=9)},
+                traits={placement_helper.SHARING},
+                aggregates={shared.uuid}))
+            record = self.state.servers[self.servers[0]]
+            record.flavor = dataclasses.replace(
+                record.flavor, extra_specs={'resources:CUSTOM_POOL': '1'})
+            self.state.touch(record)
+        self.model = self.build()
+        self.assertEqual(
+            {name: [(9, {placement_helper.SHARING})]
+             if name in shared.hosts else []
+             for name in self.state.hosts}, self.offers('CUSTOM_POOL'))
+
+    def test_nobody_offers_it(self):
+        with self.state.lock:
+            record = self.state.servers[self.servers[0]]
+            record.flavor = dataclasses.replace(
+                record.flavor, extra_specs={'resources:CUSTOM_ODD': '1'})
+            self.state.touch(record)
+        self.assertEqual({'CUSTOM_ODD': {}}, self.build().offers)
+
+    def test_hosts_with_dedicated_cpus_only(self):
+        host = self.state.hosts['compute-3']
+        with self.state.lock:
+            del host.inventory['VCPU']
+            host.inventory['PCPU'] = cloud_state.Inventory(total=16)
+        model = self.build()
+        node = model.get_node_by_name('compute-3')
+        self.assertEqual((16, 1.0), (node.vcpus, node.vcpu_ratio))
+        self.assertEqual({}, model.incomplete_nodes)
+        state = cluster.ClusterState.from_model(model)
+        number = state.server_index[self.servers[0]]
+        self.assertEqual(
+            'compute-3 gives VCPU in amounts of at most 0: '
+            f'{state.demand[number, 0]:g} needed',
+            destinations.DestinationRules(state).why_not(
+                number, state.host_named('compute-3')))
+
+    def test_images(self):
+        with self.state.lock:
+            image = next(iter(self.state.images.values()))
+            image.properties.update(hw_tpm_version='2.0', min_ram='0')
+            for server in self.state.servers.values():
+                self.state.touch(server)
+        model = self.build()
+        self.assertEqual({'hw_tpm_version': '2.0'},
+                         model.get_wishes(self.servers[0]).image)
+        self.assertEqual({'COMPUTE_SECURITY_TPM_2_0',
+                          'COMPUTE_SECURITY_TPM_TIS'}, set(model.traits))
+
+    def test_placement_that_tells_no_candidates(self):
+        self.ask(self.servers[0], resources__VGPU='1')
+        self.cloud.faults.add(service='placement', status=403,
+                              path='/allocation_candidates')
+        model = self.build()
+        self.assertIsNone(model.offers)
+        self.assertIn('the resources of parts of hosts are not known',
+                      model.gaps[0])
 
 
 class TestFailures(ComputeModelTestCase):
