@@ -119,8 +119,8 @@ class GnocchiHelper(base.DataSourceBase):
 
     def check_availability(self):
         try:
-            self._ask(lambda: self.gnocchi.status.get(), _('its state'),
-                      CHECK_ATTEMPTS)
+            self._ask(lambda: self.gnocchi.status.get(),
+                      _('the question for its state'), CHECK_ATTEMPTS)
         except exception.DataSourceNotAvailable as exc:
             if _status(exc.__cause__) == 403:
                 # It answers; its state is for administrators only.
@@ -132,7 +132,8 @@ class GnocchiHelper(base.DataSourceBase):
     def list_metrics(self):
         try:
             found = self._ask(lambda: self.gnocchi.metric.list(),
-                              _('the names of its metrics'), CHECK_ATTEMPTS)
+                              _('the question for its metrics'),
+                              CHECK_ATTEMPTS)
         except exception.DataSourceNotAvailable as exc:
             LOG.warning('%s', exc)
             return set()

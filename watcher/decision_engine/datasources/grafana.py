@@ -143,7 +143,8 @@ class GrafanaHelper(base.DataSourceBase):
         root, api, _rest = self._url.partition('/api/')
         health = f'{root}{api or "/api/"}health'
         try:
-            self._get(health, _('its health'), attempts=CHECK_ATTEMPTS)
+            self._get(health, _('the question for its health'),
+                      attempts=CHECK_ATTEMPTS)
         except exception.DataSourceNotAvailable as exc:
             status = getattr(exc.__cause__, 'status', None)
             if status == 404:

@@ -133,9 +133,10 @@ class DataSourceManager:
                 return helper
             passed_over[name] = reason
         raise exception.MetricNotAvailable(
-            _('No configured data source offers the metrics %(metrics)s: '
-              '%(reasons)s.') % {'metrics': ', '.join(metrics),
-                                 'reasons': _joined(passed_over)},
+            # The reasons first: where it is stored the text may be cut.
+            _('No data source can be used: %(reasons)s. The metrics needed '
+              'are %(metrics)s.') % {'metrics': ', '.join(metrics),
+                                     'reasons': _joined(passed_over)},
             metric=', '.join(metrics))
 
     def _try(self, name, metrics) -> tuple[str | None, Any]:
@@ -210,5 +211,7 @@ def _sections(content: Any, path: str, where: str) -> dict:
 
 
 def _joined(reasons: Mapping[str, str]) -> str:
-    return '; '.join(f'{name}: {reason.rstrip(".")}'
-                     for name, reason in reasons.items())
+    """Return the reasons as one text; most begin with the name."""
+    return '; '.join(
+        (reason if reason.startswith(f'{name} ') else f'{name}: {reason}')
+        .rstrip('.') for name, reason in reasons.items())

@@ -177,7 +177,7 @@ class PrometheusBase(base.DataSourceBase, metaclass=abc.ABCMeta):
 
     def _is_there(self):
         try:
-            self._get('status/runtimeinfo', _('its state'),
+            self._get('status/runtimeinfo', _('the question for its state'),
                       attempts=CHECK_ATTEMPTS)
         except exception.DataSourceNotAvailable as exc:
             # Others that speak the same API have no such state.
@@ -188,7 +188,7 @@ class PrometheusBase(base.DataSourceBase, metaclass=abc.ABCMeta):
     def list_metrics(self):
         try:
             return set(self._get('label/__name__/values',
-                                 _('the names of its metrics'),
+                                 _('the question for its metrics'),
                                  attempts=CHECK_ATTEMPTS))
         except exception.DataSourceNotAvailable as exc:
             LOG.warning('%s', exc)
@@ -206,8 +206,8 @@ class PrometheusBase(base.DataSourceBase, metaclass=abc.ABCMeta):
     def _target_labels(self) -> set[str]:
         """Return the values of the host label of all active targets."""
         try:
-            data = self._get('targets', _('its targets'), state='active',
-                             attempts=CHECK_ATTEMPTS)
+            data = self._get('targets', _('the question for its targets'),
+                             state='active', attempts=CHECK_ATTEMPTS)
         except exception.DataSourceNotAvailable as exc:
             # A store that is written to has no targets.
             if _status(exc.__cause__) != 404:
@@ -219,7 +219,7 @@ class PrometheusBase(base.DataSourceBase, metaclass=abc.ABCMeta):
 
     def _stored_labels(self) -> set[str]:
         return set(self._get(f'label/{self.host_label}/values',
-                             _('the names of its hosts')))
+                             _('the question for its hosts')))
 
     def _find_label(self, hostname: str) -> str | None:
         """Return the label value of a host, looking anew once if needed."""

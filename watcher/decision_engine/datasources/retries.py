@@ -11,6 +11,7 @@
 # under the License.
 """Asking again when a source of metrics does not answer."""
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -29,6 +30,10 @@ MAX_INTERVALS = 8
 #: Otherwise each of thousands of questions would wait for its own tries.
 PAUSE_AFTER_OUTAGE = 60.0
 
+#: Seconds of waiting for answers after which a question is not asked again.
+#: A server that hangs takes the whole timeout for each try.
+MAX_HANGING = 90.0
+
 #: How much of an answer a message repeats.
 MAX_TEXT = 300
 
@@ -37,6 +42,26 @@ def shorten(text: Any) -> str:
     """Return a text in one line of bounded length."""
     line = ' '.join(str(text).split())
     return line if len(line) <= MAX_TEXT else line[:MAX_TEXT - 3] + '...'
+
+
+#: What HTTP libraries say of the connection before they say what happened.
+_CONNECTION = re.compile(r'^(HTTPS?Connection(Pool)?\([^)]*\)|<[^>]*>): ')
+
+
+def in_words(failure: BaseException) -> str:
+    """Return what went wrong, in one line of bounded length.
+
+    Libraries wrap the reason of a failed connection into texts that repeat
+    the address and the URL, up to three times.
+    """
+    for error in (failure, failure.__context__):
+        reason = getattr(error.args[0], 'reason', None) if (
+            error is not None and error.args) else None
+        if isinstance(reason, Exception):
+            failure = reason
+            break
+    text = _CONNECTION.sub('', shorten(failure))
+    return text or type(failure).__name__
 
 
 class Retries:
@@ -75,8 +100,9 @@ class Retries:
         :raises: DataSourceQueryFailed
         """
         self._refuse_in_outage()
-        wait = interval
+        wait, hanging = interval, 0.0
         for attempt in range(1, attempts + 1):
+            began = self._clock()
             try:
                 answer = function()
             except Exception as exc:
@@ -84,20 +110,23 @@ class Retries:
             else:
                 self.forget_outage()
                 return answer
+            hanging += self._clock() - began
             on_failure(failure)
             if self._is_permanent(failure):
                 raise self._failed(asked, where, failure) from failure
-            if attempt < attempts:
+            if attempt < attempts and hanging < MAX_HANGING:
                 LOG.warning(
                     'Try %(attempt)d of %(attempts)d to ask %(name)s at '
                     '%(where)s failed, the next follows in %(wait)s s: '
                     '%(error)s', {
                         'attempt': attempt, 'attempts': attempts,
                         'name': self.name, 'where': where, 'wait': wait,
-                        'error': shorten(failure)})
+                        'error': in_words(failure)})
                 self._sleep(wait)
                 wait = min(wait * 2, interval * MAX_INTERVALS)
-        error = self._failed(asked, where, failure, attempts)
+            else:
+                break
+        error = self._failed(asked, where, failure, attempt)
         with self._lock:
             self._outage = error
             self._outage_until = self._clock() + PAUSE_AFTER_OUTAGE
@@ -121,7 +150,7 @@ class Retries:
             if key != 'code'})
 
     def _failed(self, asked, where, failure, attempts=1):
-        answer = shorten(failure) or type(failure).__name__
+        answer = in_words(failure)
         if attempts > 1:
             answer = f'{answer} (after {attempts} tries)'
         return exception.DataSourceQueryFailed(

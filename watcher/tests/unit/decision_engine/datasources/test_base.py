@@ -11,7 +11,11 @@
 # under the License.
 """What every data source inherits."""
 
+import functools
 import threading
+
+import requests
+from keystoneauth1 import exceptions as ka_exceptions
 
 from watcher.common import exception
 from watcher.decision_engine import threading as de_threading
@@ -20,6 +24,7 @@ from watcher.decision_engine.datasources import parallel
 from watcher.tests import base
 from watcher.tests.fixtures import metrics
 from watcher.tests.fixtures import models
+from watcher.tests.fixtures import ports
 
 
 class Single(datasource.DataSourceBase):
@@ -242,6 +247,37 @@ class TestQueryRetry(base.TestCase):
             self.failing(99), asked='up{}', where='http://prom:9090')
         self.assertIn('http://prom:9090 did not answer up{}: refused '
                       '(after 6 tries)', str(error))
+
+    def test_a_source_that_hangs_is_not_asked_for_ever(self):
+        def hang():
+            self.calls += 1
+            self.now += 60.0
+            raise OSError('timed out')
+        error = self.assertRaises(
+            exception.DataSourceQueryFailed, self.source.ask, hang,
+            asked='up{}', where='http://prom:9090')
+        self.assertEqual(2, self.calls)
+        self.assertEqual([2], self.waits)
+        self.assertIn('timed out (after 2 tries)', str(error))
+
+    def test_a_refused_connection_in_few_words(self):
+        url = f'http://127.0.0.1:{ports.free_port()}'
+
+        def through_keystone():
+            try:
+                requests.get(url, timeout=base.PATIENCE)
+            except requests.ConnectionError as exc:
+                raise ka_exceptions.ConnectFailure(f'Unable: {exc}')
+        for ask in (functools.partial(requests.get, url,
+                                      timeout=base.PATIENCE),
+                    through_keystone):
+            self.source._retrying().forget_outage()
+            error = self.assertRaises(
+                exception.DataSourceQueryFailed, self.source.ask, ask,
+                asked='up{}', where=url, attempts=1)
+            self.assertIn('refused', str(error))
+            self.assertNotIn('HTTPConnection', str(error))
+            self.assertEqual(1, str(error).count(url))
 
     def test_ignored_means_nothing_there(self):
         self.assertIsNone(self.source.query_retry(

@@ -106,9 +106,10 @@ class TestChoice(ManagerTestCase):
         error = self.assertRaises(exception.MetricNotAvailable,
                                   made.get_backend, CPU)
         self.assertEqual(
-            'No configured data source offers the metrics host_cpu_usage, '
-            'instance_cpu_usage: prometheus: The data source prometheus '
-            'needs [prometheus_client] base_url or host.', str(error))
+            'No data source can be used: prometheus: The data source '
+            'prometheus needs [prometheus_client] base_url or host. The '
+            'metrics needed are host_cpu_usage, instance_cpu_usage.',
+            str(error))
         self.assertEqual('host_cpu_usage, instance_cpu_usage',
                          error.kwargs['metric'])
 

@@ -266,9 +266,9 @@ class TestStrategyEndpoint(EndpointTestCase):
         self.with_source(None)
         self.strategy.DATASOURCE_METRICS = ['host_outlet_temp', 'host_power']
         self.assertEqual(
-            'No configured data source offers the metrics host_outlet_temp, '
-            'host_power: prometheus: it has no host_outlet_temp, '
-            'host_power.', self.info()[0]['comment'])
+            'No data source can be used: prometheus: it has no '
+            'host_outlet_temp, host_power. The metrics needed are '
+            'host_outlet_temp, host_power.', self.info()[0]['comment'])
 
     def test_no_model(self):
         self.model = None
