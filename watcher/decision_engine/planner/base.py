@@ -299,8 +299,7 @@ def _close_empty(plan, solution) -> None:
     why = explanation.of_solution(solution)
     LOG.info('The action plan %s has no actions and ends at once', plan.uuid)
     plan.transition(State.SUCCEEDED,
-                    status_message=f"There is nothing to do. "
-                                   f"{why['summary']}")
+                    status_message=f"No action is planned. {why['summary']}")
 
 
 def _plain(indicators):

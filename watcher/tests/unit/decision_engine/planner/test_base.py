@@ -170,7 +170,7 @@ class TestExplanations(base.PlannerTestCase):
                 ('balanced', ['h9 has no metrics']),
                 (self.why(plan)['code'], self.why(plan)['remarks']))
             self.assertEqual(
-                'There is nothing to do. No host is above the threshold',
+                'No action is planned. No host is above the threshold',
                 factories.reread(plan).status_message)
         self.assertIn('No host is above the threshold', self.logger.output)
 
