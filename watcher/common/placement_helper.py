@@ -125,6 +125,20 @@ class PlacementHelper(rest_helper.RestHelper):
         return {name: Inventory.from_api(record)
                 for name, record in body['inventories'].items()}
 
+    def get_usages(self, rp_uuid: str) -> dict[str, int] | None:
+        """Return what is taken of a resource provider by class.
+
+        :returns: None when Placement does not know the provider.
+        :raises: PlacementClientError
+        """
+        try:
+            body = self._read(f'/resource_providers/{rp_uuid}/usages')
+        except exception.PlacementClientError as exc:
+            if exc.kwargs.get('http_status') != 404:
+                raise
+            return None
+        return body['usages']
+
     def get_providers_with_trait(self, trait: str) -> frozenset[str]:
         """Return the roots of the providers that have a trait.
 
@@ -211,7 +225,18 @@ class PlacementHelper(rest_helper.RestHelper):
             nothing comes within the time-out, before any answer has come;
             AuthorizationFailure
         """
-        reading = _BulkRead(self, rp_uuids, call)
+        reading = _BulkRead(self.get_inventories, rp_uuids, call)
+        return reading.run(workers, timeout)
+
+    def get_all_usages(
+            self, rp_uuids: Iterable[str], workers: int,
+            timeout: float | None = None,
+    ) -> tuple[dict[str, dict[str, int]], dict[str, str]]:
+        """Return what is taken of many providers.
+
+        The same as :meth:`get_all_inventories` for usages.
+        """
+        reading = _BulkRead(self.get_usages, rp_uuids)
         return reading.run(workers, timeout)
 
 
@@ -223,8 +248,8 @@ class _BulkRead:
     number of providers.
     """
 
-    def __init__(self, helper, uuids, call):
-        self._helper = helper
+    def __init__(self, read, uuids, call=None):
+        self._read = read
         self._call = call or (lambda func, *args: func(*args))
         self._uuids = list(dict.fromkeys(uuids))
         self._next = iter(self._uuids)
@@ -299,7 +324,7 @@ class _BulkRead:
 
     def _one(self, uuid):
         try:
-            inventories = self._call(self._helper.get_inventories, uuid)
+            answer = self._call(self._read, uuid)
         except exception.PlacementClientError as exc:
             if exc.kwargs.get('connection_error'):
                 # The other providers would run into it as well.
@@ -307,4 +332,4 @@ class _BulkRead:
             return uuid, None, str(exc)
         except Exception as exc:
             return exc
-        return uuid, inventories or {}, None
+        return uuid, answer or {}, None

@@ -60,6 +60,15 @@ def _opts() -> list[cfg.Opt]:
                 ('off', 'Plans are stored as strategies make them.')],
             help='What happens with a plan that, simulated on the model, '
                  'breaks a rule or does not help.'),
+        cfg.BoolOpt(
+            'plan_check_placement',
+            default=False,
+            help='Whether the check of a plan asks Placement, before the '
+                 'plan is stored, what its destinations have free now. Moves '
+                 'that no longer fit are treated like others that cannot '
+                 'work. Two requests for each destination, and one for each '
+                 'further resource class. Useful where plans are executed '
+                 'at once and servers come and go all the time.'),
         cfg.StrOpt(
             'locked_servers',
             default='move',

@@ -18,6 +18,7 @@ immutable and shared by all views of a model.
 
 import dataclasses
 import math
+from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 
@@ -128,6 +129,22 @@ class Wishes:
 
 #: The wishes of servers of which no others are known.
 NO_WISHES = Wishes()
+
+
+def offers_by_host(found: Iterable[Any]) -> dict[str, tuple[Offer, ...]]:
+    """Return by uuid of the host what its parts offer, and who it shares.
+
+    :param found: what Placement says, see :class:`.placement_helper.Offer`.
+    """
+    by_host: dict[str, list[Offer]] = {}
+    for one in found:
+        for host in one.hosts:
+            # What the host itself offers stands in its inventories.
+            if host != one.provider:
+                by_host.setdefault(host, []).append(
+                    Offer(one.provider, one.free, one.traits))
+    return {host: tuple(sorted(parts, key=lambda part: part.provider))
+            for host, parts in by_host.items()}
 
 
 def dedicated_cpus(facts: Any, uuid: str) -> float:

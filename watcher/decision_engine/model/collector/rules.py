@@ -107,7 +107,8 @@ class RulesReader:
         """
         try:
             self._model.offers = {
-                name: _by_host(self._call(placement.get_offers, name))
+                name: scheduling.offers_by_host(
+                    self._call(placement.get_offers, name))
                 for name in self._register.classes()
                 if name != requests.PCPU}
         except exception.PlacementClientError as exc:
@@ -125,16 +126,3 @@ class RulesReader:
                      'stay': 'are not known' if known is None
                      else 'stay as they were'})
         return known
-
-
-def _by_host(offers):
-    """Return by uuid of the host what its parts offer, and who it shares.
-    """
-    found = {}
-    for offer in offers:
-        for host in offer.hosts:
-            if host != offer.provider:
-                found.setdefault(host, []).append(scheduling.Offer(
-                    offer.provider, offer.free, offer.traits))
-    return {host: tuple(sorted(parts, key=lambda part: part.provider))
-            for host, parts in found.items()}

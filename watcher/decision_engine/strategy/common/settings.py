@@ -53,6 +53,7 @@ class Settings:
 
     destination_filters: tuple[str, ...] = strategies.DEFAULT_FILTERS
     plan_check: str = ENFORCE
+    plan_check_placement: bool = False
     locked_servers: str = MOVE
     opt_out_metadata: tuple[Pair, ...] = ()
     opt_out_tags: frozenset[str] = frozenset()

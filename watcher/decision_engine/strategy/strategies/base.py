@@ -30,6 +30,7 @@ from watcher._i18n import _
 from watcher.common import clients
 from watcher.common import context
 from watcher.common import exception
+from watcher.common import placement_helper
 from watcher.common import utils
 from watcher.common.loader import loadable
 from watcher.conf import datasources as conf_datasources
@@ -45,6 +46,7 @@ from watcher.decision_engine.strategy.common import destinations
 from watcher.decision_engine.strategy.common import eligibility
 from watcher.decision_engine.strategy.common import feasibility
 from watcher.decision_engine.strategy.common import level
+from watcher.decision_engine.strategy.common import live_room
 from watcher.decision_engine.strategy.common import plan_check
 from watcher.decision_engine.strategy.common import settings
 from watcher.decision_engine.strategy.common import simulation
@@ -194,6 +196,10 @@ class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
             return
         state = (self.found_state() if self._found_model else
                  cluster.ClusterState.from_model(model_root.ModelRoot()))
+        if self._found_model and self.shared_options.plan_check_placement:
+            state = live_room.refresh(
+                self.solution, state,
+                placement_helper.PlacementHelper(osc=self.osc))
         plan_check.check(self.solution, state, self.shared_options,
                          self.plan_measures(), self._found_storage)
 
