@@ -14,8 +14,11 @@
 import threading
 
 import sqlalchemy as sa
+from oslo_db import exception as db_exc
 
+from watcher import objects
 from watcher.common import exception
+from watcher.db.sqlalchemy import models
 from watcher.db.sqlalchemy import session
 from watcher.tests.fixtures import database
 from watcher.tests.unit.db import base
@@ -161,4 +164,114 @@ class TestRacesMysql(TestRaces):
 
 
 class TestRacesPostgresql(TestRaces):
+    engine = database.POSTGRESQL
+
+
+class TestFence(ConcurrencyTestCase):
+    """Nothing is written under a lease once another process has it."""
+
+    name = 'applier:host'
+
+    def setUp(self):
+        super().setUp()
+        audit, strategy = self.records.audit(), self.records.strategy()
+        plan = objects.ActionPlan.create_with(
+            self.context,
+            {'audit_id': audit.id, 'strategy_id': strategy.id},
+            actions=[{'action_type': 'nop'}] * 8)
+        self.actions = objects.Action.list(
+            self.context, filters={'action_plan_id': plan.id})
+        self.fence = self.take('one')
+
+    def take(self, owner):
+        return objects.Lease.take(self.context, self.name, owner, 60)
+
+    def started(self):
+        return {action.id for action in objects.Action.list(
+            self.context, filters={'state': 'ONGOING'})}
+
+    def test_who_takes_the_lease_sees_what_was_written_under_it(self):
+        begun = threading.Barrier(len(self.actions) + 1, timeout=60)
+        seen = []
+
+        def start(action):
+            begun.wait()
+            action.transition('ONGOING', fence=self.fence)
+
+        def take():
+            begun.wait()
+            self.take('two')
+            seen.append(self.started())
+
+        errors = self.together(take, *(
+            lambda action=action: start(action) for action in self.actions))
+        self.assertEqual({exception.LeaseLost} if errors else set(),
+                         set(map(type, errors)))
+        self.assertEqual([self.started()], seen)
+        self.assertEqual(len(self.actions) - len(errors), len(seen[0]))
+
+    def test_several_processes_take_one_lease(self):
+        tokens = []
+        errors = self.together(*(
+            lambda number=number: tokens.append(
+                self.take(f'process {number}').token)
+            for number in range(8)))
+        self.assertEqual([], errors)
+        self.assertEqual(list(range(2, 10)), sorted(tokens))
+
+    def test_one_of_several_seizes_a_new_lease(self):
+        got = []
+        errors = self.together(*(
+            lambda number=number: got.append(objects.Lease.seize(
+                self.context, 'applier:new', f'process {number}', 60))
+            for number in range(8)))
+        self.assertEqual([], errors)
+        self.assertEqual(7, got.count(None))
+
+    def test_runs_are_stored_by_several_at_once(self):
+        ident = self.actions[0].id
+        errors = self.together(*(
+            lambda name=name: objects.ActionRun.set(
+                self.context, ident, fence=self.fence, **{name: 1})
+            for name in ('attempts', 'progress', 'remote', 'before')))
+        self.assertEqual([], errors)
+        run = objects.ActionRun.get(self.context, ident)
+        self.assertEqual((1, 1, 1, 1), (run.attempts, run.progress,
+                                        run.remote, run.before))
+
+    def test_one_at_a_time(self):
+        inside = []
+
+        def work():
+            with self.dbapi.transaction():
+                objects.Lease.serialize(self.context, 'slots')
+                inside.append('in')
+                list(objects.Lease.known(self.context, ''))
+                inside.append('out')
+        objects.Lease.serialize(self.context, 'slots')
+        self.assertEqual([], self.together(*[work] * 6))
+        self.assertEqual(['in', 'out'] * 6, inside)
+
+
+class _LockedRows:
+    """With locks of single rows."""
+
+    def test_the_row_is_locked_until_the_commit(self):
+        row = (sa.select(models.Lease.token)
+               .where(models.Lease.name == self.name)
+               .with_for_update(nowait=True))
+        with session.get_engine().connect() as other:
+            with self.dbapi.transaction():
+                self.actions[0].transition('ONGOING', fence=self.fence)
+                self.assertRaises((db_exc.DBError, sa.exc.DBAPIError),
+                                  other.execute, row)
+                other.rollback()
+            self.assertEqual(1, other.scalar(row))
+
+
+class TestFenceMysql(_LockedRows, TestFence):
+    engine = database.MYSQL
+
+
+class TestFencePostgresql(_LockedRows, TestFence):
     engine = database.POSTGRESQL

@@ -23,8 +23,10 @@ from watcher.db.sqlalchemy import session
 from watcher.tests import base
 from watcher.tests.fixtures import database
 from watcher.tests.unit.db import test_api
+from watcher.tests.unit.db import test_leases
 from watcher.tests.unit.db import test_purge
 from watcher.tests.unit.db import test_query
+from watcher.tests.unit.db import test_runs
 from watcher.tests.unit.db import test_session
 from watcher.tests.unit.objects import test_persistence
 
@@ -38,7 +40,9 @@ CLASSES = (
     test_persistence.TestReads, test_persistence.TestRelations,
     test_persistence.TestWrites, test_persistence.TestStates,
     test_persistence.TestEvents, test_persistence.TestActionPlan,
-    test_persistence.TestExpiry,
+    test_persistence.TestExpiry, test_leases.TestLease,
+    test_leases.TestFence, test_runs.TestRuns,
+    test_runs.TestWithoutTheTables,
 )
 
 for _class in CLASSES:

@@ -12,6 +12,7 @@
 """The shell around an engine, in this process with a real bus."""
 
 import threading
+from unittest import mock
 import time
 
 import fixtures
@@ -55,6 +56,7 @@ class Manager:
         self.journal = []
         self.noted = threading.Condition()
         self.endpoints = [Endpoint(self)]
+        self.on_failure = None
         self.instances.append(self)
 
     def note(self, word):
@@ -183,6 +185,37 @@ class TestService(ServiceTestCase):
         made.stop()
         self.assertEqual(['end'], self.ended)
         self.assertIn('ZeroDivisionError', self.logger.output)
+
+
+class TestFailure(ServiceTestCase):
+
+    def fail(self, error):
+        """What a manager does that cannot go on, in a thread of its own."""
+        made = self.service()
+        made.start()
+        self.assertEqual(made.fail, Manager.instances[0].on_failure)
+        threading.Thread(target=Manager.instances[0].on_failure,
+                         args=(error,)).start()
+        return made
+
+    def test_the_manager_ends_the_service(self):
+        for error in (service.Restart('again'), service.FatalError('no')):
+            made = self.fail(error)
+            self.assertIs(error, self.assertRaises(type(error), made.wait))
+            self.assertTrue(Manager.instances[0].wait_for('stop 0'))
+            Manager.instances.clear()
+
+    def test_the_worker_ends_with_a_code_for_its_master(self):
+        reports = mock.Mock(**{'oslo_reports.file_event_handler': None})
+        for error, code in ((service.Restart('again'), 1),
+                            (service.FatalError('no'), service.EXIT_FATAL)):
+            made = self.fail(error)
+            worker = service._Worker(0, reports, made)
+            made.start = lambda: None
+            ended = self.assertRaises(SystemExit, worker.run)
+            self.assertEqual(code, ended.code)
+            self.assertIn(str(error), self.logger.output)
+            Manager.instances.clear()
 
 
 class TestStartWhileThingsAreAway(ServiceTestCase):

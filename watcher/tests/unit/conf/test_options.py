@@ -186,16 +186,21 @@ class TestContract(base.TestCase):
         # A group for Ironic like those of the other services.
         like_cinder = {('ironic', name) for group, name in self.actual
                        if group == 'cinder'
-                       and not name.startswith('migration_timeout')}
+                       and not name.startswith('migration_')}
         self.assertEqual(like_cinder | {
             ('DEFAULT', 'heartbeat_interval'),
             ('cinder', 'http_retries'),
             ('cinder', 'http_retry_interval'),
+            ('cinder', 'migration_overdue'),
             ('cinder', 'migration_timeout'),
             ('cinder', 'migration_timeout_per_gb'),
+            ('nova', 'migration_overdue'),
+            ('nova', 'migration_rate'),
             ('collector', 'incomplete_hosts'),
             ('collector', 'last_known_max_age'),
             ('collector', 'stale_after'),
+            ('watcher_applier', 'interrupted_plans'),
+            ('watcher_applier', 'lease_renewal_interval'),
             ('watcher_applier', 'reconcile_interval'),
             ('prometheus_client', 'base_url'),
             ('prometheus_client', 'headers'),

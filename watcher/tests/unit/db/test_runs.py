@@ -1,0 +1,170 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+import datetime
+
+from watcher import objects
+from watcher.common import exception
+from watcher.db import purge
+from watcher.db.sqlalchemy import models
+from watcher.db.sqlalchemy import session
+from watcher.tests.unit.db import base
+
+MOMENT = datetime.datetime(2026, 5, 4, 3, 2, 1, 123456, datetime.UTC)
+
+
+class RunTestCase(base.DatabaseTestCase):
+
+    def setUp(self):
+        super().setUp()
+        audit, strategy = self.records.audit(), self.records.strategy()
+        self.fields = {'audit_id': audit.id, 'strategy_id': strategy.id}
+        self.plan = self.make_plan(actions=[
+            {'action_type': 'nop', 'needs': {'wish': 'must_succeed'}},
+            {'action_type': 'nop'}])
+        self.first, self.second = objects.Action.list(
+            self.context, filters={'action_plan_id': self.plan.id})
+
+    def make_plan(self, actions=(), **fields):
+        return objects.ActionPlan.create_with(
+            self.context, {'state': 'PENDING', **self.fields, **fields},
+            actions=actions)
+
+
+class TestRuns(RunTestCase):
+
+    def test_nothing_is_known_before(self):
+        self.assertIsNone(objects.PlanRun.get(self.context, self.plan.id))
+        self.assertEqual({}, objects.PlanRun.of_plans([self.plan.id, 99]))
+        self.assertEqual([], objects.PlanRun.made_from(
+            self.context, self.plan.id))
+
+    def test_wishes_of_planners_are_stored_with_the_actions(self):
+        runs = objects.ActionRun.of_actions([self.first.id, self.second.id])
+        self.assertEqual([self.first.id], list(runs))
+        self.assertEqual(({'wish': 'must_succeed'}, 0, None), (
+            runs[self.first.id].needs, runs[self.first.id].attempts,
+            runs[self.first.id].started_at))
+
+    def test_what_is_not_given_stays(self):
+        objects.ActionRun.set(self.context, self.first.id, attempts=1,
+                              started_at=MOMENT, remote={'id': 'é'},
+                              progress=12.5)
+        objects.ActionRun.set(self.context, self.first.id, progress=50)
+        objects.ActionRun.set(self.context, self.first.id)
+        run = objects.ActionRun.get(self.context, self.first.id)
+        self.assertEqual(
+            (1, MOMENT, {'id': 'é'}, 50.0, {'wish': 'must_succeed'}, None),
+            (run.attempts, run.started_at, run.remote, run.progress,
+             run.needs, run.inverse))
+
+    def test_naive_dates_are_utc(self):
+        objects.PlanRun.set(self.context, self.plan.id,
+                            finished_at=MOMENT.replace(tzinfo=None))
+        self.assertEqual(MOMENT, objects.PlanRun.get(
+            self.context, self.plan.id).finished_at)
+
+    def test_any_json_is_kept(self):
+        for value in ([], {}, 0, False, 'text', [{'a': None}], None):
+            objects.PlanRun.set(self.context, self.plan.id, measured=value)
+            self.assertEqual(value, objects.PlanRun.get(
+                self.context, self.plan.id).measured)
+
+    def test_progress_costs_one_statement(self):
+        objects.ActionRun.set(self.context, self.first.id, progress=1)
+        with self.statements() as sent:
+            objects.ActionRun.set(self.context, self.first.id, progress=2)
+        self.assertEqual(1, len(sent), sent)
+
+    def test_what_was_made_from_a_plan(self):
+        undo = self.make_plan()
+        objects.PlanRun.set(self.context, undo.id, kind='rollback',
+                            source_plan_id=self.plan.id)
+        run, = objects.PlanRun.made_from(self.context, self.plan.id)
+        self.assertEqual((undo.id, 'rollback', False),
+                         (run.action_plan_id, run.kind, run.paused))
+
+    def test_paused_plans(self):
+        waiting, running = self.make_plan(), self.make_plan(state='ONGOING')
+        for plan in (waiting, running):
+            objects.PlanRun.set(self.context, plan.id, paused=True)
+        objects.PlanRun.set(self.context, self.plan.id, paused=False)
+        self.assertEqual([waiting.id], objects.PlanRun.paused_plans(
+            self.context, 'PENDING'))
+
+    def test_unknown_fields_and_owners(self):
+        for name in ('nothing', 'id', 'action_id'):
+            self.assertRaises(exception.Invalid, objects.ActionRun.set,
+                              self.context, self.first.id, **{name: 1})
+        self.assertRaises(exception.ResourceNotFound, objects.PlanRun.set,
+                          self.context, 99, paused=True)
+
+    def test_gone_with_what_ran(self):
+        undo = self.make_plan()
+        objects.PlanRun.set(self.context, undo.id, kind='rollback',
+                            source_plan_id=self.plan.id)
+        objects.PlanRun.set(self.context, self.plan.id, paused=True)
+        self.first.destroy()
+        self.second.destroy()
+        self.plan.destroy()
+        self.assertEqual({}, objects.ActionRun.of_actions([self.first.id]))
+        self.assertEqual([undo.id], list(objects.PlanRun.of_plans(
+            [self.plan.id, undo.id])))
+        self.assertIsNone(objects.PlanRun.get(
+            self.context, undo.id).source_plan_id)
+
+    def test_purged(self):
+        objects.PlanRun.set(self.context, self.plan.id, paused=True)
+        self.plan.soft_delete()
+        purge.PurgeCommand(assume_yes=True, out=lambda text: None).execute()
+        self.assertEqual({}, objects.PlanRun.of_plans([self.plan.id]))
+
+
+class TestWithoutTheTables(RunTestCase):
+    """A database that is not upgraded yet."""
+
+    def setUp(self):
+        super().setUp()
+        # Tests after this one use the same database.
+        self.addCleanup(self._change, 'create')
+        self._change('drop')
+
+    def _change(self, how):
+        with session.get_engine().begin() as connection:
+            for model in (models.ActionRun, models.PlanRun, models.Lease):
+                getattr(model.__table__, how)(connection)
+
+    def test_they_are_named(self):
+        self.assertEqual(['action_runs', 'leases', 'plan_runs'],
+                         self.dbapi.missing_tables())
+
+    def test_nothing_is_known(self):
+        self.assertIsNone(objects.PlanRun.get(self.context, self.plan.id))
+        self.assertEqual({}, objects.ActionRun.of_actions([self.first.id]))
+        self.assertEqual([], objects.PlanRun.made_from(self.context, 1))
+        self.assertEqual([], objects.PlanRun.paused_plans(
+            self.context, 'PENDING'))
+
+    def test_plans_are_made_without(self):
+        with self.assertLogs('watcher.db.sqlalchemy.runs',
+                             'WARNING') as logs:
+            plan = self.make_plan(actions=[
+                {'action_type': 'nop', 'needs': {'wish': 'order'}}])
+        self.assertIn('watcher-db-manage upgrade', logs.output[0])
+        self.assertEqual(1, len(objects.Action.list(
+            self.context, filters={'action_plan_id': plan.id})))
+
+    def test_what_has_to_be_stored_is_refused(self):
+        error = self.assertRaises(
+            exception.DatabaseNotUpgraded, objects.PlanRun.set,
+            self.context, self.plan.id, paused=True)
+        self.assertIn('watcher-db-manage upgrade', str(error))
