@@ -48,9 +48,6 @@ OPTS = [
             ('follow', 'Warn, and follow it to its end however long that '
                        'takes. The action stays ONGOING and holds one of '
                        'max_workers.'),
-            ('abort', 'Have Nova abort a live migration; the server stays '
-                      'where it is and the action fails. Cold migrations and '
-                      'resizes are followed.'),
             ('force', 'Have Nova complete a live migration at once, pausing '
                       'the server for it. Cold migrations and resizes are '
                       'followed.'),
@@ -58,7 +55,8 @@ OPTS = [
                       'Nova, which may move it yet and may wait for a '
                       'confirmation for ever.')],
         help='What to do with a migration or a resize that takes longer than '
-             'expected.'),
+             'expected. To have it aborted, see [watcher_applier] '
+             'on_deadline.'),
     *calling.retries('Nova'),
     cfg.StrOpt(
         'api_version',

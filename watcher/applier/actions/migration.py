@@ -184,11 +184,18 @@ class Migrate(server_move.ServerMove):
     def inverse(self, run):
         """Move the server back to where it was, in the same way."""
         source = self.known('before', run).get('host') or self.source_node
-        server = self._server or self.nova.find_instance(self.resource_id)
         parameters = {
             **self.input_parameters, self.DESTINATION_NODE: source,
-            self.SOURCE_NODE: self.destination_node or server.host}
+            self.SOURCE_NODE: self.destination_node or self._arrived_at()}
         return base.Inverse('migrate', parameters)
+
+    def _arrived_at(self):
+        """Return the host that Nova has chosen."""
+        server = self._server
+        if server is None or server.host == self.source_node:
+            # What is known of it is from before the move.
+            server = self.nova.find_instance(self.resource_id)
+        return server.host
 
     def get_description(self):
         return 'Move a server from its compute node to another one.'

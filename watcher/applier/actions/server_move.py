@@ -102,6 +102,10 @@ class ServerMove(nova_action.NovaAction):
         finally:
             self._ended.set()
 
+    def check_abort(self) -> bool:
+        """A cold move can at least be taken back before it is confirmed."""
+        return True
+
     def abort(self) -> bool:
         """Stop the move, as soon and as far as Nova can.
 

@@ -185,10 +185,7 @@ class ServerFollower(reading.NovaReader):
                     'condition': condition(server), 'policy': policy,
                     'migration': '' if record is None else (
                         f', migration {record.id} is {record.status}')})
-            if policy == 'abort':
-                move.abort_reason = _(
-                    'it had not ended after %d seconds') % limit
-            elif policy == 'force':
+            if policy == 'force':
                 self._force(move)
         return act
 

@@ -238,12 +238,6 @@ class TestOverdue(HookTestCase):
             self.finish_live()
             self.assertIs(True, future.result(services.PATIENCE))
 
-    def test_it_is_aborted(self):
-        self.config('nova', migration_overdue='abort')
-        self.fails(self.migrate(), self.server, 'was aborted',
-                   'still on host compute-1')
-        self.assertEqual('cancelled', self.migration().status)
-
     def test_it_is_forced(self):
         self.config('nova', migration_overdue='force')
         # Nova cannot force what it is still preparing.
@@ -257,7 +251,7 @@ class TestOverdue(HookTestCase):
                    'migration_max_retries')
 
     def test_a_cold_one_is_followed_whatever_is_wanted(self):
-        self.config('nova', migration_overdue='abort')
+        self.config('nova', migration_overdue='force')
         with self.running(self.migrate('cold')) as future:
             services.wait_until(self.is_warned)
             self.assertFalse(future.done())

@@ -264,7 +264,8 @@ class TestBase(ActionTestCase):
         self.assertTrue(self.make('nop').check_abort())
         self.assertTrue(self.make('sleep').check_abort())
         self.assertTrue(self.make('migrate', **MIGRATE).check_abort())
-        self.assertFalse(self.make('migrate', **{
+        # It is reverted before it is confirmed.
+        self.assertTrue(self.make('migrate', **{
             **MIGRATE, 'migration_type': 'cold'}).check_abort())
         self.assertFalse(self.make('stop').check_abort())
 
