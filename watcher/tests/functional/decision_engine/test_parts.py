@@ -71,3 +71,23 @@ class TestParts(test_audits.AuditTestCase):
             for action in self.watcher.actions_of(plan)])
         self.assertIn('stays on compute-1: no part of compute-3 has 1 VGPU '
                       'with CUSTOM_BIG free', self.logger.output)
+
+
+class TestLook(test_audits.AuditTestCase):
+    """Placement knows of somebody whom Nova does not list."""
+
+    spec = {'hosts': 2, 'placement': {'compute-1': 1}, 'flavor': 'm1.small'}
+    overrides = {'watcher_strategies': {'plan_check_placement': True}}
+
+    def test_what_destinations_have_free_now(self):
+        host = self.cloud.state.hosts['compute-2']
+        for taken, moved in ((0, 1), (64000, 0)):
+            with self.cloud.state.lock:
+                host.used['MEMORY_MB'] = taken
+            audit = self.maintenance(backup_node='compute-2')
+            self.assertEqual('SUCCEEDED', audit.state, audit.status_message)
+            actions = self.watcher.actions_of(self.watcher.plan_of(audit))
+            self.assertEqual(moved, [action.action_type for action
+                                     in actions].count('migrate'))
+        self.assertIn('compute-2 has too little memory: 2048 MB needed, '
+                      '1024 MB free', self.logger.output)
