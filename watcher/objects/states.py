@@ -234,10 +234,11 @@ ACTION = StateMachine(
         ActionState.PENDING: (
             ActionState.ONGOING, ActionState.SKIPPED, ActionState.FAILED,
             ActionState.CANCELLED, ActionState.DELETED),
+        # PENDING: its applier died before it asked the cloud for anything.
         ActionState.ONGOING: (
             ActionState.SUCCEEDED, ActionState.FAILED,
             ActionState.CANCELLING, ActionState.CANCELLED,
-            ActionState.DELETED),
+            ActionState.PENDING, ActionState.DELETED),
         ActionState.CANCELLING: (
             ActionState.CANCELLED, ActionState.SUCCEEDED, ActionState.FAILED,
             ActionState.DELETED),

@@ -330,6 +330,10 @@ class BaseTaskFlowActionContainer(flow_task.Task):
         if error is None and result is not True:
             error = exception.ActionExecutionFailure(
                 action_id=self._db_action.uuid)
+        if (error is not None and abortion is None
+                and self.state == State.CANCELLING):
+            # An earlier applier had begun to stop it.
+            return self._conclude_stopped(_Abortion(overdue=False))
         if error is not None:
             self._fail('execute', error)
         elif self._succeed():
@@ -378,7 +382,7 @@ class BaseTaskFlowActionContainer(flow_task.Task):
             return True
         if found.fate == fate.RUNNING:
             return self.action.resume(run)
-        if found.fate == fate.NOT_STARTED:
+        if found.fate == fate.NOT_STARTED and self.state == State.ONGOING:
             self._put_back()
         raise exception.ActionExecutionFailure(
             found.reason if found.fate == fate.FAILED else
