@@ -11,6 +11,7 @@
 # under the License.
 """Switches a bare metal node on or off."""
 
+import math
 from typing import Any
 
 from oslo_config import cfg
@@ -165,7 +166,8 @@ class ChangeNodePowerState(nova_action.NovaUser):
     def resume(self, run):
         """Wait until the node is switched."""
         return self.judge(self.ironic.wait_for_power_state(
-            self.resource_id, self.state, should_stop=self.should_stop))
+            self.resource_id, self.state, should_stop=self.should_stop,
+            limit=math.inf))
 
     def inverse(self, run):
         """Switch the node back, if it was switched."""
@@ -194,8 +196,10 @@ class ChangeNodePowerState(nova_action.NovaUser):
     def _switch(self, state):
         LOG.info('Switching node %(node)s %(state)s',
                  {'node': self.resource_id, 'state': state})
+        # Ironic has limits of its own, and tells when it gives up.
         return self.judge(self.ironic.set_node_power_state(
-            self.resource_id, state, should_stop=self.should_stop))
+            self.resource_id, state, should_stop=self.should_stop,
+            limit=math.inf))
 
     def abort(self):
         """A machine that is starting or stopping cannot be held up."""

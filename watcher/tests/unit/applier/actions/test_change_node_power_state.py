@@ -46,7 +46,7 @@ class FakeIronic:
             raise exception.IronicNodeNotFound(uuid=uuid)
         return self.nodes[uuid]
 
-    def set_node_power_state(self, uuid, state, should_stop=None):
+    def set_node_power_state(self, uuid, state, should_stop, limit):
         self.calls.append((uuid, state))
         return self.outcome
 

@@ -145,7 +145,7 @@ class FakeIronic:
     def get_ironic_node_by_uuid(self, uuid):
         return self.node
 
-    def set_node_power_state(self, uuid, state, should_stop=None):
+    def set_node_power_state(self, uuid, state, should_stop, limit):
         self.node.power_state = f'power {state}'
         return ironic_helper.Outcome(True)
 
