@@ -137,6 +137,9 @@ class HostLoads:
         values = self._sums(state, (~unknown).astype(float))
         doubts = self._sums(state, (unknown & ~idle).astype(float))
         self.blind = self.usable & (values == 0) & (doubts > 0)
+        #: Whether nothing was measured anywhere, but something runs.
+        self.silent = bool(
+            self.blind.any() and not values[self.usable].any())
         state.watch(self._moved)
 
     @staticmethod
@@ -343,7 +346,7 @@ class _Balancer:
 
     def _highest(self, after=None):
         """Measures of the hosts that have most; a few of them."""
-        hosts = numpy.flatnonzero(self.loads.usable)
+        hosts = numpy.flatnonzero(self.loads.usable & ~self.loads.blind)
         hosts = hosts[numpy.argsort(-self.before[hosts], kind='stable')]
         return [self._measure(int(host), float(self.before[host]),
                               None if after is None else float(after[host]))
@@ -358,11 +361,12 @@ class _Balancer:
         usable = self.loads.usable
         if not usable.any():
             return 'No host is up and enabled', 'no_hosts'
-        if (usable == self.loads.blind).all():
+        if self.loads.silent:
             return (f'{self.given.metric} is not known of any server',
                     'no_metrics')
         if not self.sources.any():
-            top = int(numpy.argmax(numpy.where(usable, self.before, -1)))
+            top = int(numpy.argmax(numpy.where(
+                usable & ~self.loads.blind, self.before, -1)))
             blind = int(self.loads.blind.sum())
             doubt = (f'; nothing is known of {blind} hosts' if blind else '')
             return (f'No host reaches {self.given.threshold:g} % of its '

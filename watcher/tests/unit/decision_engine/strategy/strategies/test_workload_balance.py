@@ -238,6 +238,20 @@ class TestUnknown(base.TestCase):
         self.assertEqual([], solution.actions)
         self.assertEqual('no_metrics', solution.explanation.code)
 
+    def test_nothing_is_known_beside_empty_hosts(self):
+        """Of an empty host is known that it has no load."""
+        solution = run(hosts(A=[server('a1'), server('a2')], B=[]), {},
+                       threshold=40)
+        self.assertEqual('no_metrics', solution.explanation.code)
+
+    def test_no_value_is_not_shown_as_zero(self):
+        solution = run(hosts(A=[server('a1')], B=[server('b1')]),
+                       {'b1': 0}, threshold=40)
+        self.assertIn('the highest is host-B with 0 %; nothing is known of '
+                      '1 hosts', solution.explanation.reason)
+        self.assertEqual(['host-B'], [
+            measure.of for measure in solution.explanation.measures])
+
     def test_a_blind_host_does_not_lower_the_average(self):
         """The average is 5 vCPUs without B, 3.3 with it."""
         solution = run(
