@@ -28,7 +28,7 @@ from watcher.decision_engine.strategy.common import settings
 from watcher.decision_engine.strategy.common import simulation
 from watcher.decision_engine.strategy.common import storage
 
-RESIZE = 'resize'
+RESIZE, START = 'resize', 'start'
 RETYPE = 'retype'
 ENABLED = 'enabled'
 
@@ -162,6 +162,7 @@ class _Judge:
             simulation.MIGRATE: self._check_migration,
             simulation.SERVICE_STATE: self._check_service,
             simulation.STOP: self._check_stop,
+            START: self._check_start,
             simulation.VOLUME_MIGRATE: self._check_volume,
             RESIZE: self._check_resize}
 
@@ -221,6 +222,11 @@ class _Judge:
         server = self._server(wish)
         if self._state.servers[server].state == feasibility.STOPPED:
             raise _LeftOut('the server is stopped already')
+
+    def _check_start(self, wish):
+        server = self._server(wish)
+        if self._state.servers[server].state != feasibility.STOPPED:
+            raise _LeftOut('the server is not stopped any more')
 
     def _check_resize(self, wish):
         # The model does not know flavors by name.

@@ -257,6 +257,18 @@ class TestRetry(RealityTestCase):
         self.assertLeftOut(self.repeat([step], {'A': [server]}),
                            'is stopped already')
 
+    def test_stopped_server_is_started_again(self):
+        parameters = {'resource_id': models.uuid('a')}
+        step = repair_steps.Step(
+            's', 'stop', parameters, 'SUCCEEDED', run=types.SimpleNamespace(
+                started_at='then', inverse={
+                    'action_type': 'start', 'input_parameters': parameters}))
+        server = models.instance('a', state='stopped')
+        self.assertEqual(['s'], self.order(self.undo([step],
+                                                     {'A': [server]})))
+        self.assertLeftOut(self.undo([step], {'A': ['a']}),
+                           'is not stopped any more')
+
     def test_actions_of_others(self):
         step = repair_steps.Step('s', 'theirs', {'x': 1}, 'FAILED')
         self.assertEqual(['s'], self.order(self.repeat([step], {'A': []})))
