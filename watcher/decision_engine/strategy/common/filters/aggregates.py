@@ -136,14 +136,14 @@ class IsolatedAggregatesFilter(base.DestinationFilter):
                       and requests.REQUIRED in values}
             if traits:
                 self._kept[host] = traits
+        self._masks: dict[frozenset[str], numpy.ndarray] = {}
 
-    def _missing(self, server, host):
-        request = self.state.requests.get(server, requests.NOTHING)
-        return self._kept.get(host, set()) - request.required
+    def _required(self, server):
+        return self.state.requests.get(server, requests.NOTHING).required
 
     def why_not(self, server: int, host: int) -> str | None:
         """Return for which trait a host is kept."""
-        missing = self._missing(server, host)
+        missing = self._kept.get(host, set()) - self._required(server)
         return (f'{self.state.hosts[host].hostname} is kept for servers that '
                 f'require {min(missing)}') if missing else None
 
@@ -151,9 +151,13 @@ class IsolatedAggregatesFilter(base.DestinationFilter):
         """Return the hosts that are not kept for others."""
         if not self._kept:
             return None
-        mask = numpy.ones(len(self.state.hosts), dtype=bool)
-        mask[[host for host in self._kept
-              if self._missing(server, host)]] = False
+        required = self._required(server)
+        mask = self._masks.get(required)
+        if mask is None:
+            mask = numpy.ones(len(self.state.hosts), dtype=bool)
+            mask[[host for host, kept in self._kept.items()
+                  if kept - required]] = False
+            self._masks[required] = mask
         return mask
 
 

@@ -33,6 +33,7 @@ class _Part:
     provider: str
     traits: frozenset[str]
     free: dict[str, float]
+    hosts: list[int]
 
     def take(self, host, name, amount):
         self.free[name] -= amount
@@ -94,7 +95,8 @@ class ResourceClassesFilter(base.DestinationFilter):
         self._cpus = _SharedCpus(state)
         self._own = _Hosts(state)
         self._parts: dict[int, list[_Part]] = {}
-        self._with_part: dict[str, set[int]] = {}
+        # What the part with most has, by class and host.
+        self._most: dict[str, numpy.ndarray] = {}
         self._read_parts()
         # Of what nobody is known to offer nothing can be said.
         known = {*self._own.free, *(state.facts.offers or ())}
@@ -121,12 +123,19 @@ class ResourceClassesFilter(base.DestinationFilter):
                     part = parts.get(offer.provider)
                     if part is None:
                         part = parts[offer.provider] = _Part(
-                            offer.provider, offer.traits, {})
+                            offer.provider, offer.traits, {}, [])
                     part.free[name] = offer.free
-                    self._with_part.setdefault(name, set()).add(host)
-                    known = self._parts.setdefault(host, [])
-                    if part not in known:
-                        known.append(part)
+                    if host not in part.hosts:
+                        part.hosts.append(host)
+                        self._parts.setdefault(host, []).append(part)
+        for name in {name for part in parts.values() for name in part.free}:
+            self._most[name] = numpy.zeros(len(self.state.hosts))
+            for host in self._parts:
+                self._note_most(name, host)
+
+    def _note_most(self, name, host):
+        self._most[name][host] = max(
+            part.free.get(name, 0) for part in self._parts[host])
 
     def _at_first(self, server):
         """Return what a server takes of the host that it is on at first.
@@ -146,6 +155,9 @@ class ResourceClassesFilter(base.DestinationFilter):
         if host != cluster.NOWHERE:
             for place, name, amount in self._held[server]:
                 place.take(host, name, sign * amount)
+                if place is not self._own:
+                    for served in place.hosts:
+                        self._note_most(name, served)
 
     def moved(self, server: int, source: int, destination: int) -> None:
         """Follow what the server takes."""
@@ -205,8 +217,8 @@ class ResourceClassesFilter(base.DestinationFilter):
         if at_home:
             self._count(server, host, -1)
         try:
-            if at_home and host == self.state.initial_host_of[server]:
-                lacking = self._lacking_at_home(server, host)
+            if host == self.state.initial_host_of[server]:
+                lacking = self._lacking_at_first(server, host)
             else:
                 _held, lacking = self._share(server, host)
             return lacking and self._describe(lacking, host)
@@ -214,10 +226,10 @@ class ResourceClassesFilter(base.DestinationFilter):
             if at_home:
                 self._count(server, host, 1)
 
-    def _lacking_at_home(self, server, host):
+    def _lacking_at_first(self, server, host):
         # Parts of the host have given it what it has.
         total: collections.Counter = collections.Counter()
-        for _place, name, amount in self._held[server]:
+        for _place, name, amount in self._at_first(server):
             total[name] += amount
         return next((group for group in (
             requests.Group((item,)) for item in total.items())
@@ -252,29 +264,29 @@ class ResourceClassesFilter(base.DestinationFilter):
     def _room(self, server):
         mask = numpy.ones(len(self.state.hosts), dtype=bool)
         portions = self._portions[server]
+        names = []
         for group in portions:
             for name, amount in group.resources:
-                if name in self._own.free:
-                    mask &= self._own.free[name] >= amount
-                else:
-                    mask[:] = False
-        # These arrays tell all of hosts without parts, if only one portion
-        # of each class is asked for. Others have to be looked into.
-        names = [name for group in portions for name, _ in group.resources]
+                names.append(name)
+                mask &= self._has(name, amount)
+        # That is all, if only one portion of each class is asked for, of
+        # whatever traits. Otherwise hosts have to be looked into.
+        particular = {int(self.state.host_of[server]),
+                      int(self.state.initial_host_of[server])}
         if (len(set(names)) < len(names)
-                or any(group.required for group in portions)
-                or self.state.requests[server].apart):
-            particular = set(numpy.flatnonzero(mask).tolist())
-        else:
-            particular = set()
-        home = int(self.state.host_of[server])
-        if home != cluster.NOWHERE:
-            particular.add(home)
-        for name in names:
-            particular |= self._with_part.get(name, set())
-        for host in particular:
+                or any(group.required or group.forbidden
+                       or len(group.resources) > 1 for group in portions)):
+            particular.update(numpy.flatnonzero(mask).tolist())
+        for host in particular - {cluster.NOWHERE}:
             mask[host] = self._why_too_little(server, host) is None
         return mask
+
+    def _has(self, name, amount):
+        """Return for each host whether it or a part has an amount."""
+        masks = [free[name] >= amount for free in (self._own.free, self._most)
+                 if name in free]
+        return numpy.logical_or.reduce(masks) if masks else numpy.zeros(
+            len(self.state.hosts), dtype=bool)
 
 
 class _SharedCpus:
