@@ -156,11 +156,17 @@ class ContinuousAuditHandler(base.AuditHandler):
 
     @staticmethod
     def _retire_plans(context, audit) -> None:
-        """Cancel what earlier runs recommended, unless a user starts it."""
+        """Cancel what earlier runs recommended, unless a user starts it.
+
+        A rollback or retry stays: a user, not a run, has asked for it.
+        """
         plans = objects.ActionPlan.list(
             context, eager=True,
             filters={'audit_id': audit.id, 'state': PLAN_STATE.RECOMMENDED})
+        runs = objects.PlanRun.of_plans(plan.id for plan in plans)
         for plan in plans:
+            if plan.id in runs and runs[plan.id].kind is not None:
+                continue
             try:
                 plan.transition(
                     PLAN_STATE.CANCELLED,

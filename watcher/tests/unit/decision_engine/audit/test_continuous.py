@@ -187,6 +187,15 @@ class TestRuns(ContinuousTestCase):
         self.look()
         self.assertEqual([PLAN.PENDING, PLAN.RECOMMENDED], self.states())
 
+    def test_rollback_is_kept(self):
+        self.audit()
+        self.look()
+        plan, = objects.ActionPlan.list(self.context)
+        objects.PlanRun.set(self.context, plan.id, kind='rollback')
+        self.wait(minutes=10)
+        self.look()
+        self.assertEqual([PLAN.RECOMMENDED] * 2, self.states())
+
     def test_auto_trigger(self):
         self.audit(auto_trigger=True)
         self.look()
