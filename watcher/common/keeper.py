@@ -62,11 +62,14 @@ class Keeper:
         # for the loss of the one before it.
         self._lock = threading.Lock()
         self._lease: Lease | None = None
-        self._loop = periodic.Loop(name, self.keep, self._pause)
+        # Whether there is nothing more to be done for it.
+        self._released = False
+        self._name = name
+        self._loop: periodic.Loop | None = None
 
     @property
     def lease(self) -> Lease | None:
-        """The lease; None before it is taken and after it is released."""
+        """The lease, also when it is not held any more; None before."""
         return self._lease
 
     def _pause(self) -> float:
@@ -82,15 +85,19 @@ class Keeper:
         """
         with self._lock:
             self._lease = self._take()
+            if self._loop is None:
+                self._loop = periodic.Loop(self._name, self.keep, self._pause,
+                                           initial_delay=self._pause())
         LOG.info('%s is taken', self._lease)
         self._loop.start()
 
     def keep(self) -> None:
         """Renew the lease once; errors are logged."""
         with self._lock:
-            lost = self._lease is not None and not self._renew(self._lease)
+            lost = (self._lease is not None and not self._released
+                    and not self._renew(self._lease))
         if lost:
-            self._loop.stop(timeout=0)
+            self._released = True
             self._on_lost()
 
     @staticmethod
@@ -115,10 +122,11 @@ class Keeper:
 
         :param timeout: seconds this may take
         """
-        self._loop.stop(timeout=timeout)
-        lease, self._lease = self._lease, None
-        if lease is None:
+        self._released = True
+        lease = self._lease
+        if lease is None or self._loop is None:
             return
+        self._loop.stop(timeout=timeout)
         thread = threading.Thread(target=self._release, args=(lease,),
                                   name='lease-release', daemon=True)
         thread.start()

@@ -12,8 +12,8 @@
 """The shell around an engine, in this process with a real bus."""
 
 import threading
-from unittest import mock
 import time
+from unittest import mock
 
 import fixtures
 import oslo_messaging as messaging
