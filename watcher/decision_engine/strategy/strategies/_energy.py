@@ -116,7 +116,7 @@ def decide(situation: Situation) -> Decision:
     decision.need = _need(situation, len(decision.used))
     reserve = _reserve.Reserve(
         situation.state, situation.classes, _serving(situation, decision),
-        situation.failures)
+        situation.failures, situation.rules)
     surplus = len(decision.free_on) - decision.need
     if surplus > 0:
         decision.off = _to_switch_off(situation, decision, reserve, surplus)

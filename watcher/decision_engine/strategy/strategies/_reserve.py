@@ -12,9 +12,11 @@
 """Whether the hosts that are on could take over what a failing one leaves.
 
 Hosts of one class (availability zone and traits) stand in for each other. The
-check goes by room: vCPU, memory, disk with reserved amounts and allocation
-ratios. Rules that concern single servers, such as server groups, are not
-looked at.
+check goes by room (vCPU, memory, disk with reserved amounts and allocation
+ratios) and by the rules of the scheduler: who fails must find hosts to which
+his server groups, flavors and aggregates let him go. A server that could go
+nowhere even if all hosts ran, as one of an affinity group that is together,
+keeps no host on.
 """
 
 from collections.abc import Hashable
@@ -25,6 +27,7 @@ from collections.abc import Set
 import numpy
 
 from watcher.decision_engine.strategy.common import cluster
+from watcher.decision_engine.strategy.common import destinations
 
 
 def classes_of(state: cluster.ClusterState) -> list[Hashable]:
@@ -39,23 +42,32 @@ def classes_of(state: cluster.ClusterState) -> list[Hashable]:
 #: How many of the roomiest hosts are tried before all are looked at.
 QUICK = 4
 
+#: How many places are tried for the servers of a host that rules bind.
+STEPS = 5000
+
 
 class Reserve:
     """Tells which failures the hosts that stay on would survive.
 
     Costs one pass over the hosts of a class for each used host, and usually
     a few comparisons only, as some host has room for all that another holds.
+    Servers that rules bind to certain hosts are placed one by one: usually
+    one of the roomiest hosts will do.
 
     :param classes: for each host, see :func:`classes_of`.
     :param serving: for each host whether it runs and takes servers.
     :param failures: how many hosts may fail at once; 0 asks for nothing.
         With the host that is looked at fail the fullest ones of its class.
+    :param rules: about where servers may go; of the same state.
     """
 
     def __init__(self, state: cluster.ClusterState,
                  classes: Sequence[Hashable], serving: numpy.ndarray,
-                 failures: int = 1):
+                 failures: int = 1,
+                 rules: destinations.DestinationRules | None = None):
         self._state = state
+        self._rules = rules
+        self._bound: dict[int, bool] = {}
         self._classes = classes
         self._failures = failures
         self._serving = serving
@@ -67,6 +79,8 @@ class Reserve:
             # The servers of one that is down already wait for evacuation.
             if state.count_on(host):
                 self._used.setdefault(name, []).append(host)
+        # All that could run: who suits none of them is not to be helped.
+        self._could = {name: list(hosts) for name, hosts in self._on.items()}
         for hosts in self._used.values():
             hosts.sort(key=lambda host: (
                 -state.used[host, cluster.MEMORY], host))
@@ -85,7 +99,30 @@ class Reserve:
         for members in self._by_class(candidates).values():
             found.update(self._spare_of_class(
                 [host for host in members if self._serving[host]]))
-        return found
+        return found - self._needed_elsewhere([
+            host for host in candidates
+            if host in found and self._serving[host]])
+
+    def _needed_elsewhere(self, spare: list[int]) -> set[int]:
+        """Return which hosts are needed by other classes.
+
+        A failure that the own class does not survive may be survived with
+        hosts of others.
+        """
+        needed: set[int] = set()
+        every = numpy.flatnonzero(self._serving)
+        for name, hosts in self._used.items():
+            own = numpy.array(self._on.get(name, ()), dtype=int)
+            for host in hosts:
+                if not spare or self._survives(
+                        host, _without(own, spare), True):
+                    continue
+                if not self._survives(host, every, True):
+                    continue
+                while spare and not self._survives(
+                        host, _without(every, spare), True):
+                    needed.add(spare.pop())
+        return needed
 
     def missing(self, off: Set[int], candidates: Iterable[int]) -> set[int]:
         """Return which of these hosts have to be on to survive failures.
@@ -97,6 +134,7 @@ class Reserve:
         """
         found: set[int] = set()
         for name, members in self._by_class(candidates).items():
+            self._could.setdefault(name, []).extend(members)
             on = [host for host in self._on.get(name, ()) if host not in off]
             pending, needed = self._pending(name, on), 0
             for count, host in enumerate(members, 1):
@@ -146,24 +184,54 @@ class Reserve:
         """Return those whose servers would find no room on what stays on.
         """
         numbers = numpy.array(on, dtype=int)
-        roomiest = numbers[numpy.argsort(
-            -self._state.free[numbers, cluster.MEMORY],
-            kind='stable')][:self._failures + QUICK]
         return [host for host in hosts
-                if not self._survives(host, numbers, roomiest)]
+                if not self._survives(host, numbers)]
 
     def _survives(self, host: int, on: numpy.ndarray,
-                  roomiest: numpy.ndarray) -> bool:
+                  wholly: bool = False) -> bool:
+        """Tell whether the servers of a host would find places on others.
+
+        :param wholly: otherwise those do not count that would find none
+            either if all hosts of the class were on.
+        """
         failing = self._failing(host)
-        demand = self._state.demand[[
-            server for number in failing
-            for server in self._state.servers_on(number)]]
+        servers = [server for number in failing
+                   for server in self._state.servers_on(number)]
+        demand = self._state.demand[servers]
+        on = _without(on, failing)
+        roomiest = self._roomiest(on)
         for hosts, test in ((roomiest, _fits_one), (on, _fits)):
-            rest = hosts[~numpy.isin(hosts, failing)]
-            if len(rest) and test(demand, self._state.free[rest],
-                                  self._state.largest[rest]):
-                return True
+            if len(hosts) and test(demand, self._state.free[hosts],
+                                   self._state.largest[hosts]):
+                return self._suits(servers, failing, [
+                    *roomiest.tolist(), *on.tolist()], wholly)
         return False
+
+    def _roomiest(self, numbers: numpy.ndarray) -> numpy.ndarray:
+        return numbers[numpy.argsort(
+            -self._state.free[numbers, cluster.MEMORY],
+            kind='stable')][:QUICK]
+
+    def _suits(self, servers, failing, on, wholly) -> bool:
+        """Tell whether rules let servers go where there is room."""
+        if self._rules is None or not any(map(self._is_bound, servers)):
+            return True
+        placing = _Placing(self._state, self._rules, servers)
+        if placing.succeeds(on):
+            return True
+        if wholly:
+            return False
+        could = _without(numpy.array(
+            self._could.get(self._classes[failing[0]], ()), dtype=int),
+            failing).tolist()
+        return (not placing.succeeds(could)
+                and placing.count(on) >= placing.count([*on, *could]))
+
+    def _is_bound(self, server: int) -> bool:
+        if server not in self._bound:
+            self._bound[server] = any(
+                rule.mask(server) is not None for rule in self._rules.filters)
+        return self._bound[server]
 
     def _failing(self, host: int) -> list[int]:
         failing = [host]
@@ -173,6 +241,80 @@ class Reserve:
             if other != host:
                 failing.append(other)
         return failing
+
+
+class _Placing:
+    """Looks for places for servers whose hosts are gone, under all rules."""
+
+    def __init__(self, state: cluster.ClusterState,
+                 rules: destinations.DestinationRules, servers: list[int]):
+        self._state, self._rules = state, rules
+        self._servers = servers
+        self._left = 0
+
+    def succeeds(self, hosts: Iterable[int]) -> bool:
+        """Tell whether all find places: the first ones, or any others."""
+        hosts = list(dict.fromkeys(hosts))
+        if self.count(hosts) == len(self._servers):
+            return True
+        mark, self._left = self._begin(), STEPS
+        found = self._place(sorted(self._servers, key=self._choices), hosts)
+        self._state.undo(mark)
+        return found
+
+    def count(self, hosts: Iterable[int]) -> int:
+        """Return how many find places if each takes the first one."""
+        mark, count = self._begin(), 0
+        hosts = list(dict.fromkeys(hosts))
+        for server in sorted(self._servers, key=self._size):
+            host = next((host for host in hosts
+                         if self._allows(server, host)), None)
+            if host is not None:
+                self._state.move(server, host)
+                count += 1
+        self._state.undo(mark)
+        return count
+
+    def _begin(self):
+        mark = self._state.mark()
+        for server in self._servers:
+            self._state.move(server, cluster.NOWHERE)
+        return mark
+
+    def _size(self, server):
+        demand = self._state.demand[server]
+        return -demand[cluster.MEMORY], -demand[cluster.VCPU]
+
+    def _choices(self, server):
+        mask = self._state.fit_mask(server)
+        for rule in self._rules.filters:
+            allowed = rule.mask(server)
+            if allowed is not None:
+                mask &= allowed
+        return int(mask.sum()), *self._size(server)
+
+    def _allows(self, server, host):
+        return (self._state.fits(server, host)
+                and self._rules.why_not_suitable(server, host) is None)
+
+    def _place(self, servers, hosts) -> bool:
+        if not servers:
+            return True
+        for host in hosts:
+            self._left -= 1
+            if self._left < 0:
+                return False
+            if self._allows(servers[0], host):
+                mark = self._state.mark()
+                self._state.move(servers[0], host)
+                if self._place(servers[1:], hosts):
+                    return True
+                self._state.undo(mark)
+        return False
+
+
+def _without(hosts: numpy.ndarray, others: list[int]) -> numpy.ndarray:
+    return hosts[~numpy.isin(hosts, others)]
 
 
 def _fits_one(demand, free, largest) -> bool:

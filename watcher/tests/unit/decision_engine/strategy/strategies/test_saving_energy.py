@@ -19,9 +19,12 @@ from hypothesis import strategies as st
 
 from watcher.common import exception
 from watcher.common import utils
+from watcher.common.nova import records
 from watcher.decision_engine.model import element
 from watcher.decision_engine.model import model_root
+from watcher.decision_engine.model import scheduling
 from watcher.decision_engine.strategy.common import cluster
+from watcher.decision_engine.strategy.common import destinations
 from watcher.decision_engine.strategy.common import eligibility
 from watcher.decision_engine.strategy.common import simulation
 from watcher.decision_engine.strategy.strategies import _energy
@@ -420,12 +423,47 @@ class TestFailover(EnergyTestCase):
         self.assertEqual([], self.power(self.run_on(
             compute, map(machine, 'ABCD'), min_free_hosts_num=0)))
 
+    def test_members_of_a_group_have_to_stay_apart(self):
+        compute = self.hosts(A=({}, 2), B=({}, 2), C=({},), D=({},))
+        power = {}
+        for policy in ('anti-affinity', 'soft-anti-affinity', 'affinity'):
+            compute.server_groups = (scheduling.ServerGroup(
+                models.uuid('group'), 'group', policy,
+                (models.uuid('A0'), models.uuid('B0'))),)
+            power[policy] = self.power(self.run_on(
+                compute, map(machine, 'ABCD'), min_free_hosts_num=0))
+        # On B there would be room for A0.
+        both = [('host-C', 'off'), ('host-D', 'off')]
+        self.assertEqual({'anti-affinity': both[:1], 'affinity': both,
+                          'soft-anti-affinity': both}, power)
+
+    def test_a_missing_reserve_under_the_rules_is_switched_on(self):
+        compute = self.hosts(A=({}, 2), B=({}, 2), C=(OFF,), D=(OFF,))
+        compute.server_groups = (scheduling.ServerGroup(
+            models.uuid('group'), 'group', 'anti-affinity',
+            (models.uuid('A0'), models.uuid('B0'))),)
+        solution = self.run_on(
+            compute, [*map(machine, 'AB'),
+                      *(machine(name, 'power off') for name in 'CD')],
+            min_free_hosts_num=0)
+        self.assertEqual([('host-C', 'on')], self.power(solution))
+
+    def test_who_suits_no_other_host_keeps_none_on(self):
+        compute = self.hosts(A=({}, 2), B=({}, 2), C=({},))
+        compute.aggregates = (records.Aggregate(
+            id=1, name='fast', availability_zone=None, hosts=('host-A',),
+            metadata={'ssd': 'true'}),)
+        compute.set_wishes(models.uuid('A0'), scheduling.Wishes(
+            {'aggregate_instance_extra_specs:ssd': 'true'}))
+        self.assertEqual([('host-C', 'off')], self.power(self.run_on(
+            compute, map(machine, 'ABC'), min_free_hosts_num=0)))
+
     @hypothesis.settings(deadline=None, derandomize=True, max_examples=60)
-    @hypothesis.example(9)
-    @hypothesis.given(st.integers(0, 10 ** 6))
-    def test_no_failure_becomes_fatal(self, seed):
+    @hypothesis.example(9, False)
+    @hypothesis.given(st.integers(0, 10 ** 6), st.booleans())
+    def test_no_failure_becomes_fatal(self, seed, ruled):
         """Checked by trying all ways to place the servers."""
-        model = clouds.random_cloud(seed, 8, 8, rules=False)
+        model = clouds.random_cloud(seed, 8, 8, rules=ruled)
         state = cluster.ClusterState.from_model(model)
         strategy = prepare(
             model, [machine(f'{number:02d}') for number in range(8)],
@@ -442,13 +480,21 @@ class TestFailover(EnergyTestCase):
     def _placed(self, state, host, serving):
         """Tell whether there is room on others for the servers of a host."""
         state = state.copy()
+        rules = destinations.DestinationRules(state)
         others = sorted(serving - {host})
+        # The large ones first: that finds a way, or none, much sooner.
+        servers = sorted(
+            state.servers_on(host),
+            key=lambda server: tuple(-state.demand[server][[1, 0]]))
+        for server in servers:
+            state.move(server, cluster.NOWHERE)
 
         def place(servers):
             if not servers:
                 return True
             for other in others:
-                if state.fits(servers[0], other):
+                if (state.fits(servers[0], other)
+                        and not rules.why_not_suitable(servers[0], other)):
                     mark = state.mark()
                     state.move(servers[0], other)
                     if place(servers[1:]):
@@ -456,10 +502,7 @@ class TestFailover(EnergyTestCase):
                     state.undo(mark)
             return False
 
-        # The large ones first: that finds a way, or none, much sooner.
-        return place(sorted(
-            state.servers_on(host),
-            key=lambda server: tuple(-state.demand[server][[1, 0]])))
+        return place(servers)
 
 
 class TestReserve(base.TestCase):
