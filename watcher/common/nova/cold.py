@@ -163,17 +163,22 @@ class ColdMover(following.ServerFollower):
         before = move.before
         changed = (server.host != before.host
                    or server.flavor_name != before.flavor_name)
-        if changed and server.status == before.status:
-            # Nova confirmed it by itself ([DEFAULT] resize_confirm_window).
+        record = self._identify(move) if move.followed else None
+        status = record.status if record else None
+        if changed and (server.status == before.status
+                        or status == 'confirmed'):
+            # Nova confirmed it by itself ([DEFAULT] resize_confirm_window),
+            # and its user may have stopped it since.
             return Outcome(True)
-        if looks.idle() < following.IDLE_LOOKS:
+        if (status not in following.MIGRATION_FAILED
+                and looks.idle() < following.IDLE_LOOKS):
             return None
         return Outcome(False, _(
             'the %(what)s of server %(server)s was given up by Nova: '
             '%(condition)s%(why)s') % {
                 'what': move.what, 'server': before.uuid,
                 'condition': following.condition(server),
-                'why': self._why(server)}, undone=True)
+                'why': self._why(server)}, undone=not changed)
 
     def _watch_cold(self, move, server):
         if move.record is None:

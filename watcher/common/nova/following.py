@@ -98,6 +98,8 @@ class Move:
         #: Why the move is to be stopped.
         self.abort_reason: str | None = None
         self.abort_sent = False
+        #: Whether it is to be completed at once.
+        self.force_wanted = False
 
     def is_it(self, record: records.ServerMigration) -> bool:
         """Whether a migration record belongs to this move."""
@@ -185,12 +187,9 @@ class ServerFollower(reading.NovaReader):
                     'condition': condition(server), 'policy': policy,
                     'migration': '' if record is None else (
                         f', migration {record.id} is {record.status}')})
-            if policy == 'force':
-                self._force(move)
+            # Only live migrations heed it.
+            move.force_wanted = policy == 'force'
         return act
-
-    def _force(self, move: Move) -> None:
-        """Complete a move at once; only live migrations can be."""
 
     def _ask(self, before: records.Server, body: dict,
              version: tuple[int, int],

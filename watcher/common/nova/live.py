@@ -145,6 +145,8 @@ class LiveMover(following.ServerFollower):
                 move.watch.report(progress=running.progress)
             if move.wants_abort():
                 self._abort(move)
+            elif move.force_wanted:
+                self._force(move)
 
     def _try_running(self, instance_id):
         try:
@@ -171,13 +173,14 @@ class LiveMover(following.ServerFollower):
                          'reason': exc})
 
     def _force(self, move):
-        if move.kind != following.MIGRATION_LIVE:
-            return
+        """Ask Nova to complete; asked again at the next look if it refuses.
+        """
         try:
             self.force_live_migration(move.before.uuid)
+            move.force_wanted = False
         except exception.NovaClientError as exc:
             LOG.warning('The live migration of server %(server)s cannot be '
-                        'completed by force: %(reason)s',
+                        'completed by force now: %(reason)s',
                         {'server': move.before.uuid, 'reason': exc})
 
     def force_live_migration(self, instance_id: str) -> Outcome:

@@ -45,8 +45,10 @@ class RequestFault:
     message: str | None = None
     #: Seconds before the request is served or refused.
     delay: float = 0.0
-    #: Close the connection without an answer.
+    #: Close the connection without an answer, without serving the request.
     drop: bool = False
+    #: The same after serving it: only the answer is lost.
+    lose_answer: bool = False
     #: How many requests are hit; None means all.
     count: int | None = None
     #: How many matching requests are served before the first is hit.
@@ -159,7 +161,9 @@ class Faults:
             return None
         if fault.delay:
             self._ended.wait(fault.delay)
-        if fault.drop:
+        if fault.lose_answer:
+            service.handle(request)
+        if fault.drop or fault.lose_answer:
             # The server closes a connection that its peer has reset
             # without sending anything.
             raise ConnectionResetError(errno.ECONNRESET, 'injected fault')

@@ -240,8 +240,6 @@ class TestOverdue(HookTestCase):
 
     def test_it_is_forced(self):
         self.config('nova', migration_overdue='force')
-        # Nova cannot force what it is still preparing.
-        self.config('nova', migration_max_retries=10)
         self.do(self.migrate())
         self.assertEqual('compute-2', self.cloud.host_of(self.server))
 
@@ -442,12 +440,37 @@ class TestFailures(HookTestCase):
         self.fails(self.make('change_nova_service_state', state='disabled',
                              resource_id='compute-1'), 'does not allow')
 
-    def test_a_lost_answer_is_not_asked_for_again(self):
-        self.cloud.faults.add(service='compute', method='POST',
-                              path='/action$', drop=True, count=1)
+    def test_broken_connections(self):
+        """Whether the request or the answer is lost, Nova does it once."""
+        for kind, action in (('drop', self.migrate()),
+                             ('lose_answer', self.migrate(
+                                 source_node='compute-2',
+                                 destination='compute-1'))):
+            self.cloud.faults.add(service='compute', method='POST',
+                                  path='/action$', count=1, **{kind: True})
+            self.do(action)
+        self.cloud.faults.add(service='compute', method='POST', count=2,
+                              path='/action$', lose_answer=True)
         self.do(self.migrate('cold'))
         self.assertEqual(
-            1, len(self.cloud.state.migrations_of(self.server)))
+            3, len(self.cloud.state.migrations_of(self.server)))
+        for name in ('stop', 'start'):
+            self.cloud.faults.add(service='compute', method='POST', count=1,
+                                  path='/action$', lose_answer=True)
+            self.do(self.make(name, resource_id=self.server))
+
+    def test_nova_confirms_by_itself_and_the_user_stops_it(self):
+        self.cloud.faults.add_migration(outcome='hang')
+        with self.running(self.migrate('cold')) as future:
+            services.wait_until(
+                lambda: self.look().task_state == 'resize_migrating')
+            with self.cloud.state.lock:
+                state, migration = self.cloud.state, self.migration()
+                migration.status = 'confirmed'
+                state.move(self.look(), migration.dest)
+                state.touch(self.look(), task_state=None, power_state=4,
+                            vm_state='stopped')
+            self.assertIs(True, future.result(services.PATIENCE))
 
     def test_servers_in_error(self):
         with self.cloud.state.lock:

@@ -142,9 +142,11 @@ class TestVolumes(test_action_hooks.HookTestCase):
             self.cloud.faults.clear()
 
     def test_a_lost_answer_is_not_asked_for_again(self):
-        self.cloud.faults.add(service='block-storage', method='POST',
-                              path='/action$', drop=True, count=1)
+        for kind in ('drop', 'lose_answer'):
+            self.cloud.faults.add(service='block-storage', method='POST',
+                                  path='/action$', count=1, **{kind: True})
         self.do(self.move())
+        self.do(self.move(HERE))
 
     def test_the_end_is_judged_once_more(self):
         action = self.do(self.move())
