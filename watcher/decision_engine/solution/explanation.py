@@ -43,6 +43,11 @@ MAX_MEASURES = 50
 MAX_REMARKS = 100
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number of things in words: 1 host, 2 hosts."""
+    return f'{number} {noun}' if number == 1 else f'{number} {noun}s'
+
+
 def plain_number(value: Any) -> int | float | None:
     """Return a number that JSON can hold; None if there is no value."""
     if value is None or not math.isfinite(value):

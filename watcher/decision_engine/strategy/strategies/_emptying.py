@@ -38,6 +38,7 @@ class Situation:
     :param staying: why instances have to be left alone, by uuid.
     :param not_live: why instances cannot be migrated live, by uuid, if that
         is not because of their state.
+    :param never: why instances cannot be migrated at all, likewise.
     :param unsuitable: why the backup node is not for instances, by uuid,
         whether or not it has room for them.
     :param homeless: why no node suits instances, by uuid, however much room
@@ -56,6 +57,7 @@ class Situation:
     whole_cloud: bool = True
     staying: Mapping[str, str] = dataclasses.field(default_factory=dict)
     not_live: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    never: Mapping[str, str] = dataclasses.field(default_factory=dict)
     unsuitable: Mapping[str, str] = dataclasses.field(default_factory=dict)
     homeless: Mapping[str, str] = dataclasses.field(default_factory=dict)
     partly: bool = False
@@ -127,6 +129,9 @@ def _treat(server: feasibility.Server,
     if not situation.source.up:
         return None, ('its compute service is down, which allows an '
                       'evacuation but no migration')
+    if (situation.live or situation.cold) and (
+            server.uuid in situation.never):
+        return None, situation.never[server.uuid]
     if (situation.live and server.uuid in situation.not_live
             and feasibility.live_migratable(server)):
         # Its users would notice anything else, so it has to be asked for.

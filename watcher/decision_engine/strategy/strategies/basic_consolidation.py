@@ -295,8 +295,9 @@ class _Emptier:
         named = _consolidation.named(self.state, kept)
         if made.steps:
             return explanation.Explanation(
-                f'{made.migrations} servers move; {made.released} of '
-                f'{made.candidates} enabled hosts are released',
+                f"{explanation.counted(made.migrations, 'server')} to move; "
+                f'{made.released} of {made.candidates} enabled hosts to '
+                'release',
                 CONSOLIDATED, measures, named)
         if not self.order:
             return explanation.Explanation(

@@ -155,6 +155,7 @@ class HostMaintenance(base.HostMaintenanceBaseStrategy):
             whole_cloud=whole_cloud, staying=staying, homeless=homeless,
             partly=bool(parameters.get('backup_partly')),
             not_live=self._reasons(state, source, asked.why_not_live),
+            never=self._reasons(state, source, asked.why_never),
             unsuitable=self._unsuitable(state, source, backup, staying))
 
     @staticmethod

@@ -254,8 +254,8 @@ class _Emptier:
         kept = _consolidation.named(self.state, self.kept)
         if self.sources:
             return explanation.Explanation(
-                f'{len(self.sources)} of {in_use} hosts with servers are '
-                f'emptied by {made.migrations} migrations',
+                f'{len(self.sources)} of {in_use} hosts with servers to empty '
+                f"by {explanation.counted(made.migrations, 'migration')}",
                 CONSOLIDATED, measures, kept)
         if not self.kept:
             return explanation.Explanation(

@@ -213,5 +213,6 @@ class OutletTempControl(base.ThermalOptimizationBaseStrategy):
                 decision.reason, decision.code, measures,
                 decision.ruled_out))
         self.solution.explain(
-            f'{int(situation.above.sum())} hosts are hot; one server leaves '
-            'the hottest that can give one', decision.code, measures)
+            f"{explanation.counted(int(situation.above.sum()), 'host')} too "
+            'hot; one server is to leave the hottest that can give one',
+            decision.code, measures)

@@ -215,8 +215,8 @@ class SavingEnergy(base.SavingEnergyBaseStrategy):
             reason, code = (
                 ('it is needed in case that another host fails', 'failover')
                 if machine.id in failover else
-                (f'{decision.need} free hosts have to be on and '
-                 f'{len(decision.free_on)} are', 'too_few'))
+                (f'free hosts that are on: {len(decision.free_on)}, '
+                 f'needed: {decision.need}', 'too_few'))
             self._power(situation, machine, 'on', explanation.Explanation(
                 reason, code, measures))
             if not situation.host(machine).enabled:
@@ -225,8 +225,8 @@ class SavingEnergy(base.SavingEnergyBaseStrategy):
     def _switch_off(self, situation, decision, measures):
         """Disable all, wait, then switch off: servers may be under way."""
         why = explanation.Explanation(
-            f'{decision.need} free hosts have to be on and '
-            f'{len(decision.free_on)} are', 'too_many', measures,
+            f'free hosts that are on: {len(decision.free_on)}, needed: '
+            f'{decision.need}', 'too_many', measures,
             decision.left)
         first = [self.solution.add_action(
             self.CHANGE_STATE,
@@ -262,17 +262,17 @@ class SavingEnergy(base.SavingEnergyBaseStrategy):
             resource_id=host.uuid, reason=reason)
 
     def _explain(self, decision, measures):
-        found = (f'{len(decision.used)} hosts have servers; '
-                 f'{len(decision.free_on)} free hosts are on, '
-                 f'{decision.need} have to be')
+        found = (f"{explanation.counted(len(decision.used), 'host')} with "
+                 f'servers; free hosts that are on: {len(decision.free_on)}, '
+                 f'needed: {decision.need}')
         if decision.off:
-            done, code = f'{len(decision.off)} are switched off', 'too_many'
+            done, code = f'{len(decision.off)} to switch off', 'too_many'
         elif decision.on:
-            done, code = (f'{len(decision.on)} are switched on',
+            done, code = (f'{len(decision.on)} to switch on',
                           'failover' if len(decision.for_failover) == len(
                               decision.on) else 'too_few')
         elif decision.enable:
-            done, code = f'{len(decision.enable)} are enabled', 'asleep'
+            done, code = f'{len(decision.enable)} to enable', 'asleep'
         else:
             done, code = _idle(decision)
         self.solution.explain(f'{found}; {done}', code, measures,

@@ -337,9 +337,10 @@ class UniformAirflow(base.BaseStrategy):
                     [*measures, situation.measure(transfer.destination)],
                     transfer.ruled_out))
         self.solution.explain(
-            f'{int(situation.above.sum())} hosts have too much airflow; '
-            f'{len(decision.transfers)} servers leave '
-            f'{situation.name(source)}: {decision.reason}',
+            f"{explanation.counted(int(situation.above.sum()), 'host')} with "
+            'too much airflow; '
+            f"{explanation.counted(len(decision.transfers), 'server')} to "
+            f'leave {situation.name(source)}: {decision.reason}',
             decision.code, measures, decision.ruled_out)
 
 

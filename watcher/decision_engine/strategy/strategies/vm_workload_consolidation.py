@@ -189,10 +189,11 @@ class _Report:
             return explanation.Explanation(
                 *self._why_nothing(staying), measures,
                 _consolidation.named(self.state, staying))
-        parts = [f'{made.migrations} servers move',
-                 f'{len(disabled)} hosts without servers are disabled']
+        parts = [f"{explanation.counted(made.migrations, 'server')} to move",
+                 f"{explanation.counted(len(disabled), 'host')} without "
+                 'servers to disable']
         if enabled:
-            parts.append(f'{len(enabled)} are enabled')
+            parts.append(f'{len(enabled)} to enable')
         return explanation.Explanation(
             f"{', '.join(parts)}; hosts with servers: {self.in_use:.0f} -> "
             f'{in_use:.0f}', CONSOLIDATED, measures,

@@ -87,7 +87,7 @@ class TestWorkedExample(base.TestCase):
             [(m.of, m.before, round(m.after, 9)) for m in why.measures])
         self.assertEqual({'host-B': 'it takes servers of other hosts'},
                          dict(solution.explanation.ruled_out))
-        self.assertEqual('3 servers move; 2 of 4 enabled hosts are released',
+        self.assertEqual('3 servers to move; 2 of 4 enabled hosts to release',
                          solution.explanation.reason)
 
     def test_twice_the_same(self):

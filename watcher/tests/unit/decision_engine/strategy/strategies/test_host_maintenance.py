@@ -535,6 +535,19 @@ class TestRulesOfTheCloud(base.TestCase):
              ('cold', 'vm-a2', None)],
             brief(self.solve(model, disable_live_migration=True)))
 
+    def test_what_nova_never_migrates(self):
+        model = self.cloud()
+        model.set_wishes(models.uuid('a1'), scheduling.Wishes(
+            {'accel:device_profile': 'fpga'}))
+        for kind, parameters in (('live', {}), (
+                'cold', {'disable_live_migration': True})):
+            solution = self.solve(model.copy(), **parameters)
+            self.assertEqual(
+                [('disabled', 'host-A'), (kind, 'vm-a2', None)],
+                brief(solution))
+            self.assertIn('servers with accel:device_profile=fpga cannot be '
+                          'migrated', solution.remarks[0])
+
 
 class TestProperties(properties.StrategyProperties, base.TestCase):
     STRATEGY = host_maintenance.HostMaintenance

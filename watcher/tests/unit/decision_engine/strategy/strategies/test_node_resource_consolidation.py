@@ -110,8 +110,8 @@ class TestAuto(base.TestCase):
             {'host-B': 'its servers do not all fit on other hosts',
              'host-C': 'it takes servers of other hosts'},
             dict(solution.explanation.ruled_out))
-        self.assertEqual('1 of 3 hosts with servers are emptied by 1 '
-                         'migrations', solution.explanation.reason)
+        self.assertEqual('1 of 3 hosts with servers to empty by 1 '
+                         'migration', solution.explanation.reason)
 
     def test_twice_the_same(self):
         situation = strategy_on(self.nodes).gather(ONESHOT)

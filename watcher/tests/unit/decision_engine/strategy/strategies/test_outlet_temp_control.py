@@ -96,7 +96,7 @@ class TestWorkedExample(OutletTestCase):
         self.assertIn('not known', why.ruled_out['host-E'])
         self.assertIn('excluded',
                       why.ruled_out[f'vm-a1 ({models.uuid("a1")})'])
-        self.assertIn('2 hosts are hot', solution.explanation.reason)
+        self.assertIn('2 hosts too hot', solution.explanation.reason)
         self.assertTrue([remark for remark in solution.remarks
                          if 'known of 4 of 5' in remark])
 

@@ -168,7 +168,7 @@ class TestWorkedExample(EnergyTestCase):
             {'host-F': 'its power state is not known',
              'host-G': 'it runs, but its compute service is down'},
             why.ruled_out)
-        self.assertIn('1 are switched off', solution.explanation.reason)
+        self.assertIn('1 to switch off', solution.explanation.reason)
         for action in solution.actions:
             self.assertTrue(action.reason)
 

@@ -114,7 +114,7 @@ class TestWorkedExample(AirflowTestCase):
              ('host_airflow', 'host-B', 380.0, 400.0)],
             [(m.name, m.of, m.before, m.limit) for m in why.measures])
         self.assertEqual({'host-C': 'it has too little room'}, why.ruled_out)
-        self.assertIn('3 servers leave host-A', solution.explanation.reason)
+        self.assertIn('3 servers to leave host-A', solution.explanation.reason)
         self.assertIn('not known',
                       solution.explanation.ruled_out['host-D'])
 
