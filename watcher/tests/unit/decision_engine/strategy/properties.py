@@ -51,7 +51,9 @@ from watcher.tests.unit.decision_engine.strategy import courses
 #: Status that Nova shows for the states of the model.
 STATUS = {'active': 'ACTIVE', 'paused': 'PAUSED', 'stopped': 'SHUTOFF',
           'suspended': 'SUSPENDED', 'error': 'ERROR',
-          'resized': 'VERIFY_RESIZE'}
+          'resized': 'VERIFY_RESIZE', 'building': 'BUILD',
+          'rescued': 'RESCUE', 'shelved': 'SHELVED',
+          'soft-delete': 'SOFT_DELETED', 'unheard-of': 'UNKNOWN'}
 
 #: Greatest values of metrics; others are percents.
 LIMITS = {'host_ram_usage': 32 * 1024 * 1024, 'instance_ram_usage': 4096,
