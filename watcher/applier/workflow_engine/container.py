@@ -76,6 +76,9 @@ class BaseTaskFlowActionContainer(flow_task.Task):
         self._lock = threading.Lock()
         self._executing = False
         self.course = runs.Course(engine.context, db_action, run)
+        #: Actions of the plan that the planner wished to succeed, and how
+        #: much it did.
+        self.wishes: list[tuple[objects.Action, str]] = []
         self.parents = parents
 
     @property
@@ -269,7 +272,7 @@ class BaseTaskFlowActionContainer(flow_task.Task):
     def _parents_agree(self):
         verdict = rules.judge(
             self._engine.execution_rule, self._engine.dependency_rule,
-            self.course.needs, [parent.db_action for parent in self.parents])
+            self.wishes, [parent.db_action for parent in self.parents])
         self._remark = verdict.remark
         if verdict.remark:
             LOG.warning('Action %(uuid)s: %(message)s', {

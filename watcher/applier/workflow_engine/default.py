@@ -101,6 +101,9 @@ occupies a thread of the applier until it has finished.
                 name, action, self, run=known.get(action.id))
         for task in tasks.values():
             task.parents = self._parents_of(task, tasks)
+            task.wishes = [
+                (tasks[uuid].db_action, need)
+                for uuid, need in task.course.needs.items() if uuid in tasks]
         # What runs already is looked after first, whatever it came after.
         order = sorted(tasks.values(),
                        key=lambda task: not task.is_in_flight)

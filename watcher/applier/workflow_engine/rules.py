@@ -19,6 +19,7 @@ second option says ``planner``.
 import enum
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from oslo_config import cfg
@@ -39,6 +40,8 @@ ANY = 'ANY'
 #: Outcomes of a parent that make its alternatives needless (rule ANY), and
 #: that its dependants may rely on.
 GOOD = (State.SUCCEEDED, State.SKIPPED)
+#: Outcomes that nothing can rely on.
+BAD = (State.FAILED, State.CANCELLED)
 
 #: Stands for all strategies that are not named.
 OTHERS = '*'
@@ -81,9 +84,10 @@ name ``*`` stands for all strategies that are not named:
   the same and its status message says so.
 * ``must_succeed``: that they succeeded or were skipped. If one did not, the
   action is CANCELLED, and so is what needs it in turn.
-* ``planner``: for each of them what the planner wished, else ``order``. Our
-  planners wish that servers are only moved off a host that was disabled, and
-  that a host is only switched off when all have left.
+* ``planner``: what the planner wished, else ``order``. Our planners wish that
+  servers only leave a host that could be disabled, if the plan was to disable
+  it, and only go to one that could be enabled and switched on; and that a
+  host is only switched off when all that should leave it have left.
 
 It has no meaning for strategies whose action_execution_rule is ``ANY``.
 """),
@@ -136,32 +140,32 @@ _RUN = Verdict()
 
 
 def judge(execution: str | None, dependency: str,
-          wishes: Mapping[str, str], parents: Iterable[Any]) -> Verdict:
+          wishes: Iterable[tuple[Any, str]],
+          parents: Sequence[Any]) -> Verdict:
     """Judge whether an action may run after its parents.
 
     :param execution: the execution rule
     :param dependency: the dependency rule
-    :param wishes: the needs of this action that its planner wished, by the
-        UUID of the parent
+    :param wishes: what the planner wished: actions of the plan, which need
+        not be parents, and the need; those that have not ended do not count
     :param parents: the stored actions before it; all have ended
     """
     if execution == ANY:
         return _alternative(parents)
+    if dependency != PLANNER:
+        wishes = ((parent, dependency) for parent in parents)
     remark = None
-    for parent in parents:
-        if parent.state in GOOD:
+    for other, need in wishes:
+        if other.state not in BAD:
             continue
-        need = dependency
-        if dependency == PLANNER:
-            need = wishes.get(parent.uuid, Need.ORDER)
         if need == Need.MUST_SUCCEED:
             return Verdict(cancel=_(
                 'Action was cancelled: it needs the success of the '
                 '%(type)s action %(parent)s, which is %(state)s')
-                % _in_words(parent))
+                % _in_words(other))
         if need == Need.SHOULD_SUCCEED and remark is None:
             remark = _('Action ran although the %(type)s action %(parent)s '
-                       'before it is %(state)s') % _in_words(parent)
+                       'before it is %(state)s') % _in_words(other)
     return Verdict(remark=remark) if remark else _RUN
 
 

@@ -24,6 +24,7 @@ from typing import Any
 from watcher._i18n import _
 from watcher.common import exception
 from watcher.decision_engine.planner import base
+from watcher.decision_engine.planner import needs
 
 MIGRATE = 'migrate'
 CHANGE_STATE = 'change_nova_service_state'
@@ -54,6 +55,7 @@ class NodeResourceConsolidationPlanner(base.StoringPlanner):
     def store_actions(self, context, plan, solution):
         actions = self.arrange(solution.actions)
         base.check_graph(actions)
+        needs.add(actions)
         plan.create_actions(actions)
 
     def create_action(self, action_plan_id: int, action_type: str,

@@ -26,6 +26,7 @@ from watcher import objects
 from watcher._i18n import _
 from watcher.common import exception
 from watcher.decision_engine.planner import base
+from watcher.decision_engine.planner import needs
 
 _STORED = ('uuid', 'action_type', 'input_parameters', 'state', 'parents')
 
@@ -209,4 +210,5 @@ class WeightPlanner(base.StoringPlanner):
                 **{name: action[name] for name in _STORED},
                 'explanation': getattr(action, 'explanation', None)})
         base.check_graph(actions)
+        needs.add(actions)
         planned[0].action_plan.create_actions(actions)

@@ -37,6 +37,7 @@ from watcher.common import clients
 from watcher.common import exception
 from watcher.common import utils
 from watcher.decision_engine.planner import base
+from watcher.decision_engine.planner import needs
 
 MIGRATE = 'migrate'
 RESIZE = 'resize'
@@ -263,6 +264,7 @@ class WorkloadStabilizationPlanner(base.StoringPlanner):
     def store_actions(self, context, plan, solution):
         actions = self.arrange(solution.actions)
         base.check_graph(actions)
+        needs.add(actions)
         plan.create_actions(actions)
 
     def arrange(self, planned: Sequence[Mapping[str, Any]]

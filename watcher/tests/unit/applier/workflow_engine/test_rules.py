@@ -112,6 +112,23 @@ class TestDependencies(engine_case.EngineTestCase):
         self.assertIn('Action ran although', self.messages()[2])
         self.assertIsNone(self.messages()[3])
 
+    def test_the_wish_for_one_that_is_further_back(self):
+        """A host that could not be disabled; moves in a row."""
+        wishes = {1: {0: 'must_succeed'}, 2: {0: 'must_succeed'}}
+        self.assertEqual(
+            ['FAILED', 'CANCELLED', 'CANCELLED', 'SUCCEEDED'],
+            self.outcome('planner', [[], [0], [1], [2]], wishes=wishes))
+        self.assertEqual(
+            ['SUCCEEDED', 'FAILED', 'SUCCEEDED', 'SUCCEEDED'],
+            self.outcome('planner', [[], [0], [1], [2]], wishes=wishes,
+                         failing=[1]))
+
+    def test_a_wish_for_one_that_comes_later_does_not_count(self):
+        self.assertEqual(
+            ['SUCCEEDED', 'FAILED'],
+            self.outcome('planner', [[], [0]], failing=[1],
+                         wishes={0: {1: 'must_succeed'}}))
+
     def test_a_wish_counts_only_when_the_option_says_so(self):
         wishes = {1: {0: 'must_succeed'}}
         self.assertEqual(['FAILED', 'SUCCEEDED'], self.outcome(
