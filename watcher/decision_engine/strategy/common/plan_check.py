@@ -64,6 +64,7 @@ def check(solution: Any, state: cluster.ClusterState,
     found = simulation.arrange(list(solution.actions), simulated)
     for _action, reason in found.refused:
         solution.add_remark(f'Not possible: {reason}.')
+    _tell_homeless(solution, simulated)
     enforce = options.plan_check == settings.ENFORCE
     if enforce:
         intended = _disabled_when_empty(solution.actions)
@@ -78,6 +79,20 @@ def check(solution: Any, state: cluster.ClusterState,
     if enforce:
         _order(solution, state,
                simulation.Pools(storage) if storage else None)
+
+
+def _tell_homeless(solution, simulated):
+    """Say who may find no room where Nova chooses.
+
+    Such moves stay: Nova may choose otherwise, or know hosts outside the
+    scope of the audit.
+    """
+    homeless = simulated.homeless
+    if homeless:
+        solution.add_remark(
+            'If Nova places servers where most memory is free, there is no '
+            f'host left in the scope of the audit for {len(homeless)} of '
+            f'them, e.g. {simulated.state.servers[homeless[0]].label}.')
 
 
 def _sensible(solution, found):

@@ -145,6 +145,7 @@ class Simulation:
     :param pools: of which volumes are moved; is changed, too.
     :ivar guessed: how many destinations Nova will choose: where these servers
         go here is a guess.
+    :ivar homeless: those of them for which no host of the state was left.
     """
 
     def __init__(self, state: cluster.ClusterState,
@@ -154,6 +155,7 @@ class Simulation:
         self.state = state
         self.pools = pools
         self.guessed = 0
+        self.homeless: list[int] = []
         # States change with the actions.
         state.servers = state.servers.copy()
         self.rules = rules or destinations.DestinationRules(state, options)
@@ -235,7 +237,10 @@ class Simulation:
             raise Refused(f'{self.state.servers[server].label} cannot be '
                           f'moved: {problem}')
         self.guessed += 1
-        return self.rules.likely(server)
+        host = self.rules.likely(server)
+        if host == cluster.NOWHERE:
+            self.homeless.append(server)
+        return host
 
     def _change_service(self, parameters):
         host = _host_of_service(self.state, parameters)

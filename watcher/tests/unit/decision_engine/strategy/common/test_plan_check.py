@@ -189,6 +189,15 @@ class TestPlanCheck(base.TestCase):
              'places 1 servers where most memory is free.'],
             solution.remarks)
 
+    def test_whom_nova_may_find_no_host(self):
+        # Where most memory is free the first one takes the last room.
+        solution = run({'A': ['a', 'b'], 'B': ['c']},
+                       [('a', 'A', 'B'), ('b', 'A', 'B')], named=False)
+        self.assertEqual([('vm-a', None), ('vm-b', None)], brief(solution))
+        remark, *_others = solution.remarks
+        self.assertIn('no host left in the scope of the audit for 1 of them, '
+                      'e.g. vm-b', remark)
+
     def test_hosts_that_are_not_emptied_are_not_lost(self):
         full = {'A': ['a', 'c'], 'B': ['b1', 'b2'], 'C': ['d']}
         moves = [('a', 'A', 'B'), ('c', 'A', 'C')]

@@ -18,6 +18,7 @@ from watcher.decision_engine.strategy.strategies import (
     node_resource_consolidation as nrc,
 )
 from watcher.tests import base
+from watcher.tests.fixtures import clouds
 from watcher.tests.fixtures import models
 from watcher.tests.unit.db import base as db_base
 from watcher.tests.unit.decision_engine.strategy import consolidation
@@ -285,6 +286,21 @@ class TestFailures(db_base.DatabaseTestCase):
 
 class TestPropertiesOfAuto(properties.StrategyProperties, base.TestCase):
     STRATEGY = nrc.NodeResourceConsolidation
+
+    def test_the_check_of_plans_finds_nothing_to_mend(self):
+        """Although it can only guess where Nova will put servers."""
+        plans = []
+        for way in ('off', 'enforce'):
+            made = []
+            for seed in self.SEEDS:
+                model = clouds.random_cloud(seed, self.HOSTS, self.SERVERS)
+                strategy = self.make(model, seed)
+                self.config('watcher_strategies', plan_check=way)
+                solution = strategy.execute()
+                made.append((solution.actions, solution.remarks,
+                             consolidation.figures(solution)))
+            plans.append(made)
+        self.assertEqual(*plans)
 
 
 class TestPropertiesOfSpecify(properties.StrategyProperties, base.TestCase):
