@@ -230,14 +230,14 @@ class RestClient:
                 status=response.status_code) from None
 
     def _refused(self, method, response):
+        # The reason comes first: status messages are cut at their end.
+        asked = [f'{method} {response.url}']
         request_id = response.headers.get('x-openstack-request-id')
-        reason = _('%(method)s %(url)s: HTTP %(status)s %(text)s') % {
-            'method': method, 'url': response.url,
-            'status': response.status_code,
-            'text': error_text(response)}
         if request_id:
-            reason += f' ({request_id})'
-        return RequestFailed(reason, status=response.status_code)
+            asked.append(request_id)
+        reason = f'HTTP {response.status_code} {error_text(response)}'
+        return RequestFailed(f"{reason.strip()} ({', '.join(asked)})",
+                             status=response.status_code)
 
     def _guarded(self, function, method, path):
         """Call the function with proxy and URL, mapping every failure."""

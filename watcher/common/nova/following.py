@@ -162,14 +162,18 @@ class ServerFollower(reading.NovaReader):
         """Read the migration record of a move."""
         for record in self._try_migrations(move.before.uuid):
             if move.is_it(record):
-                if move.record is None:
-                    move.wanted = record.id
-                    move.watch.report(remote={
-                        'after': max(move.older, default=0),
-                        'migration': record.id})
-                move.record = record
-                return record
+                return self._note(move, record)
         return None
+
+    @staticmethod
+    def _note(move, record):
+        """Keep the migration record of a move, and tell its id once."""
+        if move.record is None:
+            move.wanted = record.id
+            move.watch.report(remote={'after': max(move.older, default=0),
+                                      'migration': record.id})
+        move.record = record
+        return record
 
     def _overdue(self, move: Move, limit: float):
         """Return what to do when a move takes too long; None: give up."""

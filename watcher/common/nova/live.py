@@ -110,6 +110,8 @@ class LiveMover(following.ServerFollower):
                     'server': server.uuid, 'host': server.host,
                     'destination': destination})
         if server.status == move.before.status:
+            if move.followed and move.record is None:
+                self._identify(move)
             return Outcome(True)
         # Its user may have stopped it meanwhile.
         migration = self._identify(move)
@@ -134,19 +136,18 @@ class LiveMover(following.ServerFollower):
         """Tell how far a migration is; stop it when it has to be."""
         if not move.followed:
             return
-        if move.record is None:
-            self._identify(move)
-        if move.record is None:
+        # Tells the id as well as the progress, but only while it runs.
+        running = next(filter(
+            move.is_it, self._try_running(move.before.uuid)), None)
+        if running is None:
             return
-        for running in self._try_running(move.before.uuid):
-            if running.id != move.record.id:
-                continue
-            if running.progress is not None:
-                move.watch.report(progress=running.progress)
-            if move.wants_abort():
-                self._abort(move)
-            elif move.force_wanted:
-                self._force(move)
+        self._note(move, running)
+        if running.progress is not None:
+            move.watch.report(progress=running.progress)
+        if move.wants_abort():
+            self._abort(move)
+        elif move.force_wanted:
+            self._force(move)
 
     def _try_running(self, instance_id):
         try:

@@ -82,7 +82,8 @@ class HookTestCase(cloud.CloudTestCase):
             action.execute()
         error = self.assertRaises(exception.WatcherException, run)
         self.assertNotIsInstance(error, exception.ActionSkipped)
-        text = ' '.join(str(error).split())[:255]
+        # As much as is left beside the phase, in 255 characters.
+        text = ' '.join(str(error).split())[:225]
         for word in words:
             self.assertIn(word, text)
         return text
@@ -197,6 +198,16 @@ class TestTracking(HookTestCase):
         self.assertEqual(('disabled', 'broken fan'),
                          (host.status, host.disabled_reason))
         self.assertIs(Fate.NOT_STARTED, self.found(action))
+
+    def test_what_a_move_costs(self):
+        """A look asks twice: for the server, and how far it is."""
+        action = self.migrate()
+        action.pre_condition()
+        self.cloud.forget_requests()
+        action.execute()
+        asked = self.paths('compute')
+        looks = asked.count(f'GET /v2.1/servers/{self.server}')
+        self.assertLessEqual(len(asked), 2 * looks + 3, asked)
 
     def test_claims(self):
         self.assertEqual(
@@ -471,6 +482,14 @@ class TestFailures(HookTestCase):
                 state.touch(self.look(), task_state=None, power_state=4,
                             vm_state='stopped')
             self.assertIs(True, future.result(services.PATIENCE))
+
+    def test_a_nova_that_does_not_show_migrations(self):
+        self.cloud.faults.add(service='compute', method='GET', status=403,
+                              path='/os-migrations', message='no')
+        self.do(self.migrate())
+        self.do(self.migrate('cold', 'compute-3', source_node='compute-2'))
+        self.assertIs(Fate.DONE, self.found(self.migrate(
+            'cold', 'compute-3', source_node='compute-2')))
 
     def test_servers_in_error(self):
         with self.cloud.state.lock:

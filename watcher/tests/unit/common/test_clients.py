@@ -319,7 +319,7 @@ class TestFailures(ClientsTestCase):
         error = self.failure()
         self.assertEqual(403, error.status)
         self.assertEqual(
-            f'GET {NOVA}/flavors: HTTP 403 Not allowed. (req-1)',
+            f'HTTP 403 Not allowed. (GET {NOVA}/flavors, req-1)',
             error.reason)
 
     def test_no_json(self):

@@ -158,7 +158,7 @@ class TestVersions(NovaHelperTestCase):
         self.helper.find_instance(SERVER)
         self.helper.get_aggregate_list()
         self.helper.get_compute_node_list()
-        self.assertEqual(['2.96', '2.81', '2.87'], self.nova.versions())
+        self.assertEqual(['2.98', '2.81', '2.87'], self.nova.versions())
 
     def test_server_groups_of_all_projects(self):
         def group(number, **fields):
