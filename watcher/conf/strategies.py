@@ -36,6 +36,12 @@ DEFAULT_FILTERS = (
     'tenant_isolation', 'aggregate_image', 'isolated_aggregates', 'traits',
     'resource_classes', 'alike_hosts')
 
+#: What Nova refuses to migrate.
+MIGRATION_BLOCKERS = ('accel:device_profile',)
+LIVE_MIGRATION_BLOCKERS = (
+    'pci_passthrough:alias', 'hw:mem_encryption=true',
+    'hw_mem_encryption=true', 'hw:tpm_version', 'hw_tpm_version')
+
 
 def _opts() -> list[cfg.Opt]:
     return [
@@ -101,10 +107,19 @@ def _opts() -> list[cfg.Opt]:
             help='Extra specs of flavors whose servers are neither moved nor '
                  'stopped; written like opt_out_metadata.'),
         cfg.ListOpt(
+            'migration_blockers',
+            default=list(MIGRATION_BLOCKERS),
+            help='Extra specs of flavors, and properties of images, whose '
+                 'servers Nova migrates neither live nor cold; written like '
+                 'opt_out_metadata.'),
+        cfg.ListOpt(
             'live_migration_blockers',
-            default=['pci_passthrough:alias', 'hw:mem_encryption=true'],
-            help='Extra specs of flavors whose servers Nova cannot migrate '
-                 'live; written like opt_out_metadata.'),
+            default=list(LIVE_MIGRATION_BLOCKERS),
+            help='Extra specs of flavors, and properties of images, whose '
+                 'servers Nova cannot migrate live; written like '
+                 'opt_out_metadata. Servers with an emulated TPM can be '
+                 'migrated live if their flavors have '
+                 'hw:tpm_secret_security=host, whatever stands here.'),
         cfg.IntOpt(
             'max_migrations',
             default=0, min=0,

@@ -16,6 +16,7 @@ keeps from being moved, what is locked, what has moved just now, and which
 kind of migration Nova and our own actions accept in which state.
 """
 
+import re
 from collections.abc import Callable
 
 from watcher.decision_engine.strategy.common import cluster
@@ -41,6 +42,9 @@ SAVING_ENERGY = 'watcher_saving_energy'
 OUR_REASONS = frozenset((
     'watcher_disabled', 'Watcher node resource consolidation strategy',
     SAVING_ENERGY))
+
+#: A blocker that is about emulated TPMs.
+_TPM = re.compile('hw[:_]tpm_')
 
 Question = Callable[[int], str | None]
 
@@ -127,13 +131,31 @@ class Eligibility:
         if record.state not in STATES[kind]:
             what = 'stopped' if kind == STOP else f'migrated {kind}'
             return f'it is {record.state} and so cannot be {what}'
-        return self.why_not_live(server) if kind == LIVE else None
+        if kind == LIVE:
+            return self.why_not_live(server)
+        return self.why_never(server) if kind == COLD else None
+
+    def why_never(self, server: int) -> str | None:
+        """Return why Nova migrates a server in no way, if that is so."""
+        found = self._find(server, self._options.migration_blockers)
+        return found and f'servers with {found} cannot be migrated'
+
+    def _find(self, server, blockers):
+        wishes = self._state.wishes(server)
+        return (settings.match(blockers, wishes.extra_specs)
+                or settings.match(blockers, wishes.image))
 
     def why_not_live(self, server: int) -> str | None:
         """Return why a server can never be migrated live, if that is so.
         """
-        found = settings.match(self._options.live_migration_blockers,
-                               self._state.wishes(server).extra_specs)
+        problem = self.why_never(server)
+        if problem:
+            return problem
+        found = self._find(server, self._options.live_migration_blockers)
+        if found and _TPM.match(found) and self._state.wishes(
+                server).extra_specs.get('hw:tpm_secret_security') == 'host':
+            # Hosts may pass on their secrets, unlike those of users.
+            return None
         return found and f'servers with {found} cannot be migrated live'
 
     def migration_type(self, server: int, live: bool = True,

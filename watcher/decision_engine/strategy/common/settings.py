@@ -59,8 +59,10 @@ class Settings:
     opt_out_tags: frozenset[str] = frozenset()
     opt_out_projects: frozenset[str] = frozenset()
     opt_out_extra_specs: tuple[Pair, ...] = ()
-    live_migration_blockers: tuple[Pair, ...] = (
-        ('pci_passthrough:alias', None), ('hw:mem_encryption', 'true'))
+    migration_blockers: tuple[Pair, ...] = pairs(
+        strategies.MIGRATION_BLOCKERS)
+    live_migration_blockers: tuple[Pair, ...] = pairs(
+        strategies.LIVE_MIGRATION_BLOCKERS)
     max_migrations: int = 0
     max_migrations_per_source: int = 0
     max_migrations_per_destination: int = 0
@@ -109,6 +111,7 @@ _READERS = {
     'destination_filters': tuple,
     'opt_out_metadata': pairs,
     'opt_out_extra_specs': pairs,
+    'migration_blockers': pairs,
     'live_migration_blockers': pairs,
     'opt_out_tags': frozenset,
     'opt_out_projects': _projects,

@@ -77,6 +77,31 @@ class TestStates(base.TestCase):
             {'pci_passthrough:alias': 'gpu:1'}), live_migration_blockers=())
         self.assertEqual('live', asked.migration_type(0))
 
+    def test_what_nova_never_migrates(self):
+        asked = ask(models.instance('a'), wishes=scheduling.Wishes(
+            {'accel:device_profile': 'fpga'}))
+        for live in (True, False):
+            self.assertIsNone(asked.migration_type(0, live=live))
+        self.assertEqual('servers with accel:device_profile=fpga cannot be '
+                         'migrated', asked.why_not_move(0, 'cold'))
+        self.assertIsNone(asked.why_not_move(0, 'stop'))
+
+    def test_images_that_cannot_move_live(self):
+        for image in ({'hw_mem_encryption': 'True'},
+                      {'hw_tpm_version': '2.0'}):
+            asked = ask(models.instance('a'),
+                        wishes=scheduling.Wishes(image=image))
+            self.assertIsNone(asked.migration_type(0))
+            self.assertEqual('cold', asked.migration_type(0, live=False))
+
+    def test_secrets_that_hosts_may_pass_on(self):
+        specs = {'hw:tpm_version': '2.0'}
+        for security, kind in (('host', 'live'), ('user', None)):
+            self.assertEqual(kind, ask(
+                models.instance('a'), wishes=scheduling.Wishes(
+                    {**specs, 'hw:tpm_secret_security': security})
+            ).migration_type(0))
+
     def test_host_that_is_down(self):
         asked = ask(models.instance('a'),
                     host=models.node('A', state='down'))
@@ -136,7 +161,7 @@ class TestPermission(base.TestCase):
             options = settings.Settings.from_options(
                 {**vars(settings.Settings()),
                  'opt_out_metadata': [], 'opt_out_extra_specs': [],
-                 'live_migration_blockers': [],
+                 'migration_blockers': [], 'live_migration_blockers': [],
                  'opt_out_projects': [written]})
             self.refused(f'project {project}',
                          opt_out_projects=options.opt_out_projects)
