@@ -27,6 +27,7 @@ from collections.abc import Iterable
 import numpy
 
 from watcher.decision_engine.loading import default as loading
+from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import feasibility
 from watcher.decision_engine.strategy.common import limits
@@ -253,9 +254,9 @@ class DestinationRules:
             return None
         texts = []
         for negative, host in sorted(refusals)[:named]:
-            others = (f' (and {-negative - 1} more hosts)'
-                      if negative < -1 else '')
-            texts.append(self._why_refused(server, host, room) + others)
+            more = explanation.counted(-negative - 1, 'more host')
+            texts.append(self._why_refused(server, host, room)
+                         + (f' (and {more})' if negative < -1 else ''))
         return '; '.join(texts)
 
     def _why_refused(self, server, host, room):

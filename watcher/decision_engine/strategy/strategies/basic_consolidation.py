@@ -208,18 +208,27 @@ class _Emptier:
 
     def _note_problem(self, host, server):
         self.kept.setdefault(
-            host, 'hosts with more CPU use have no room for its servers')
+            host, 'hosts with more CPU use do not take all of its servers')
         if self.first_problem is None:
-            reasons = {self._name(self.order[place]):
-                       self._why_not(server, place)
-                       for place in range(self.last)}
-            groups = explanation.grouped(reasons)[:3]
-            self.first_problem = (
+            self.first_problem = '; '.join((
                 f'{self._name(host)} has the least CPU use of those that '
                 'could be emptied, but no host with more takes '
-                f'{self.state.servers[server].label}'
-                + ''.join(f"; {group['because']} ({group['count']} hosts)"
-                          for group in groups))
+                f'{self.state.servers[server].label}',
+                *self._why_nowhere(server)))
+
+    def _why_nowhere(self, server):
+        """Return the commonest reasons, each with one host as example."""
+        kinds: dict[str, list[str]] = {}
+        for place in range(self.last):
+            name = self._name(self.order[place])
+            why = self._why_not(server, place)
+            text = why if name in why else f'{name}: {why}'
+            kinds.setdefault(text.replace(name, ''), []).append(text)
+        for texts in sorted(kinds.values(), key=len, reverse=True)[:3]:
+            more = len(texts) - 1
+            yield texts[0] + (
+                f" (and {explanation.counted(more, 'more host')})"
+                if more else '')
 
     # The result -----------------------------------------------------------
 

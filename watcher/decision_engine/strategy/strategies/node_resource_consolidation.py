@@ -153,7 +153,7 @@ class _Emptier:
                 return
         moves = self._place_all(host, servers)
         if moves is None:
-            self.kept[host] = 'its servers do not all fit on other hosts'
+            self.kept[host] = 'other hosts do not take all of its servers'
             return
         self.sources[host] = moves
         self.receiving.update(move.destination for move in moves)

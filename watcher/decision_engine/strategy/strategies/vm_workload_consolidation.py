@@ -228,7 +228,8 @@ class _Report:
             elif host in kept:
                 found[host] = f'a server has to stay: {kept[host]}'
             elif host in self.packer.unplaced:
-                found[host] = 'more loaded hosts have no room for its servers'
+                found[host] = ('more loaded hosts do not take all of its '
+                               'servers')
             else:
                 found[host] = 'no server leaves it'
         return found

@@ -121,7 +121,7 @@ class TestRules(RulesTestCase):
             models.node('C', vcpus=1): [], models.node('D', vcpus=1): []}))
         self.assertEqual(
             'host-C has too little vCPU: 2 needed, 1 free (and 1 more '
-            'hosts); the compute service of host-B is down',
+            'host); the compute service of host-B is down',
             rules.why_nowhere(0))
         self.assertEqual('there is no other host',
                          rules_of(cloud(A=['a'])).why_nowhere(0))

@@ -117,6 +117,14 @@ class TestOrder(base.TestCase):
         self.assertEqual({'host-B': 'it has too little free vCPUs'},
                          solution.actions[0].explanation.ruled_out)
 
+    def test_why_nothing_names_a_kind_of_refusal_once(self):
+        nodes = {models.node(name): [models.instance(
+            f'{name}1', vcpus=9)] for name in 'ABC'}
+        solution = run(nodes, {'A': 1, 'B': 9, 'C': 5})
+        self.assertIn(
+            f'takes vm-A1 ({models.uuid("A1")}); host-B: it has too little '
+            'free vCPUs (and 1 more host)', solution.explanation.reason)
+
     def test_servers_without_size_go_to_open_hosts(self):
         nodes = {models.node('A'): [models.instance(
                      'a1', vcpus=0, memory=0, disk=0)],

@@ -108,7 +108,7 @@ class TestAuto(base.TestCase):
             'servers (1); the scheduler of Nova chooses the destination',
             solution.actions[2].reason)
         self.assertEqual(
-            {'host-B': 'its servers do not all fit on other hosts',
+            {'host-B': 'other hosts do not take all of its servers',
              'host-C': 'it takes servers of other hosts'},
             dict(solution.explanation.ruled_out))
         self.assertEqual('1 of 3 hosts with servers to empty by 1 '

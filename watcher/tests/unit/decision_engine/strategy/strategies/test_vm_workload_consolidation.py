@@ -110,7 +110,7 @@ class TestWorkedExample(base.TestCase):
              for m in move.measures])
         self.assertEqual(
             {'host-B': 'it takes servers of other hosts',
-             'host-C': 'more loaded hosts have no room for its servers'},
+             'host-C': 'more loaded hosts do not take all of its servers'},
             dict(solution.explanation.ruled_out))
 
     def test_the_result_is_final(self):
