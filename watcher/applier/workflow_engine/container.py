@@ -71,7 +71,7 @@ class BaseTaskFlowActionContainer(flow_task.Task):
         self._action: action_base.BaseAction | None = None
         self._announced = False
         self._remark: str | None = None
-        self._abortion: _Abortion | None = None
+        self._abortion: runs.Abortion | None = None
         # Between the thread that executes and the one that aborts.
         self._lock = threading.Lock()
         self._executing = False
@@ -159,8 +159,9 @@ class BaseTaskFlowActionContainer(flow_task.Task):
         try:
             self.do_pre_execute()
         except exception.ActionSkipped as skipped:
-            self._skip(_('Action was skipped automatically: %s')
-                       % control.failure_reason(skipped))
+            self._end_silently(
+                State.SKIPPED, _('Action was skipped automatically: %s')
+                % control.failure_reason(skipped))
         except Exception as error:
             if self._is_interruption(error):
                 self._give_up()
@@ -232,7 +233,7 @@ class BaseTaskFlowActionContainer(flow_task.Task):
         with self._lock:
             if not self._executing or self._abortion is not None:
                 return
-            self._abortion = _Abortion(overdue)
+            self._abortion = runs.Abortion(overdue)
         try:
             if not overdue and self._store(State.CANCELLING):
                 self._announce_cancel('start')
@@ -278,7 +279,7 @@ class BaseTaskFlowActionContainer(flow_task.Task):
             LOG.warning('Action %(uuid)s: %(message)s', {
                 'uuid': self._db_action.uuid, 'message': verdict.remark})
         if verdict.leave_out:
-            self._skip(verdict.leave_out)
+            self._end_silently(State.SKIPPED, verdict.leave_out)
         elif verdict.cancel:
             self._end_silently(State.CANCELLED, verdict.cancel)
         else:
@@ -293,14 +294,12 @@ class BaseTaskFlowActionContainer(flow_task.Task):
         """
         run = self.course.begin(runs.time_needed(self.action))
         begun = self._store(
-            State.ONGOING, first=self._take_place,
+            State.ONGOING,
+            first=lambda: self._engine.take_place(self._db_action),
             then=lambda: self.course.store(run))
         if begun:
             self.course.begun()
         return begun
-
-    def _take_place(self):
-        self._engine.take_place(self._db_action)
 
     def _run(self, function, *args, **kwargs):
         """Execute, and store what came of it."""
@@ -336,13 +335,13 @@ class BaseTaskFlowActionContainer(flow_task.Task):
         if (error is not None and abortion is None
                 and self.state == State.CANCELLING):
             # An earlier applier had begun to stop it.
-            return self._conclude_stopped(_Abortion(overdue=False))
+            return self._conclude_stopped(runs.Abortion())
         if error is not None:
             self._fail('execute', error)
         elif self._succeed():
             self._log_progress('succeeded')
             self._announce('end')
-        if self._is_cancelling(abortion):
+        if abortion is not None and not abortion.overdue:
             self._announce_cancel('error' if abortion.error else 'end',
                                   abortion.error)
         return error is None
@@ -355,17 +354,18 @@ class BaseTaskFlowActionContainer(flow_task.Task):
             self._announce_cancel('end')
         return False
 
-    @staticmethod
-    def _is_cancelling(abortion):
-        return abortion is not None and not abortion.overdue
-
     def _succeed(self):
         values = {'status_message': self._remark} if self._remark else {}
-        run = self.course.end(
-            progress=100.0, inverse=runs.undoing(self.action,
-                                                 self.course.run))
-        return self._store(State.SUCCEEDED,
-                           then=lambda: self.course.store(run), **values)
+        return self._store(State.SUCCEEDED, then=self._end_of_run(
+            progress=100.0,
+            inverse=runs.undoing(self.action, self.course.run)), **values)
+
+    def _end_of_run(self, **values):
+        """Return what stores the end of the run, if the action runs."""
+        if not self.is_in_flight:
+            return None
+        run = self.course.end(**values)
+        return lambda: self.course.store(run)
 
     def _resume(self):
         """Find out what became of the action, and act accordingly.
@@ -404,21 +404,12 @@ class BaseTaskFlowActionContainer(flow_task.Task):
         :returns: whether it was stored here
         """
         values = {} if message is None else {'status_message': message}
-        then = None
-        if self.is_in_flight:
-            run = self.course.end()
-
-            def then():
-                self.course.store(run)
-        stored = self._store(state, then=then, **values)
+        stored = self._store(state, then=self._end_of_run(), **values)
         if stored:
             LOG.info('Action %(uuid)s is %(state)s. %(message)s', {
                 'uuid': self._db_action.uuid, 'state': state,
                 'message': message or ''})
         return stored
-
-    def _skip(self, message):
-        self._end_silently(State.SKIPPED, message)
 
     def _fail(self, phase, error):
         """Store and announce a failure."""
@@ -428,11 +419,8 @@ class BaseTaskFlowActionContainer(flow_task.Task):
             message = _('Action failed in %(phase)s: %(reason)s') % {
                 'phase': phase, 'reason': control.failure_reason(error)}
         self._engine.note_failure(error)
-        run = None
-        if self.is_in_flight:
-            run = self.course.end()
         if self._store(State.FAILED, status_message=message,
-                       then=run and (lambda: self.course.store(run))):
+                       then=self._end_of_run()):
             self._announce('error', error)
 
     def _fail_safely(self, phase, error):
@@ -510,13 +498,3 @@ class BaseTaskFlowActionContainer(flow_task.Task):
             return
         if self._store(State.CANCELLED if stopped else State.SUCCEEDED):
             self._announce_cancel('end')
-
-
-class _Abortion:
-    """That a running action was told to stop, and what came of it."""
-
-    def __init__(self, overdue):
-        self.overdue = overdue
-        self.stopped = False
-        self.error: BaseException | None = None
-        self.over = threading.Event()

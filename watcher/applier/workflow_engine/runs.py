@@ -142,6 +142,20 @@ class Course:
                 self._news = {**news, **self._news}
 
 
+class Abortion:
+    """That a running action was told to stop, and what came of it.
+
+    :param overdue: because of its deadline; else its plan was cancelled
+    """
+
+    def __init__(self, overdue: bool = False):
+        self.overdue = overdue
+        self.stopped = False
+        self.error: BaseException | None = None
+        #: Set when nothing more comes of it.
+        self.over = threading.Event()
+
+
 def time_needed(plugin: action_base.BaseAction) -> float | None:
     """Return the seconds that an action needs at most, if it knows them."""
     try:

@@ -92,6 +92,17 @@ class TestNodeResourceConsolidationPlanner(ConsolidationTestCase):
         self.assertEqual([[], [0, 2], []],
                          [parents for _, parents in self.graph(plan)])
 
+    def test_what_cannot_be_done_without_is_stored(self):
+        plan = self.schedule(solution(
+            ('change_nova_service_state', 'h1'), move('i1', 'h1'),
+            move('i2', 'h2')))
+        disable, *moves = objects.Action.list(
+            self.context, filters={'action_plan_uuid': plan.uuid},
+            sort_key='id', sort_dir='asc')
+        runs = objects.ActionRun.of_actions([one.id for one in moves])
+        self.assertEqual([{disable.uuid: 'must_succeed'}],
+                         [run.needs for run in runs.values()])
+
     def test_wishes_of_the_strategy(self):
         found = solution(
             state('h1', 'disabled'), move('i1', 'h1'), move('i2', 'h2'),
