@@ -15,8 +15,10 @@ They compare one metric of the hosts with a threshold. Hosts at or above it
 give servers away, the others take them, the lowest first.
 """
 
+import abc
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy
 
@@ -24,9 +26,11 @@ from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import destinations
 from watcher.decision_engine.strategy.common import eligibility
+from watcher.decision_engine.strategy.common import feasibility
 from watcher.decision_engine.strategy.common import loads
 from watcher.decision_engine.strategy.common import simulation
 from watcher.decision_engine.strategy.common import stability
+from watcher.decision_engine.strategy.strategies import base
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +98,13 @@ class Situation:
         return [self.measure(host)
                 for host in self.highest()[:explanation.MAX_EXAMPLES]]
 
+    def why_stay(self, server: int) -> str | None:
+        """Why a server is not the one that relieves its host."""
+        record = self.state.servers[server]
+        if record.state != feasibility.ACTIVE:
+            return f'it is {record.state} and so gives off no heat'
+        return self.asked.why_not_move(server, eligibility.LIVE)
+
     def no_takers(self, source: int) -> dict[str, str]:
         """Why other hosts than the source take no server, whichever."""
         found = {}
@@ -151,8 +162,65 @@ class Takers:
             order.insert(0, penalty[hosts])
         return int(hosts[numpy.lexsort(order)[0]]), ''
 
+    def find_worthwhile(self, server: int) -> tuple[int | None, str]:
+        """As :meth:`find`, if moving this one server is worth its cost."""
+        host, problem = self.find(server)
+        if host is None:
+            return None, problem
+        at = self._at
+        source = int(at.state.host_of[server])
+        problem = at.gain.why_not_worth(
+            at.state.servers[server], at.values[source], at.values[host])
+        return (None, problem) if problem else (host, '')
+
     def passed_over(self, server: int, chosen: int) -> dict[str, str]:
         """Why lower hosts than the chosen one do not take a server."""
         at = self._at
         lower = at.below & (at.values < at.values[chosen])
         return at.rules.ruled_out(server, numpy.flatnonzero(lower).tolist())
+
+
+class Relieving(base.BaseStrategy, metaclass=abc.ABCMeta):
+    """The steps of such a strategy; it says how they are done."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._situation = None
+
+    @abc.abstractmethod
+    def gather(self) -> Situation:
+        """Read the hosts, their servers and the metrics."""
+        raise NotImplementedError
+
+    @abc.abstractmethod
+    def decide(self, situation: Situation) -> Any:
+        """Choose what moves, without I/O.
+
+        :returns: with ``reason``, ``code``, ``ruled_out`` and ``source``:
+            the host that servers leave, None if there is none.
+        """
+        raise NotImplementedError
+
+    @abc.abstractmethod
+    def emit(self, situation: Situation, decision: Any) -> None:
+        """Turn the decision into actions."""
+        raise NotImplementedError
+
+    def pre_execute(self):
+        self._pre_execute()
+
+    def do_execute(self, audit=None):
+        situation = self._situation = self.gather()
+        decision = self.decide(situation)
+        if decision.source is None:
+            self.solution.explain(decision.reason, decision.code,
+                                  situation.measures(), decision.ruled_out)
+        else:
+            self.emit(situation, decision)
+
+    def post_execute(self):
+        """The goals have no indicators."""
+
+    def plan_measures(self):
+        """Servers on hosts above the threshold shall not become more."""
+        return self._situation.burden()

@@ -33,7 +33,6 @@ from collections.abc import Mapping
 from watcher._i18n import _
 from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import cluster
-from watcher.decision_engine.strategy.common import eligibility
 from watcher.decision_engine.strategy.common import feasibility
 from watcher.decision_engine.strategy.common import loads
 from watcher.decision_engine.strategy.common import stability
@@ -80,24 +79,14 @@ class _Search:
         at, code = self._at, 'nothing_movable'
         for source in at.highest():
             for server in at.state.servers_on(source):
-                problem = self._why_stay(server)
+                problem = at.why_stay(server)
                 if not problem:
                     code = 'no_destination'
-                    host, problem = self._takers.find(server)
-                if not problem:
-                    problem = at.gain.why_not_worth(
-                        at.state.servers[server], at.values[source],
-                        at.values[host])
+                    host, problem = self._takers.find_worthwhile(server)
                 if not problem:
                     return self._decision(server, source, host)
                 self._passed[at.label(server)] = problem
         return Decision(_EMPTY[code], code, ruled_out=self._passed)
-
-    def _why_stay(self, server: int) -> str | None:
-        record = self._at.state.servers[server]
-        if record.state != feasibility.ACTIVE:
-            return f'it is {record.state} and so gives off no heat'
-        return self._at.asked.why_not_move(server, eligibility.LIVE)
 
     def _decision(self, server, source, destination) -> Decision:
         at = self._at
@@ -114,7 +103,8 @@ _EMPTY = {
     'no_destination': 'no cool host may take a server of a hot one'}
 
 
-class OutletTempControl(base.ThermalOptimizationBaseStrategy):
+class OutletTempControl(_relief.Relieving,
+                        base.ThermalOptimizationBaseStrategy):
     """Moves one server from the hottest host to the coolest that fits."""
 
     DATASOURCE_METRICS = [METRIC]
@@ -157,19 +147,9 @@ class OutletTempControl(base.ThermalOptimizationBaseStrategy):
             },
         }
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self._situation = None
-
-    def pre_execute(self):
-        self._pre_execute()
-
-    def do_execute(self, audit=None):
-        situation = self.gather()
-        self.emit(situation, decide(situation))
-
-    def post_execute(self):
-        """The goal has no indicators."""
+    def decide(self, situation: Situation) -> Decision:
+        """Choose what moves; see the function of this name."""
+        return decide(situation)
 
     def gather(self) -> Situation:
         """Read the hosts, their servers and their temperatures."""
@@ -180,22 +160,13 @@ class OutletTempControl(base.ThermalOptimizationBaseStrategy):
             granularity=self.input_parameters.granularity)
         for remark in found.remarks():
             self.solution.add_remark(remark)
-        self._situation = Situation(
+        return Situation(
             state, self.rules_for(state), self.eligibility_for(state),
             stability.Gain(self.shared_options), METRIC, DEGREES,
             temperatures, self.input_parameters.threshold)
-        return self._situation
-
-    def plan_measures(self):
-        """Servers on hot hosts shall not become more."""
-        return self._situation.burden()
 
     def emit(self, situation: Situation, decision: Decision) -> None:
-        """Turn the decision into an action, or say why there is none."""
-        if decision.server is None:
-            self.solution.explain(decision.reason, decision.code,
-                                  situation.measures(), decision.ruled_out)
-            return
+        """Turn the decision into an action."""
         state = situation.state
         measures = [situation.measure(decision.source),
                     situation.measure(decision.destination)]

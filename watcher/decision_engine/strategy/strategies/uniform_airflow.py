@@ -41,11 +41,9 @@ from watcher._i18n import _
 from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import eligibility
-from watcher.decision_engine.strategy.common import feasibility
 from watcher.decision_engine.strategy.common import loads
 from watcher.decision_engine.strategy.common import stability
 from watcher.decision_engine.strategy.strategies import _relief
-from watcher.decision_engine.strategy.strategies import base
 
 AIRFLOW, INLET, POWER = 'host_airflow', 'host_inlet_temp', 'host_power'
 CFM, DEGREES, WATT = 'CFM', 'degrees C', 'W'
@@ -150,24 +148,14 @@ class _Search:
         """Return the way of the first server that has one."""
         at = self._at
         for server in at.state.servers_on(source):
-            problem = self._why_not_single(server)
+            problem = at.why_stay(server)
             if not problem:
                 self._some_movable = True
-                host, problem = self._takers.find(server)
-            if not problem:
-                problem = at.gain.why_not_worth(
-                    at.state.servers[server], at.values[source],
-                    at.values[host])
+                host, problem = self._takers.find_worthwhile(server)
             if not problem:
                 return [self._transfer(server, eligibility.LIVE, host)]
             self._passed[at.label(server)] = problem
         return []
-
-    def _why_not_single(self, server: int) -> str | None:
-        record = self._at.state.servers[server]
-        if record.state != feasibility.ACTIVE:
-            return f'it is {record.state} and so gives off no heat'
-        return self._at.asked.why_not_move(server, eligibility.LIVE)
 
     def _all_of(self, source: int) -> list[Transfer]:
         """Return the ways of all servers that can be moved, big ones first.
@@ -232,7 +220,7 @@ _EMPTY = {
                       'to move'}
 
 
-class UniformAirflow(base.BaseStrategy):
+class UniformAirflow(_relief.Relieving):
     """Relieves, or empties, the host with the strongest airflow."""
 
     DATASOURCE_METRICS = [AIRFLOW, INLET, POWER]
@@ -280,19 +268,9 @@ class UniformAirflow(base.BaseStrategy):
                 ('granularity', 300,
                  'Seconds between two samples in the data source.'))}}
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self._situation = None
-
-    def pre_execute(self):
-        self._pre_execute()
-
-    def do_execute(self, audit=None):
-        situation = self.gather()
-        self.emit(situation, decide(situation))
-
-    def post_execute(self):
-        """The goal has no indicators."""
+    def decide(self, situation: Situation) -> Decision:
+        """Choose what moves; see the function of this name."""
+        return decide(situation)
 
     def gather(self) -> Situation:
         """Read the hosts, their servers and the metrics."""
@@ -308,24 +286,15 @@ class UniformAirflow(base.BaseStrategy):
         power = found.of_hosts(POWER, hosts=above, **how)
         for remark in found.remarks():
             self.solution.add_remark(remark)
-        self._situation = Situation(
+        return Situation(
             state, rules, self.eligibility_for(state),
             stability.Gain(self.shared_options), AIRFLOW, CFM, airflow,
             given.threshold_airflow, inlet, power, given.threshold_inlet_t,
             given.threshold_power,
             bool(getattr(self.config, 'partial_evacuation', False)))
-        return self._situation
-
-    def plan_measures(self):
-        """Servers on hosts above the threshold shall not become more."""
-        return self._situation.burden()
 
     def emit(self, situation: Situation, decision: Decision) -> None:
-        """Turn the decision into actions, or say why there are none."""
-        if decision.source is None:
-            self.solution.explain(decision.reason, decision.code,
-                                  situation.measures(), decision.ruled_out)
-            return
+        """Turn the decision into actions."""
         measures = _causes(situation, decision.source)
         state, source = situation.state, decision.source
         for transfer in decision.transfers:
