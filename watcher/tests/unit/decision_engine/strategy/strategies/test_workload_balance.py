@@ -15,58 +15,34 @@ from unittest import mock
 
 import jsonschema
 
-from watcher.common import utils
+from watcher.decision_engine.strategy.strategies import _load_balance
 from watcher.decision_engine.strategy.strategies import workload_balance
 from watcher.tests import base
-from watcher.tests.fixtures import metrics
 from watcher.tests.fixtures import models
+from watcher.tests.unit.decision_engine.strategy import balancing
 from watcher.tests.unit.decision_engine.strategy import metric_properties
 from watcher.tests.unit.decision_engine.strategy import properties
 
 CPU, RAM = 'instance_cpu_usage', 'instance_ram_usage'
 
+brief = balancing.brief
+hosts = balancing.hosts
+indicators = balancing.indicators
+server = balancing.server
 
-def prepare(cloud, values, metric=CPU, options=None, **parameters):
+
+def prepare(cloud, values, metric=CPU, **parameters):
     """Return the strategy, ready to run.
 
-    :param values: of the metric, by the short names of instances.
+    :param values: of the metric, by the short names of servers.
     """
-    found = workload_balance.WorkloadBalance(
-        utils.Struct({'datasources': None}))
-    found._compute_model = models.cloud(cloud)
-    parameters = {'metrics': metric, **parameters}
-    utils.StrictDefaultValidatingDraft4Validator(
-        found.get_schema()).validate(parameters)
-    found.input_parameters.update(parameters)
-    found._datasource_backend = metrics.FakeDataSource()
-    found._datasource_backend.set(metric, {
-        models.uuid(name): value for name, value in values.items()})
-    return found
+    return balancing.prepare(
+        workload_balance.WorkloadBalance, cloud, {metric: values},
+        {'metrics': metric, **parameters})
 
 
 def run(cloud, values, **more):
     return prepare(cloud, values, **more).execute()
-
-
-def brief(solution):
-    return [(action['input_parameters']['resource_name'],
-             action['input_parameters']['source_node'],
-             action['input_parameters']['destination_node'])
-            for action in solution.actions]
-
-
-def indicators(solution):
-    return {found.name: found.value
-            for found in solution.efficacy_indicators}
-
-
-def hosts(**servers):
-    """One host for each name, with its instances; A to D are alike."""
-    return {models.node(name): found for name, found in servers.items()}
-
-
-def server(name, vcpus=4, **fields):
-    return models.instance(name, vcpus=vcpus, **fields)
 
 
 class TestWorkedExamples(base.TestCase):
@@ -317,7 +293,7 @@ class TestOptionalParameters(base.TestCase):
             server('d1', 4)]}
         strategy = prepare(cloud, {**self.VALUES, 'd1': 100}, threshold=40,
                            max_migrations=10)
-        balancer = workload_balance._Balancer(strategy.gather())
+        balancer = _load_balance._Balancer(strategy.gather())
         with mock.patch.object(balancer, '_candidates',
                                wraps=balancer._candidates) as asked:
             self.assertEqual(3, len(balancer.decide().reliefs))

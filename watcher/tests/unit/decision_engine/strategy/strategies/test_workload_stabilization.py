@@ -12,21 +12,19 @@
 """Worked examples, corrected flaws, and properties of the decision."""
 
 import collections
-import copy
 import random
 import statistics
 
 import jsonschema
 import numpy
 
-from watcher.common import utils
 from watcher.decision_engine.model import scheduling
 from watcher.decision_engine.strategy.strategies import deviation
 from watcher.decision_engine.strategy.strategies import stabilization
 from watcher.decision_engine.strategy.strategies import workload_stabilization
 from watcher.tests import base
-from watcher.tests.fixtures import metrics
 from watcher.tests.fixtures import models
+from watcher.tests.unit.decision_engine.strategy import balancing
 from watcher.tests.unit.decision_engine.strategy import metric_properties
 from watcher.tests.unit.decision_engine.strategy import properties
 
@@ -37,48 +35,19 @@ ALLOCATED = ['allocated_vcpus', 'allocated_memory', 'server_count']
 #: KiB of a host of 64 GiB
 GIB = 1024 * 1024
 
+brief = balancing.brief
+hosts = balancing.hosts
+indicators = balancing.indicators
+server = balancing.server
+
 
 def prepare(cloud, values, **parameters):
-    """Return the strategy, ready to run.
-
-    :param values: of the metrics, by the short names of resources.
-    """
-    found = workload_stabilization.WorkloadStabilization(
-        utils.Struct({'datasources': None}))
-    found._compute_model = models.cloud(cloud)
-    parameters = copy.deepcopy(parameters)
-    utils.StrictDefaultValidatingDraft4Validator(
-        found.get_schema()).validate(parameters)
-    found.input_parameters.update(parameters)
-    found._datasource_backend = metrics.FakeDataSource()
-    for metric, named in values.items():
-        found._datasource_backend.set(metric, {
-            models.uuid(name): value for name, value in named.items()})
-    return found
+    return balancing.prepare(workload_stabilization.WorkloadStabilization,
+                             cloud, values, parameters)
 
 
 def run(cloud, values, **parameters):
     return prepare(cloud, values, **parameters).execute()
-
-
-def brief(solution):
-    return [(action['input_parameters']['resource_name'],
-             action['input_parameters']['source_node'],
-             action['input_parameters']['destination_node'])
-            for action in solution.actions]
-
-
-def indicators(solution):
-    return {found.name: found.value
-            for found in solution.efficacy_indicators}
-
-
-def server(name, vcpus=4, **fields):
-    return models.instance(name, vcpus=vcpus, **fields)
-
-
-def hosts(**servers):
-    return {models.node(name): found for name, found in servers.items()}
 
 
 def effects(situation):
