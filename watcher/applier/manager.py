@@ -307,8 +307,10 @@ class ApplierManager:
     def _take_from(self, plan, orphan):
         plan.swap({'state': orphan.state, 'hostname': orphan.host},
                   self.lease, hostname=CONF.host)
-        LOG.warning('Action plan %(uuid)s is taken over from the applier on '
-                    '%(host)s', {'uuid': plan.uuid, 'host': orphan.host})
+        LOG.warning('Action plan %(uuid)s, %(whose)s, is taken over', {
+            'uuid': plan.uuid, 'whose': 'which was given back'
+            if orphan.host is None else
+            f'which the applier on {orphan.host} left behind'})
 
     def _adopt(self, plan, orphan):
         """Take a plan that was launched and not begun."""

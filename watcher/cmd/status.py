@@ -15,12 +15,15 @@ import os
 import sys
 
 from oslo_config import cfg
+from oslo_db import exception as db_exc
 from oslo_upgradecheck import common_checks
 from oslo_upgradecheck import upgradecheck
 
 from watcher import conf
 from watcher._i18n import _
 from watcher.common import utils
+from watcher.db import api as db_api
+from watcher.db import migration
 
 CONF = conf.CONF
 
@@ -53,10 +56,30 @@ class Checks(upgradecheck.UpgradeCommands):
                       'required': MIN_NOVA_API_VERSION})
         return upgradecheck.Result(upgradecheck.Code.SUCCESS)
 
+    def _tables_of_this_release(self):
+        try:
+            missing = (db_api.get_instance().missing_tables()
+                       if migration.version() else [])
+        except db_exc.DBError as error:
+            # Elsewhere than on a node that uses it, that is nothing bad.
+            return upgradecheck.Result(
+                upgradecheck.Code.SUCCESS,
+                _('Not checked, the database does not answer: %s')
+                % utils.first_line(error))
+        if missing:
+            return upgradecheck.Result(
+                upgradecheck.Code.WARNING,
+                _('The database has no table %(tables)s. Run '
+                  '"watcher-db-manage upgrade": appliers do not start '
+                  'before, everything else works as in the previous '
+                  'release.') % {'tables': ', '.join(missing)})
+        return upgradecheck.Result(upgradecheck.Code.SUCCESS)
+
     _upgrade_checks = (
         (_('Minimum Nova API Version'), _minimum_nova_api_version),
         (_('Policy File JSON to YAML Migration'),
          (common_checks.check_policy_json, {'conf': CONF})),
+        (_('Tables of This Release'), _tables_of_this_release),
     )
 
 

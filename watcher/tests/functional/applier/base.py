@@ -41,10 +41,14 @@ class OverCloud(base.TestCase):
             **self.spec))
         self.service = self.useFixture(services.Configured(
             cloud=self.cloud,
-            overrides={'DEFAULT': {'host': 'applier-1'}}))
+            overrides=self.overrides()))
         self.context = watcher_context.make_context(is_admin=True)
         self._store_audit()
         self.servers = self.cloud.servers_of('compute-1')
+
+    def overrides(self):
+        """Options of the service that differ."""
+        return {'DEFAULT': {'host': 'applier-1'}}
 
     def _store_audit(self):
         goal = objects.Goal(

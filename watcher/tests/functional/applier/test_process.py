@@ -11,6 +11,7 @@
 # under the License.
 """The applier as a real process that is stopped or killed at work."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -19,9 +20,14 @@ from watcher.tests.fixtures import services
 from watcher.tests.functional.applier import base
 
 
-class TestProcess(base.OverCloud):
+class ProcessTestCase(base.OverCloud):
+    """An applier that is executing the first of two migrations.
 
-    timing = {'live_migration': 3600.0}
+    :cvar options: of ``[watcher_applier]``
+    """
+
+    down_time = 90
+    options: dict = {}
 
     def setUp(self):
         super().setUp()
@@ -32,9 +38,36 @@ class TestProcess(base.OverCloud):
             lambda: self.server(self.servers[0]).task_state == 'migrating',
             what='the first migration')
 
-    def start_applier(self):
-        return self.useFixture(
-            services.Process('applier', self.service.config_file))
+    def overrides(self):
+        return {'DEFAULT': {'host': 'applier-1',
+                            'service_down_time': self.down_time},
+                'watcher_applier': self.options}
+
+    def start_applier(self, host='applier-1'):
+        file = self.service.config_file
+        if host != 'applier-1':
+            other = file.with_name(f'{host}.conf')
+            other.write_text(file.read_text().replace('applier-1', host))
+            file = other
+        return self.useFixture(services.Process('applier', file))
+
+    def workers(self):
+        tasks = pathlib.Path(f'/proc/{self.applier.process.pid}/task')
+        workers = [int(child) for children in tasks.glob('*/children')
+                   for child in children.read_text().split()]
+        self.assertNotEqual([], workers)
+        return workers
+
+    def signal_workers(self, number):
+        for worker in self.workers():
+            os.kill(worker, number)
+
+    def asked_to_migrate(self):
+        """How often the cloud was asked to move each of the servers."""
+        paths = [entry['path'] for entry in self.cloud.requests(
+            method='POST')]
+        return [sum(path.endswith(f'/servers/{server}/action')
+                    for path in paths) for server in self.servers[:2]]
 
     def assertRecovered(self):
         plan = self.finish(self.plan)
@@ -48,6 +81,11 @@ class TestProcess(base.OverCloud):
             [action.state for action in self.actions_of(plan)])
         self.assertIsNone(self.server(self.servers[1]).task_state)
 
+
+class TestProcess(ProcessTestCase):
+
+    timing = {'live_migration': 3600.0}
+
     def test_sigterm(self):
         code, seconds = self.applier.terminate()
         self.assertEqual(0, code)
@@ -55,11 +93,68 @@ class TestProcess(base.OverCloud):
         self.assertRecovered()
 
     def test_a_killed_worker(self):
-        tasks = pathlib.Path(f'/proc/{self.applier.process.pid}/task')
-        workers = [int(child) for children in tasks.glob('*/children')
-                   for child in children.read_text().split()]
-        self.assertNotEqual([], workers)
-        for worker in workers:
-            os.kill(worker, signal.SIGKILL)
+        self.signal_workers(signal.SIGKILL)
         # The master starts a new worker, which finds what was interrupted.
         self.assertRecovered()
+
+
+class TestAnotherApplier(ProcessTestCase):
+
+    timing = {'live_migration': 3600.0}
+    down_time = 4
+    options = {'reconcile_interval': 1}
+
+    def test_one_that_was_frozen_does_nothing_any_more(self):
+        frozen = self.workers()
+        self.signal_workers(signal.SIGSTOP)
+        self.addCleanup(self._thaw, frozen)
+        self.start_applier('applier-2')
+        self.assertRecovered()
+        self._thaw(frozen)
+        services.wait_until(
+            lambda: 'took this one, on applier-1, for dead' in
+            self.applier.log_text(), what='that it knows')
+        # It starts anew; nothing is left to be done.
+        services.wait_until(
+            lambda: self.applier.log_text().count('is running (process') == 2,
+            what='the next worker')
+        self.assertRecovered()
+        self.assertEqual([1, 0], self.asked_to_migrate())
+
+    @staticmethod
+    def _thaw(workers):
+        for worker in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGCONT)
+
+
+class TestResume(ProcessTestCase):
+
+    timing = {'live_migration': 5.0}
+    down_time = 4
+    options = {'reconcile_interval': 1, 'interrupted_plans': 'resume'}
+
+    def kill(self):
+        """Have it end like a machine without power."""
+        master = self.applier.process
+        master.send_signal(signal.SIGSTOP)
+        self.signal_workers(signal.SIGKILL)
+        master.kill()
+        master.wait(services.PATIENCE)
+
+    def assertResumed(self):
+        plan = self.finish(self.plan)
+        actions = self.actions_of(plan)
+        self.assertEqual(
+            ('SUCCEEDED', ['SUCCEEDED'] * 2),
+            (plan.state, [action.state for action in actions]),
+            [action.status_message for action in actions])
+        self.assertEqual(['compute-2'] * 2, [
+            self.server(server).host.name for server in self.servers[:2]])
+        self.assertEqual([1, 1], self.asked_to_migrate())
+
+    def test_killed(self):
+        self.kill()
+        self.start_applier('applier-2')
+        self.assertResumed()
+        self.assertEqual('applier-2', self.finish(self.plan).hostname)

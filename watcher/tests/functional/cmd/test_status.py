@@ -15,6 +15,7 @@ from watcher.tests.functional.cmd import base
 
 NOVA = 'Minimum Nova API Version'
 POLICY = 'Policy File JSON to YAML Migration'
+TABLES = 'Tables of This Release'
 
 
 class TestStatus(base.CommandTestCase):
@@ -25,7 +26,7 @@ class TestStatus(base.CommandTestCase):
                                   'check')
         self.assertEnds(code, result)
         answer = json.loads(result.stdout)
-        self.assertEqual([NOVA, POLICY],
+        self.assertEqual([NOVA, POLICY, TABLES],
                          [check['check'] for check in answer['checks']])
         return {check['check']: check for check in answer['checks']}
 
@@ -39,6 +40,7 @@ class TestStatus(base.CommandTestCase):
         result = self.run_command('watcher-status', 'upgrade', 'check')
         self.assertEnds(0, result)
         for line in (f'Check: {NOVA}', f'Check: {POLICY}',
+                     f'Check: {TABLES}',
                      'Result: Success', 'Details: None'):
             self.assertIn(line, result.stdout)
 

@@ -9,10 +9,15 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
+from unittest import mock
+
+from oslo_db import exception as db_exc
 from oslo_upgradecheck import upgradecheck
 
 from watcher.cmd import status
+from watcher.db import migration
 from watcher.tests import base
+from watcher.tests.fixtures import database
 
 
 class TestMinimumNovaAPIVersion(base.TestCase):
@@ -39,3 +44,36 @@ class TestMinimumNovaAPIVersion(base.TestCase):
             result = self.check(value)
             self.assertIs(upgradecheck.Code.FAILURE, result.code, value)
             self.assertIn(f'"{value}"', result.details)
+
+
+class TestTables(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.useFixture(database.Database(schema=False))
+
+    def check(self):
+        result = status.Checks()._tables_of_this_release()
+        return result.code, result.details
+
+    def test_upgraded(self):
+        migration.upgrade()
+        self.assertEqual((upgradecheck.Code.SUCCESS, None), self.check())
+
+    def test_nothing_to_upgrade(self):
+        self.assertEqual((upgradecheck.Code.SUCCESS, None), self.check())
+
+    def test_not_upgraded(self):
+        migration.upgrade('7d25c8e1a604')
+        code, details = self.check()
+        self.assertEqual(upgradecheck.Code.WARNING, code)
+        for word in ('action_runs, leases, plan_runs',
+                     'watcher-db-manage upgrade'):
+            self.assertIn(word, details)
+
+    def test_database_away(self):
+        with mock.patch.object(migration, 'version',
+                               side_effect=db_exc.DBConnectionError('no')):
+            code, details = self.check()
+        self.assertEqual(upgradecheck.Code.SUCCESS, code)
+        self.assertIn('Not checked', details)
