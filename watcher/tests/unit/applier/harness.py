@@ -122,9 +122,11 @@ class Recorder:
 class ApplierTestCase(base.TestCase):
     """A database, an applier that is not started, recorded events."""
 
+    engine = database.SQLITE
+
     def setUp(self):
         super().setUp()
-        self.useFixture(database.Database())
+        self.useFixture(database.Database(self.engine))
         self.config(host=HOST)
         self.context = watcher_context.make_context(is_admin=True)
         self.recorder = Recorder()

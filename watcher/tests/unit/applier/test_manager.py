@@ -505,8 +505,8 @@ class TestService(ManagerTestCase):
                  in objects.ActionDescription.list(self.context)}
         self.assertEqual({
             'change_node_power_state', 'change_nova_service_state',
-            'migrate', 'nop', 'resize', 'sleep', 'stop', 'volume_migrate'},
-            set(texts))
+            'migrate', 'nop', 'resize', 'sleep', 'start', 'stop',
+            'volume_migrate'}, set(texts))
         self.assertIn('server', texts['migrate'])
 
     def test_descriptions_are_renewed_and_revived(self):

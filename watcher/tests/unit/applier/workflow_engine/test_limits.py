@@ -94,6 +94,27 @@ class LimitsTestCase(engine_case.EngineTestCase):
         thread.start()
         return thread
 
+    def check_three_plans(self):
+        census = self.hooks['execute'] = Census(pause=0.01)
+        self.config(group='watcher_applier', max_actions_total=3,
+                    max_actions_per_source=2, max_actions_per_destination=1)
+        moves = [{'subjects': [f'{number}'], 'source': 'compute-1',
+                  'destination': f'compute-{2 + number % 3}'}
+                 for number in range(4)]
+        plans = [self.make_claiming(*[
+            {**move, 'subjects': [f'{name}-{number}']}
+            for number, move in enumerate(moves)], name=name)
+            for name in ('one', 'two', 'three')]
+        threads = [self.in_thread(plan, max_workers=4) for plan in plans]
+        for thread in threads:
+            thread.join(base.PATIENCE)
+        for plan in plans:
+            self.assertEqual(['SUCCEEDED'] * 4, self.states(plan))
+        self.assertEqual({0: 3, 1: 3, 2: 3, 3: 3}, dict(census.runs))
+        self.assertLessEqual(census.most_of('total'), 3)
+        self.assertLessEqual(census.most_of('source'), 2)
+        self.assertEqual(1, census.most_of('destination'))
+
 
 _hosts = st.sampled_from(['compute-1', 'compute-2', 'compute-3', None])
 _claims = st.fixed_dictionaries({
@@ -143,25 +164,7 @@ class TestOnePlan(LimitsTestCase):
 class TestSeveralPlans(LimitsTestCase):
 
     def test_limits_hold_under_three_plans(self):
-        census = self.hooks['execute'] = Census(pause=0.01)
-        self.config(group='watcher_applier', max_actions_total=3,
-                    max_actions_per_source=2, max_actions_per_destination=1)
-        moves = [{'subjects': [f'{number}'], 'source': 'compute-1',
-                  'destination': f'compute-{2 + number % 3}'}
-                 for number in range(4)]
-        plans = [self.make_claiming(*[
-            {**move, 'subjects': [f'{name}-{number}']}
-            for number, move in enumerate(moves)], name=name)
-            for name in ('one', 'two', 'three')]
-        threads = [self.in_thread(plan, max_workers=4) for plan in plans]
-        for thread in threads:
-            thread.join(base.PATIENCE)
-        for plan in plans:
-            self.assertEqual(['SUCCEEDED'] * 4, self.states(plan))
-        self.assertEqual({0: 3, 1: 3, 2: 3, 3: 3}, dict(census.runs))
-        self.assertLessEqual(census.most_of('total'), 3)
-        self.assertLessEqual(census.most_of('source'), 2)
-        self.assertEqual(1, census.most_of('destination'))
+        self.check_three_plans()
 
     def test_who_waits_holds_no_worker(self):
         self.config(group='watcher_applier', max_actions_per_source=1)

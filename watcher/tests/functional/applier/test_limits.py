@@ -1,0 +1,26 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Limits over several plans, on servers that run transactions together."""
+
+from watcher.tests.fixtures import database
+from watcher.tests.unit.applier.workflow_engine import test_limits
+
+
+class TestLimitsMysql(test_limits.LimitsTestCase):
+    engine = database.MYSQL
+
+    def test_limits_hold_under_three_plans(self):
+        self.check_three_plans()
+
+
+class TestLimitsPostgresql(TestLimitsMysql):
+    engine = database.POSTGRESQL
