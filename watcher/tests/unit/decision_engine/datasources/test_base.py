@@ -97,6 +97,20 @@ class TestDefaultBatch(base.TestCase):
         self.assertEqual(77.0, found.get(one.uuid))
         self.assertEqual([two.uuid], source.asked)
 
+    def test_what_a_simulation_puts_in_counts_for_one_question_only(self):
+        source = Single({'vm-a': 1.0})
+        [one] = servers('a')
+        source.inject_metric(one.uuid, 'instance_cpu_usage', 'max', 300,
+                             0.0, simulated=True)
+        for question, value in (({'aggregate': 'max'}, 0.0), ({}, 1.0),
+                                ({'aggregate': 'max', 'period': 60}, 1.0)):
+            self.assertEqual(value, source.statistic_aggregation(
+                one, 'instance', 'instance_cpu_usage', **question))
+            self.assertEqual(value, source.statistic_aggregation_batch(
+                [one], 'instance', 'instance_cpu_usage',
+                **question).get(one.uuid))
+        self.assertEqual(2, len(source.asked))
+
     def test_one_broken_resource_spares_the_others(self):
         source = Single({'vm-a': AttributeError('no label'), 'vm-b': 2.0})
         one, two = servers('a', 'b')

@@ -456,6 +456,15 @@ class TestVolumes(ZoneMigrationTestCase):
         self.assertTrue([remark for remark in self.strategy.solution.remarks
                          if 'neither a pool nor a type' in remark])
 
+    def test_volumes_of_other_types_are_not_meant(self):
+        solution = self.empty(
+            models.volume('v', volume_type='t1'),
+            models.volume('w', volume_type='t2'),
+            models.volume('x'), entry={'dst_pool': S2, 'src_type': 't2'})
+        self.assertEqual(
+            1, solution.efficacy.indicators_map['volume_migrate_count'])
+        self.assertEqual([], solution.remarks)
+
     def test_typed_volumes_keep_their_type(self):
         """Field report test 33."""
         pools = models.storage(
