@@ -27,18 +27,17 @@ FIXED = {'actuator', 'dummy', 'dummy_with_resize', 'dummy_with_scorer'}
 
 class TestAllStrategies(base.TestCase):
 
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.cases = [
+    def setUp(self):
+        super().setUp()
+        self.cases = [
             case for module in pkgutil.iter_modules(strategies.__path__)
             for case in vars(importlib.import_module(
                 f'{strategies.__name__}.{module.name}')).values()
             if isinstance(case, type)
             and issubclass(case, properties.StrategyProperties)]
-        cls.strategies = {
-            name: type(loading.DefaultStrategyLoader().load(name))
-            for name in loading.DefaultStrategyLoader().list_available()}
+        loader = loading.DefaultStrategyLoader()
+        self.strategies = {name: type(loader.load(name))
+                           for name in loader.list_available()}
 
     def covered(self, mixin):
         return {case.STRATEGY.get_name() for case in self.cases
