@@ -46,6 +46,8 @@ LOG = log.getLogger(__name__)
 #: milliseconds.
 SQLITE_BUSY_TIMEOUT = 30000
 
+_ER_CHECKREAD = 1020
+
 # Built on first use, when the configuration has been read; the lock keeps two
 # threads from building two connection pools.
 _lock = threading.Lock()
@@ -269,9 +271,13 @@ def _is_transient(error: Exception) -> bool:
         return CONF.database.use_db_reconnect
     if not isinstance(error, db_exc.DBError):
         return False
-    # Serialization failure of PostgreSQL.
     cause = getattr(error.inner_exception, 'orig', None)
-    return getattr(cause, 'pgcode', None) == '40001'
+    # Serialization failure of PostgreSQL.
+    if getattr(cause, 'pgcode', None) == '40001':
+        return True
+    # MariaDB from 11.6 on: a row that is to be locked was changed after
+    # this transaction read for the first time.
+    return next(iter(getattr(cause, 'args', ())), None) == _ER_CHECKREAD
 
 
 def _delays() -> Iterator[float]:

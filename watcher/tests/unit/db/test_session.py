@@ -15,6 +15,7 @@ import sqlite3
 import threading
 
 import fixtures
+import sqlalchemy as sa
 from oslo_db import exception as db_exc
 
 from watcher.common import exception
@@ -187,6 +188,18 @@ class TestRetry(base.DatabaseTestCase):
         with self.deadlocks(10) as failures:
             self.assertRaises(db_exc.DBDeadlock, self.records.goal)
         self.assertEqual(4, len(failures))
+
+    def test_a_row_that_changed_after_the_first_look_is_read_again(self):
+        # What MariaDB says from 11.6 on where others wait or go on.
+        runs = []
+
+        def work():
+            runs.append(1)
+            if len(runs) < 2:
+                raise db_exc.DBError(sa.exc.OperationalError(
+                    'UPDATE', {}, Exception(1020, 'Record has changed')))
+        self.dbapi.run_in_transaction(work)
+        self.assertEqual(2, len(runs))
 
     def test_other_errors_are_raised_at_once(self):
         runs = []
