@@ -60,6 +60,7 @@ WORKLOAD_SCOPES = Version(1, 8)
 REPAIRS = Version(1, 9)
 PAUSE = Version(1, 9)
 RUNS = Version(1, 9)
+COMBINED_SCOPES = Version(1, 9)
 
 #: Every microversion with what it changed, oldest first.
 HISTORY = {
@@ -100,7 +101,8 @@ HISTORY = {
         'finished_at, measured_efficacy and measured_at, and can be listed '
         'by kind and source_plan_uuid. '
         'Actions show progress, attempts, started_at, finished_at, deadline '
-        'and inverse.',
+        'and inverse. '
+        'Scopes can take what aggregates and zones have in common.',
 }
 
 MIN = min(HISTORY)

@@ -38,6 +38,10 @@ class Scope(types.Array):
             base.require_version(
                 versions.WORKLOAD_SCOPES,
                 _('The scope excludes workloads'), exception.Invalid)
+        if validation.uses(checked, 'all_of'):
+            base.require_version(
+                versions.COMBINED_SCOPES, _('The scope uses all_of'),
+                exception.Invalid)
         return checked
 
 

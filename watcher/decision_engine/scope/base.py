@@ -64,7 +64,8 @@ def is_flat(scope: list) -> bool:
     """
     return bool(scope and isinstance(scope[0], dict) and scope[0]
                 and next(iter(scope[0])) in (
-                    'host_aggregates', 'availability_zones', 'exclude'))
+                    'host_aggregates', 'availability_zones', 'all_of',
+                    'exclude'))
 
 
 def rules_of(scope: list | None,

@@ -34,9 +34,10 @@ def _text(value: Any) -> str:
 class ComputeScope(base.BaseScope):
     """Handler of the compute part of an audit scope.
 
-    Aggregates and zones are united, exclusions are then taken away. They
-    come from the model, so that building and filtering cannot disagree;
-    only a model made by other means has them asked of Nova.
+    Aggregates and zones are united; those in an ``all_of`` count as far as
+    they have hosts in common. Exclusions are then taken away. Aggregates and
+    zones come from the model, so that building and filtering cannot
+    disagree; only a model made by other means has them asked of Nova.
     """
 
     def __init__(self, scope: list | None, config: Any):
@@ -94,12 +95,27 @@ class _Evaluation:
         if key == 'exclude':
             for inner, name, excluded in base.entries_of(path, selectors):
                 self._exclude(inner, name, excluded)
-        elif key == 'host_aggregates':
-            self._include(path, self._aggregate_hosts(path, selectors))
-        elif key == 'availability_zones':
-            self._include(path, self._zone_hosts(path, selectors))
+        elif key == 'all_of':
+            self._include(path, self._common_hosts(path, selectors))
         else:
-            self._report(_('%s is not known and has no effect') % path)
+            hosts = self._hosts_of(path, key, selectors)
+            if hosts is not None:
+                self._include(path, hosts)
+
+    def _common_hosts(self, path, entries):
+        found = [hosts for inner, name, selectors
+                 in base.entries_of(path, entries)
+                 if (hosts := self._hosts_of(inner, name, selectors))
+                 is not None]
+        return set.intersection(*found) if found else set()
+
+    def _hosts_of(self, path, key, selectors) -> set[str] | None:
+        if key == 'host_aggregates':
+            return self._aggregate_hosts(path, selectors)
+        if key == 'availability_zones':
+            return self._zone_hosts(path, selectors)
+        self._report(_('%s is not known and has no effect') % path)
+        return None
 
     def _include(self, path, hosts):
         self._inclusions.append(path)

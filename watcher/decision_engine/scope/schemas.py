@@ -38,11 +38,16 @@ _AGGREGATES = _array(_one_of({
 _BY_NAME = _array(_one_of({'name': _TEXT}))
 _BY_UUID = _array(_one_of({'uuid': _TEXT}))
 
+_PLACES: Schema = {
+    'host_aggregates': _AGGREGATES,
+    'availability_zones': _BY_NAME,
+}
+
 COMPUTE: Schema = {
     'type': 'array',
     'items': _one_of({
-        'host_aggregates': _AGGREGATES,
-        'availability_zones': _BY_NAME,
+        **_PLACES,
+        'all_of': {**_array(_one_of(_PLACES)), 'minItems': 1},
         'exclude': _array(_one_of({
             'instances': _BY_UUID,
             'compute_nodes': _BY_NAME,

@@ -96,10 +96,10 @@ def _path(elements):
 
 def _all_rules(scope, kind):
     for path, key, selectors in base.rules_of(scope, kind):
-        if key == 'exclude':
-            yield from base.entries_of(path, selectors)
-        else:
+        if key != 'exclude':
             yield path, key, selectors
+        if key in ('exclude', 'all_of'):
+            yield from base.entries_of(path, selectors)
 
 
 def uses(scope: list, rule: str) -> bool:
@@ -131,6 +131,10 @@ def _check_aggregates(scope):
     for path, key, selectors in base.rules_of(scope, 'compute'):
         if key == 'host_aggregates':
             included = path
+        elif key == 'all_of':
+            for inner, name, _selectors in base.entries_of(path, selectors):
+                if name == 'host_aggregates':
+                    included = inner
         elif key == 'exclude':
             for inner, name, _selectors in base.entries_of(path, selectors):
                 if name == 'host_aggregates':

@@ -125,6 +125,18 @@ class TestHosts(ComputeScopeTestCase):
         self.assertEqual(['c0', 'c1', 'c2'], self.left(
             aggregates({'name': 'a1'}), zones('AZ0')))
 
+    def test_what_aggregates_and_zones_have_in_common(self):
+        """Field report 2.5 row 41."""
+        common = {'all_of': [aggregates({'name': 'a1'}), zones('AZ0')]}
+        one, other = (set(self.left(rule)) for rule in common['all_of'])
+        self.assertTrue(one & other < one | other)
+        self.assertEqual(sorted(one & other), self.left(common))
+        self.assertEqual(sorted({'c2'} | one & other), self.left(
+            common, aggregates({'id': 2})))
+        self.assertEqual([], self.left({'all_of': [
+            aggregates({'name': 'a1'}), zones('nowhere')]}))
+        self.assertEqual([], self.left({'all_of': []}))
+
     def test_several_keys_in_one_rule_are_several_rules(self):
         self.assertEqual(['c0', 'c1', 'c2'], self.left(
             {**aggregates({'name': 'a1'}), **zones('AZ0')}))

@@ -117,6 +117,22 @@ class TestValidation(base.TestCase):
         self.accepts(compute(
             {'host_aggregates': [{'id': '*'}, {'name': 'a'}]}))
 
+    def test_what_places_have_in_common(self):
+        entries = [{'host_aggregates': [{'id': 1}]},
+                   {'availability_zones': [{'name': 'a'}]}]
+        self.accepts(compute({'all_of': entries}))
+        self.accepts([{'all_of': entries}],
+                     stored=compute({'all_of': entries}))
+        for wrong in ([], [{'exclude': []}], [{**entries[0], **entries[1]}]):
+            self.refuses(compute({'all_of': wrong}), 'scope[0].compute[0]')
+        self.refuses(compute({'all_of': [
+            {'availability_zones': [{'name': '*'}, {'name': 'a'}]}]}),
+            'scope[0].compute[0].all_of[0].availability_zones')
+        self.refuses(
+            compute({'all_of': entries},
+                    {'exclude': [{'host_aggregates': [{'id': 2}]}]}),
+            'scope[0].compute[1].exclude[0].host_aggregates')
+
     def test_aggregates_are_included_or_excluded(self):
         included = {'host_aggregates': [{'id': 1}]}
         excluded = {'exclude': [{'host_aggregates': [{'id': 2}]}]}
