@@ -52,12 +52,18 @@ class Claims:
     :param destination: host of the compute service that a server goes to;
         None when there is none or the cloud chooses.
     :param pools: names of the storage pools that a volume leaves or enters.
+    :param opens: host of the compute service that servers can go to
+        afterwards.
+    :param closes: host of the compute service that no server can go to
+        afterwards, or not even stay on.
     """
 
     subjects: tuple[str, ...] = ()
     source: str | None = None
     destination: str | None = None
     pools: tuple[str, ...] = ()
+    opens: str | None = None
+    closes: str | None = None
 
 
 class Fate(enum.StrEnum):

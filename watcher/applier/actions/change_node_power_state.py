@@ -74,6 +74,14 @@ class ChangeNodePowerState(nova_action.NovaUser):
         """``on`` or ``off``."""
         return self.input_parameters[self.STATE]
 
+    def claims(self):
+        # Strategies put the host of the compute service there.
+        host = self.input_parameters.get('resource_name')
+        closes = self.state == self.OFF
+        return base.Claims(subjects=(self.resource_id,),
+                           opens=None if closes else host,
+                           closes=host if closes else None)
+
     def deadline(self):
         return ironic_helper.POWER_LIMIT
 

@@ -67,7 +67,11 @@ class ChangeNovaServiceState(nova_action.NovaAction):
         return self.input_parameters.get(self.REASON)
 
     def claims(self):
-        return base.Claims((f'nova-compute on {self.host}',))
+        closes = self.state == self.DISABLED
+        return base.Claims(
+            subjects=(f'nova-compute on {self.host}',),
+            opens=None if closes else self.host,
+            closes=self.host if closes else None)
 
     def _find_service(self):
         service = next((

@@ -358,6 +358,7 @@ class ActionRun(Base):
     __tablename__ = 'action_runs'
     __table_args__ = (
         sa.UniqueConstraint('action_id', name='uniq_action_runs0action_id'),
+        sa.Index('ix_action_runs_finished_at', 'finished_at'),
     )
 
     id: orm.Mapped[int] = _id()

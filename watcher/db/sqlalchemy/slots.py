@@ -9,8 +9,9 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""What appliers ask before an action starts: its plan, all that runs."""
+"""What appliers ask before something starts: its plan, all that runs."""
 
+import datetime
 from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import Any
@@ -58,3 +59,47 @@ class Operations:
                        plan.deleted_at.is_(None),
                        action.state.in_(list(states)),
                        action.deleted_at.is_(None))).all()
+
+    def list_actions_of_plans(self, *, plan_ids: Sequence[int] | None = None,
+                              plan_states: Iterable[str] = ()
+                              ) -> Sequence[Any]:
+        """Return the actions of certain plans, with one query.
+
+        :param plan_ids: ids of the plans; those in ``plan_states`` if None
+        :returns: rows with ``id``, ``action_plan_id``, ``action_type``,
+            ``input_parameters``, ``state`` and ``plan_uuid``, in the order
+            of the plans and of their actions
+        """
+        plan, action = models.ActionPlan, models.Action
+        chosen = (plan.state.in_(list(plan_states)) if plan_ids is None
+                  else plan.id.in_(plan_ids))
+        with db_session.reader() as session:
+            return session.execute(
+                sa.select(action.id, action.action_plan_id,
+                          action.action_type, action.input_parameters,
+                          action.state, plan.uuid.label('plan_uuid'))
+                .join(plan, plan.id == action.action_plan_id)
+                .where(chosen, plan.deleted_at.is_(None),
+                       action.deleted_at.is_(None))
+                .order_by(plan.id, action.id)).all()
+
+    def list_actions_ended_since(self, since: datetime.datetime,
+                                 state: str) -> Sequence[Any]:
+        """Return the actions that ended in a state after a moment.
+
+        :param since: naive, in UTC
+        :returns: rows with ``id``, ``uuid``, ``action_plan_id``,
+            ``action_type``, ``input_parameters``, ``plan_uuid`` and
+            ``finished_at``, the latest last
+        """
+        plan, action, run = (models.ActionPlan, models.Action,
+                             models.ActionRun)
+        with db_session.reader() as session:
+            return session.execute(
+                sa.select(action.id, action.uuid, action.action_plan_id,
+                          action.action_type, action.input_parameters,
+                          plan.uuid.label('plan_uuid'), run.finished_at)
+                .join(run, run.action_id == action.id)
+                .join(plan, plan.id == action.action_plan_id)
+                .where(run.finished_at >= since, action.state == state)
+                .order_by(run.finished_at, action.id)).all()

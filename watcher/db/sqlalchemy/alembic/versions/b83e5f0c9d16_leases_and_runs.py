@@ -88,6 +88,8 @@ def upgrade() -> None:
                                 ondelete='CASCADE'),
         sa.UniqueConstraint('action_id', name='uniq_action_runs0action_id'),
         sa.PrimaryKeyConstraint('id'))
+    op.create_index('ix_action_runs_finished_at', 'action_runs',
+                    ['finished_at'], if_not_exists=True)
 
 
 def downgrade() -> None:
