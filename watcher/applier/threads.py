@@ -30,9 +30,10 @@ class DaemonPool(futures.Executor):
 
     :param max_workers: threads, started when they are needed
     :param name: prefix of the names of the threads
+    :param kind: name under which reports and metrics add up such pools
     """
 
-    def __init__(self, max_workers: int, name: str):
+    def __init__(self, max_workers: int, name: str, kind: str = 'actions'):
         self._max_workers = max_workers
         self._name = name
         self._work: queue.SimpleQueue = queue.SimpleQueue()
@@ -41,6 +42,7 @@ class DaemonPool(futures.Executor):
         self._unfinished = 0
         self._closed = False
         self._numbers = itertools.count(1)
+        pool_stats.POOLS.watch(kind, self, DaemonPool._load)
 
     def submit(self, fn: Callable, /, *args: Any,
                **kwargs: Any) -> futures.Future:
@@ -72,6 +74,11 @@ class DaemonPool(futures.Executor):
         if wait:
             for thread in threads:
                 thread.join()
+
+    def _load(self):
+        # A closed pool exists for as long as its last call.
+        return pool_stats.Load(
+            0 if self._closed else self._max_workers, self._unfinished)
 
     def _add_thread(self):
         thread = threading.Thread(

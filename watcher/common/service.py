@@ -41,6 +41,7 @@ from watcher import conf as watcher_conf
 from watcher import version
 from watcher.common import config
 from watcher.common import periodic
+from watcher.common import pool_stats
 from watcher.common import rpc
 from watcher.common import utils
 from watcher.conf import plugins
@@ -164,6 +165,7 @@ def _warn_about_eventlet():
 def setup_reports(conf: cfg.ConfigOpts = CONF) -> None:
     """Write a Guru Meditation Report at SIGUSR2 or a file's change."""
     register_report_section('Plugins', plugins.show_plugins)
+    register_report_section('Thread pools', pool_stats.POOLS.as_text)
     try:
         gmr.TextGuruMeditation.setup_autorun(
             version.ReportVersion, service_name=_program(), conf=conf,

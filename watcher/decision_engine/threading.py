@@ -49,6 +49,7 @@ class DecisionEngineThreadPool:
                     max_workers=pool._size)
                 pool._lock = threading.Lock()
                 pool._unfinished = 0
+                pool_stats.POOLS.watch('general', pool, cls._load)
                 cls._instance = pool
             return cls._instance
 
@@ -75,6 +76,9 @@ class DecisionEngineThreadPool:
     def _ended(self, _future=None):
         with self._lock:
             self._unfinished -= 1
+
+    def _load(self):
+        return pool_stats.Load(self._size, self._unfinished)
 
     @staticmethod
     def do_while_futures(futures: Collection[futurist.Future], fn: Callable,
@@ -108,6 +112,7 @@ class DecisionEngineThreadPool:
         with cls._instance_lock:
             pool, cls._instance = cls._instance, None
         if pool is not None:
+            pool_stats.POOLS.forget(pool)
             pool._executor.shutdown(wait=False)
 
 

@@ -30,6 +30,7 @@ from watcher import objects
 from watcher.common import context as watcher_context
 from watcher.common import exception
 from watcher.common import periodic
+from watcher.common import pool_stats
 from watcher.common import utils
 from watcher.db import api as db_api
 from watcher.decision_engine.audit import base
@@ -83,6 +84,7 @@ class AuditDispatcher:
         self._stopping = False
         self._loop = periodic.Loop(
             'audit-dispatcher', self._round, lambda: self._pause)
+        pool_stats.POOLS.watch('audits', self, AuditDispatcher._load)
 
     def start(self) -> None:
         """Begin to take audits."""
@@ -145,6 +147,11 @@ class AuditDispatcher:
                           'audits go on')
         self._next_settle = (
             now + CONF.watcher_decision_engine.continuous_audit_interval)
+
+    def _load(self) -> pool_stats.Load:
+        return pool_stats.Load(
+            CONF.watcher_decision_engine.max_audit_workers,
+            len(self._running) + len(self._triggered))
 
     def _free(self) -> int:
         return (CONF.watcher_decision_engine.max_audit_workers
