@@ -20,6 +20,9 @@ GROUP = cfg.OptGroup(
 #: Values of strategy_selection.
 FIRST, BEST = 'first', 'best'
 
+#: Values of check_recommended_plans.
+OFF, GONE, CHANGED = 'off', 'gone', 'changed'
+
 OPTS = [
     cfg.StrOpt(
         'conductor_topic',
@@ -110,7 +113,42 @@ OPTS = [
         default=1800,
         mutable=True,
         help='Seconds between two searches for expired action plans (see '
-             'action_plan_expiry).'),
+             'action_plan_expiry), and for those of which the cloud has '
+             'moved on (see check_recommended_plans).'),
+    cfg.StrOpt(
+        'check_recommended_plans',
+        default=OFF,
+        choices=[
+            (OFF, 'they are left alone until they expire'),
+            (GONE, 'they are given up when none of their actions is '
+                   'possible any more'),
+            (CHANGED, 'they are given up when one of their actions is not '
+                      'possible any more')],
+        mutable=True,
+        help='Whether action plans that are RECOMMENDED become SUPERSEDED '
+             'because the cloud has changed: servers or volumes are gone or '
+             'elsewhere, destinations are disabled, down or full. Their '
+             'status message says what has changed. They are looked at '
+             'every check_periodic_interval seconds, unless a plan is '
+             'running.'),
+    cfg.IntOpt(
+        'measure_after',
+        default=300,
+        min=0,
+        mutable=True,
+        help='Seconds after the end of an action plan before it is measured '
+             'what it has brought; at least the period of the metrics that '
+             'are needed. The API shows it beside what was promised. With 0 '
+             'nothing is measured.'),
+    cfg.FloatOpt(
+        'efficacy_tolerance',
+        default=20,
+        min=0,
+        max=100,
+        mutable=True,
+        help='By how many percent an indicator that is measured after an '
+             'action plan may differ from what the plan promised before a '
+             'warning is logged. With 0 there is no warning.'),
     cfg.StrOpt(
         'metric_map_path',
         default='/etc/watcher/metric_map.yaml',

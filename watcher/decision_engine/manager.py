@@ -21,6 +21,8 @@ from watcher.common import periodic
 from watcher.decision_engine import report
 from watcher.decision_engine import sync
 from watcher.decision_engine.audit import dispatcher
+from watcher.decision_engine.followup import efficacy
+from watcher.decision_engine.followup import recommended
 from watcher.decision_engine.messaging import audit_endpoint
 from watcher.decision_engine.messaging import data_model_endpoint
 from watcher.decision_engine.messaging import repair_endpoint
@@ -51,6 +53,10 @@ class DecisionEngineManager:
         self._expiry = periodic.Loop(
             'action-plan-expiry', _supersede_expired_plans,
             lambda: CONF.watcher_decision_engine.check_periodic_interval)
+        self._recommended = periodic.Loop(
+            'recommended-plans', recommended.RecommendedPlans().check,
+            lambda: CONF.watcher_decision_engine.check_periodic_interval)
+        self._efficacy = efficacy.EfficacyMeasurement()
         self._models = ModelSynchronisation()
         self._monitor = service_monitor.ServiceMonitor(self.service_name)
         self.endpoints = [
@@ -74,6 +80,8 @@ class DecisionEngineManager:
         """Begin to work."""
         self._models.start()
         self._expiry.start()
+        self._recommended.start()
+        self._efficacy.start()
         self._monitor.start()
         self._dispatcher.start()
 
@@ -83,6 +91,8 @@ class DecisionEngineManager:
         :param timeout: seconds.
         """
         self._monitor.stop()
+        self._efficacy.stop()
+        self._recommended.stop(timeout=0.1)
         self._expiry.stop(timeout=0.1)
         self._models.stop()
         self._dispatcher.stop(timeout)

@@ -23,8 +23,11 @@ from typing import Any
 from typing import ClassVar
 from typing import Self
 
+from oslo_utils import timeutils
+
 from watcher.db import api as db_api
 from watcher.objects import lease
+from watcher.objects import states
 
 
 def _aware(value: Any) -> Any:
@@ -110,6 +113,30 @@ class PlanRun(_Stored):
         """The rollbacks and retries of a plan, the oldest first."""
         return [cls._from_row(row)
                 for row in cls.dbapi.get_plan_runs_made_from(plan_id)]
+
+    @classmethod
+    def unmeasured(cls, context: Any, since: datetime.datetime,
+                   until: datetime.datetime, limit: int
+                   ) -> 'dict[int, datetime.datetime]':
+        """The plans whose effect was not measured yet.
+
+        Those that ran, whatever became of them; one that undoes another
+        promises nothing.
+
+        :param since: aware; only plans that ended between these two
+        :returns: id -> when the plan ended, the longest ago first
+        """
+        rows = cls.dbapi.list_unmeasured_plans(
+            states.ENDED, timeutils.normalize_time(since),
+            timeutils.normalize_time(until), limit, states.ROLLBACK)
+        return {ident: _aware(ended) for ident, ended in rows}
+
+    @classmethod
+    def started_since(cls, context: Any,
+                      since: datetime.datetime) -> list[int]:
+        """The ids of the plans that began to run after this moment."""
+        return cls.dbapi.list_plans_started_since(
+            timeutils.normalize_time(since))
 
     @classmethod
     def of_kind(cls, kind: str) -> 'list[PlanRun]':

@@ -73,10 +73,13 @@ AUDIT_INACTIVE = (AuditState.CANCELLED, AuditState.DELETED,
 ROLLBACK = 'rollback'
 RETRY = 'retry'
 
+#: In which states a plan is that has run to whatever end.
+ENDED = (ActionPlanState.SUCCEEDED, ActionPlanState.FAILED,
+         ActionPlanState.CANCELLED)
+
 #: In which states a plan has such a plan.
 REPAIRABLE = {
-    ROLLBACK: (ActionPlanState.SUCCEEDED, ActionPlanState.FAILED,
-               ActionPlanState.CANCELLED),
+    ROLLBACK: ENDED,
     RETRY: (ActionPlanState.FAILED, ActionPlanState.CANCELLED),
 }
 

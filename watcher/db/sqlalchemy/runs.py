@@ -181,6 +181,49 @@ class Operations:
         except optional.NoTable:
             return []
 
+    def list_unmeasured_plans(self, states: Iterable[str],
+                              since: datetime.datetime,
+                              until: datetime.datetime, limit: int,
+                              besides: str) -> list[tuple[int, Any]]:
+        """Return the plans that ran and of which no effect was measured.
+
+        :param since: naive, in UTC; plans that ended before are left out
+        :param until: so are those that ended after this
+        :param besides: plans of this kind are left out
+        :returns: ids and when they ended, those that ended first come first
+        """
+        run, plan = models.PlanRun, models.ActionPlan
+        # Who ends the plan of an applier that died does not know when.
+        ended = sa.func.coalesce(run.finished_at, plan.updated_at)
+        statement = sa.select(plan.id, ended).join(
+            plan, plan.id == run.action_plan_id).where(
+                run.started_at.is_not(None), run.measured_at.is_(None),
+                run.kind.is_distinct_from(besides),
+                plan.state.in_(list(states)), plan.deleted_at.is_(None),
+                ended >= since, ended <= until
+            ).order_by(ended, plan.id).limit(limit)
+        return self._rows_of_runs(statement)
+
+    def list_plans_started_since(self, since: datetime.datetime
+                                 ) -> list[int]:
+        """Return the ids of the plans that began to run after this.
+
+        :param since: naive, in UTC
+        """
+        run = models.PlanRun
+        return [ident for ident, in self._rows_of_runs(
+            sa.select(run.action_plan_id).where(run.started_at > since)
+            .order_by(run.id))]
+
+    @staticmethod
+    def _rows_of_runs(statement: Any) -> list[Any]:
+        try:
+            with (db_session.reader() as session,
+                  optional.may_be_missing(models.PlanRun)):
+                return list(session.execute(statement))
+        except optional.NoTable:
+            return []
+
     @staticmethod
     def _runs_where(model: type[models.Base], condition: Any) -> list[Any]:
         try:

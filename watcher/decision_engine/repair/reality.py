@@ -32,6 +32,11 @@ RESIZE, START = 'resize', 'start'
 RETYPE = 'retype'
 ENABLED = 'enabled'
 
+#: Actions that are held against the cloud; of others nothing is known.
+JUDGED = frozenset((simulation.MIGRATE, simulation.SERVICE_STATE,
+                    simulation.STOP, simulation.VOLUME_MIGRATE, START,
+                    RESIZE))
+
 _NOBODY_KNOWS = 'nobody can tell whether it changed anything'
 
 

@@ -166,7 +166,7 @@ def _replace(solution, actions):
     values = solution.efficacy.indicators_map
     solution.set_efficacy_indicators(**{
         name: max(0, values[name] - sum(map(counts, gone)))
-        for name, counts in _COUNTED.items() if name in values and gone})
+        for name, counts in COUNTED.items() if name in values and gone})
 
 
 def _judge(solution, comparison, enforce, guessed):
@@ -229,7 +229,7 @@ def _moves_volume(action):
 
 
 #: Which actions indicators count.
-_COUNTED = {
+COUNTED = {
     'instance_migrations_count': _migrates,
     'planned_live_migrate_instance_count': _migrates_how('live'),
     'planned_cold_migrate_instance_count': _migrates_how('cold'),

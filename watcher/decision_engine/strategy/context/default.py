@@ -44,10 +44,7 @@ class DefaultStrategyContext(base.BaseStrategyContext):
 
     def run(self, audit, strategy):
         """Prepare a strategy for the audit, run it, return its solution."""
-        strategy.audit_scope = copy.deepcopy(audit.scope) or []
-        strategy.input_parameters.update(
-            self.parameters_for(audit, strategy))
-        strategy.audit_interval = self.interval_of(audit)
+        self.prepare(audit, strategy)
         LOG.info('Audit %(audit)s runs the strategy %(strategy)s with the '
                  'parameters %(parameters)s',
                  {'audit': audit.uuid, 'strategy': strategy.name,
@@ -59,6 +56,14 @@ class DefaultStrategyContext(base.BaseStrategyContext):
             for caveat in strategy.caveats:
                 exc.add_note(caveat)
             raise
+
+    @classmethod
+    def prepare(cls, audit, strategy) -> None:
+        """Give a strategy the scope and the parameters of an audit."""
+        strategy.audit_scope = copy.deepcopy(audit.scope) or []
+        strategy.input_parameters.update(
+            cls.parameters_for(audit, strategy))
+        strategy.audit_interval = cls.interval_of(audit)
 
     @staticmethod
     def select_strategy(audit):

@@ -22,6 +22,7 @@ from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import destinations
 from watcher.decision_engine.strategy.common import eligibility
+from watcher.decision_engine.strategy.common import outcome
 from watcher.decision_engine.strategy.common import room
 from watcher.decision_engine.strategy.common import settings
 from watcher.decision_engine.strategy.common import simulation
@@ -102,6 +103,41 @@ class Consolidation(base.ServerConsolidationBaseStrategy):
             compute_nodes_count=decision.candidates,
             released_compute_nodes_count=decision.released,
             instance_migrations_count=decision.migrations)
+
+    def measure_efficacy(self, found: outcome.Outcome
+                         ) -> Mapping[str, float | None]:
+        state = self.found_state()
+        return {**super().measure_efficacy(found),
+                'compute_nodes_count': self.count_candidates(state, found),
+                'released_compute_nodes_count': self.count_released(
+                    state, found)}
+
+    def count_candidates(self, state: cluster.ClusterState,
+                         found: outcome.Outcome) -> int:
+        """Return how many hosts there are to be looked at, after a plan.
+
+        Those that the plan has disabled count as if it had not.
+        """
+        return len(state.hosts)
+
+    def count_released(self, state: cluster.ClusterState,
+                       found: outcome.Outcome) -> int:
+        """Return how many hosts are in use less, after a plan.
+
+        Those that it was to disable and that have no servers, without those
+        that it enabled and that have some.
+        """
+        released = 0
+        for name, wanted in found.service_changes().items():
+            host = state.host_named(name)
+            if host is None:
+                continue
+            used = state.count_on(host) > 0
+            if wanted == DISABLED:
+                released += not used
+            elif used:
+                released -= 1
+        return max(0, released)
 
     def emit(self, state: cluster.ClusterState, decision: Decision) -> None:
         """Add the actions to the solution, and the reasons."""

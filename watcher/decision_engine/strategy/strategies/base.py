@@ -47,6 +47,7 @@ from watcher.decision_engine.strategy.common import eligibility
 from watcher.decision_engine.strategy.common import feasibility
 from watcher.decision_engine.strategy.common import level
 from watcher.decision_engine.strategy.common import live_room
+from watcher.decision_engine.strategy.common import outcome
 from watcher.decision_engine.strategy.common import plan_check
 from watcher.decision_engine.strategy.common import settings
 from watcher.decision_engine.strategy.common import simulation
@@ -212,6 +213,28 @@ class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
         strategies that go by measured loads name their own.
         """
         return simulation.GOAL_MEASURES.get(self.goal.name, {})
+
+    def measure_efficacy(self, found: outcome.Outcome
+                         ) -> Mapping[str, float | None]:
+        """Return the indicators of the goal, some time after a plan ran.
+
+        The models and metrics are read as they are by then, and counted as
+        they were for the indicators that the plan promised. What counts
+        actions counts those that are in effect.
+
+        :param found: what is left of the plan in the cloud.
+        :returns: values by name; None, or nothing, where it cannot be told.
+        """
+        specs = self.goal.efficacy_specification.indicators_specs
+        return {spec.name: found.count(spec.name) for spec in specs}
+
+    def settling_time(self) -> float:
+        """Return for how long metrics still tell of the time before a plan.
+
+        The longest period over which :meth:`measure_efficacy` has metrics
+        aggregated, in seconds.
+        """
+        return 0.0
 
     def _pre_execute(self):
         """Make sure that the compute model can be used."""

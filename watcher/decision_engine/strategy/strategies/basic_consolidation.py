@@ -39,6 +39,7 @@ from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import destinations
 from watcher.decision_engine.strategy.common import eligibility
 from watcher.decision_engine.strategy.common import loads
+from watcher.decision_engine.strategy.common import outcome
 from watcher.decision_engine.strategy.common import room
 from watcher.decision_engine.strategy.common import settings
 from watcher.decision_engine.strategy.common import simulation
@@ -418,6 +419,13 @@ class BasicConsolidation(_consolidation.Consolidation):
                      'empty, as earlier releases did. That costs migrations '
                      'and releases nothing.'),
         ]
+
+    def count_candidates(self, state, found: outcome.Outcome) -> int:
+        changed = found.service_changes()
+        return sum(host.up and (
+            host.enabled
+            or changed.get(host.hostname) == _consolidation.DISABLED)
+            for host in state.hosts)
 
     def do_execute(self, audit=None):
         situation = self.gather()

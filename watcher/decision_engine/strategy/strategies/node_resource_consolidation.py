@@ -34,6 +34,7 @@ from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import destinations
 from watcher.decision_engine.strategy.common import eligibility
+from watcher.decision_engine.strategy.common import outcome
 from watcher.decision_engine.strategy.common import room
 from watcher.decision_engine.strategy.common import simulation
 from watcher.decision_engine.strategy.strategies import _consolidation
@@ -307,6 +308,11 @@ class NodeResourceConsolidation(_consolidation.Consolidation):
     def pre_execute(self):
         super().pre_execute()
         self.planner = 'node_resource_consolidation'
+
+    def count_released(self, state, found: outcome.Outcome) -> int:
+        # Emptied hosts stay enabled.
+        return sum((host := state.host_named(name)) is not None
+                   and not state.count_on(host) for name in found.sources)
 
     def do_execute(self, audit=None):
         situation = self.gather(audit)

@@ -34,6 +34,7 @@ from oslo_utils import timeutils
 
 from watcher._i18n import _
 from watcher.decision_engine.solution import explanation
+from watcher.decision_engine.strategy.common import outcome
 from watcher.decision_engine.strategy.common import pacing
 from watcher.decision_engine.strategy.common import stability
 from watcher.decision_engine.strategy.common import storage
@@ -117,6 +118,12 @@ class StorageCapacityBalance(base.WorkloadStabilizationBaseStrategy):
 
     def post_execute(self):
         """The indicators are set with the actions."""
+
+    def measure_efficacy(self, found: outcome.Outcome):
+        return {**super().measure_efficacy(found),
+                'instances_count': 0,
+                'standard_deviation_after_audit':
+                    decide(self.gather()).before}
 
     # Gather ---------------------------------------------------------------
 

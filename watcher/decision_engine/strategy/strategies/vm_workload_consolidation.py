@@ -33,6 +33,7 @@ from watcher._i18n import _
 from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import loads
+from watcher.decision_engine.strategy.common import outcome
 from watcher.decision_engine.strategy.common import simulation
 from watcher.decision_engine.strategy.strategies import _consolidation
 from watcher.decision_engine.strategy.strategies import _packing
@@ -329,6 +330,9 @@ class VMWorkloadConsolidation(_consolidation.Consolidation):
                      'allocation ratio promises. Otherwise it may not exceed '
                      'the cores and the memory that the host really has.'),
         ]
+
+    def count_candidates(self, state, found: outcome.Outcome) -> int:
+        return sum(host.up for host in state.hosts)
 
     def do_execute(self, audit=None):
         self._situation = self.gather()

@@ -47,6 +47,7 @@ from watcher._i18n import _
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import eligibility
 from watcher.decision_engine.strategy.common import loads
+from watcher.decision_engine.strategy.common import outcome
 from watcher.decision_engine.strategy.common import stability
 from watcher.decision_engine.strategy.strategies import _load_balance
 from watcher.decision_engine.strategy.strategies import balancing
@@ -174,6 +175,10 @@ class WorkloadBalance(base.WorkloadStabilizationBaseStrategy):
         self.solution.set_efficacy_indicators(
             instance_migrations_count=len(self.solution.actions),
             instances_count=len(self.found_state().servers))
+
+    def measure_efficacy(self, found: outcome.Outcome):
+        return {**super().measure_efficacy(found),
+                'instances_count': len(self.found_state().servers)}
 
     def plan_measures(self):
         return self._measures

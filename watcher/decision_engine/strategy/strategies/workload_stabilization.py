@@ -54,6 +54,7 @@ from watcher.decision_engine.datasources import metrics as units
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import eligibility
 from watcher.decision_engine.strategy.common import loads
+from watcher.decision_engine.strategy.common import outcome
 from watcher.decision_engine.strategy.common import plan_check
 from watcher.decision_engine.strategy.common import stability
 from watcher.decision_engine.strategy.strategies import balancing
@@ -271,6 +272,16 @@ class WorkloadStabilization(base.WorkloadStabilizationBaseStrategy):
 
     def post_execute(self):
         self.solution.set_efficacy_indicators(**self._indicators)
+
+    def measure_efficacy(self, found: outcome.Outcome):
+        state = self.gather().state
+        return {**super().measure_efficacy(found),
+                'instances_count': len(state.servers),
+                'standard_deviation_after_audit':
+                    self._measures[plan_check.DEVIATION](state)}
+
+    def settling_time(self) -> float:
+        return self._how('compute_node')[0]
 
     def plan_measures(self):
         return self._measures

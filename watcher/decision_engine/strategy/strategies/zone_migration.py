@@ -36,6 +36,7 @@ Source: the compute model for ``compute_nodes``, the storage model for
 from watcher._i18n import _
 from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import eligibility
+from watcher.decision_engine.strategy.common import outcome
 from watcher.decision_engine.strategy.common import pacing
 from watcher.decision_engine.strategy.common import storage
 from watcher.decision_engine.strategy.strategies import _zone_moves
@@ -177,6 +178,14 @@ class ZoneMigration(base.ZoneMigrationBaseStrategy):
 
     def post_execute(self):
         """The indicators are set with the actions."""
+
+    def measure_efficacy(self, found: outcome.Outcome):
+        counts = super().measure_efficacy(found)
+        # What should leave: what has left, and what is still there.
+        left = _counts(decide(self.gather()))
+        return {**counts, **{
+            eligible: left[eligible] + counts[planned]
+            for eligible, planned in _PLANNED_OF.items()}}
 
     # Gather ---------------------------------------------------------------
 
@@ -336,6 +345,15 @@ class ZoneMigration(base.ZoneMigrationBaseStrategy):
         self.solution.explain(
             '; '.join(parts), code, _measures(counts),
             {**decision.staying, **decision.waiting})
+
+
+#: Which indicators count what is planned of what others count.
+_PLANNED_OF = {
+    'live_migrate_instance_count': 'planned_live_migrate_instance_count',
+    'cold_migrate_instance_count': 'planned_cold_migrate_instance_count',
+    'volume_migrate_count': 'planned_volume_migrate_count',
+    'volume_update_count': 'planned_volume_update_count',
+}
 
 
 def _counts(decision: Decision) -> dict[str, int]:
