@@ -31,21 +31,12 @@ from collections.abc import Collection
 from collections.abc import Iterator
 from typing import Any
 
-from oslo_log import log
-
 from watcher import objects
 from watcher.applier import recovery
-from watcher.applier import tenure
 from watcher.objects import action_plan as plan_objects
-from watcher.objects import lease as lease_objects
-from watcher.objects import service as service_objects
-
-LOG = log.getLogger(__name__)
+from watcher.objects import tenure
 
 State = plan_objects.State
-
-#: Seconds after which the expired lease of a host is forgotten.
-_MEMORY = 7 * 24 * 3600.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,40 +49,6 @@ class Orphan:
     uuid: str
     state: str
     host: str | None
-
-
-class Appliers:
-    """Which appliers live at this moment.
-
-    :param service_name: that of appliers in the table of services
-    """
-
-    def __init__(self, context: Any, service_name: str) -> None:
-        self._leases = {known.name.casefold(): known for known
-                        in objects.Lease.known(context, tenure.PREFIX)}
-        self._beating = {
-            service.host.casefold() for service in objects.Service.list(
-                context) if service.name == service_name
-            and service_objects.is_alive(service)}
-
-    def _known(self, host: str) -> lease_objects.Known | None:
-        return self._leases.get(tenure.lease_name(host).casefold())
-
-    def lives(self, host: str | None) -> bool:
-        """Whether the applier on a host may be at work."""
-        if host is None:
-            return False
-        known = self._known(host)
-        return (known is not None and known.living
-                or host.casefold() in self._beating)
-
-    def exclude(self, context: Any, host: str | None) -> bool:
-        """Make sure that a dead applier cannot write any more.
-
-        :returns: false if it woke up, or another applier was faster
-        """
-        known = None if host is None else self._known(host)
-        return known is None or objects.Lease.revoke(context, known)
 
 
 def find_orphans(context: Any, host: str, busy: Collection[str],
@@ -112,7 +69,7 @@ def find_orphans(context: Any, host: str, busy: Collection[str],
     yield from mine
     if not others:
         return
-    appliers = Appliers(context, service_name)
+    appliers = tenure.Members(context, tenure.APPLIER)
     for other, orphans in others.items():
         if not appliers.lives(other) and appliers.exclude(context, other):
             yield from orphans
@@ -120,7 +77,7 @@ def find_orphans(context: Any, host: str, busy: Collection[str],
 
 def forget_long_gone(context: Any) -> None:
     """Remove the leases of hosts that will hardly come back."""
-    objects.Lease.forget(context, tenure.PREFIX, _MEMORY)
+    tenure.APPLIER.forget_long_gone(context)
 
 
 def _claimed(context: Any) -> list[Orphan]:

@@ -28,6 +28,7 @@ from watcher.db.sqlalchemy import clock
 from watcher.db.sqlalchemy import models
 from watcher.db.sqlalchemy import session
 from watcher.objects import lease as lease_objects
+from watcher.objects import tenure as tenure_objects
 from watcher.tests import base
 from watcher.tests.unit.applier import harness
 
@@ -78,7 +79,8 @@ class TakeoverTestCase(harness.ApplierTestCase):
 class TestAppliers(TakeoverTestCase):
 
     def lives(self, host=DEAD):
-        return takeover.Appliers(self.context, 'watcher-applier').lives(host)
+        return tenure_objects.Members(
+            self.context, tenure_objects.APPLIER).lives(host)
 
     def test_by_its_lease(self):
         self.lease()
@@ -112,7 +114,8 @@ class TestAppliers(TakeoverTestCase):
     def test_who_wakes_up_is_not_excluded(self):
         lease = self.lease()
         self.lapse()
-        appliers = takeover.Appliers(self.context, 'watcher-applier')
+        appliers = tenure_objects.Members(
+            self.context, tenure_objects.APPLIER)
         self.assertTrue(lease.renew())
         self.assertFalse(appliers.exclude(self.context, DEAD))
         self.assertTrue(lease.renew())
@@ -120,7 +123,8 @@ class TestAppliers(TakeoverTestCase):
     def test_who_is_excluded_cannot_come_back(self):
         lease = self.lease()
         self.lapse()
-        appliers = takeover.Appliers(self.context, 'watcher-applier')
+        appliers = tenure_objects.Members(
+            self.context, tenure_objects.APPLIER)
         self.assertTrue(appliers.exclude(self.context, DEAD))
         self.assertFalse(appliers.exclude(self.context, DEAD))
         self.assertFalse(lease.renew())
@@ -131,7 +135,7 @@ class TestAppliers(TakeoverTestCase):
         self.lapse()
         takeover.forget_long_gone(self.context)
         self.assertEqual(1, len(objects.Lease.known(self.context, '')))
-        with mock.patch.object(takeover, '_MEMORY', 0):
+        with mock.patch.object(tenure_objects, 'MEMORY', 0):
             takeover.forget_long_gone(self.context)
         self.assertEqual([], objects.Lease.known(self.context, ''))
 
