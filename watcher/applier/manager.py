@@ -35,6 +35,7 @@ from oslo_log import log
 
 from watcher import conf
 from watcher import objects
+from watcher.applier import claims
 from watcher.applier import endpoints
 from watcher.applier import recovery
 from watcher.applier import sync
@@ -48,7 +49,6 @@ from watcher.common import periodic
 from watcher.common import utils
 from watcher.notifications import service_monitor
 from watcher.objects import action_plan as plan_objects
-from watcher.objects import events
 
 CONF = conf.CONF
 LOG = log.getLogger(__name__)
@@ -59,8 +59,6 @@ State = plan_objects.State
 STOP_TIMEOUT = 8.0
 #: Seconds of these that are kept for storing what was left unfinished.
 _STORE_TIME = 2.0
-#: Plans looked at in one search.
-_SEARCH_LIMIT = 50
 #: Requests whose context is remembered until the plan starts.
 _CONTEXTS_LIMIT = 1000
 
@@ -105,10 +103,7 @@ class ApplierManager:
                               DefaultActionPlanHandler] = {}
         self._contexts: collections.OrderedDict[str, Any] = (
             collections.OrderedDict())
-        # Plans, by UUID and state before, whose claim failed with the
-        # database: it may be stored all the same. Only the dispatcher uses
-        # it.
-        self._doubtful: list[tuple[str, str]] = []
+        self._queue = claims.Queue(self._guard, self._may_act)
         # Orphans whose failure is in the log. Only the dispatcher uses it.
         self._hopeless: set[str] = set()
         self._keeper = keeper.Keeper(
@@ -255,8 +250,7 @@ class ApplierManager:
 
     def _find_orphans(self, context):
         with self._lock:
-            busy = {*self._runs, *self._unsettled,
-                    *(plan_uuid for plan_uuid, _state in self._doubtful)}
+            busy = {*self._runs, *self._unsettled, *self._queue.doubtful}
         return list(takeover.find_orphans(context, CONF.host, busy,
                                           self.service_name))
 
@@ -335,7 +329,8 @@ class ApplierManager:
         self._settle()
         self._look_for_orphans()
         while self._may_act() and self._has_free_worker():
-            plan = self._claimed_before() or self._claim_next()
+            plan = (self._queue.claimed_before()
+                    or self._queue.claim_next())
             if plan is None:
                 return
             self._launch(plan)
@@ -343,67 +338,6 @@ class ApplierManager:
     def _has_free_worker(self):
         with self._lock:
             return len(self._runs) < CONF.watcher_applier.workers
-
-    def _claim_next(self):
-        context = watcher_context.admin_context()
-        for plan in self._search(context):
-            if self.stopping.is_set():
-                return None
-            waiting = plan.state
-            try:
-                plan.transition(State.ONGOING, expected=waiting,
-                                hostname=CONF.host, **self._guard())
-                return plan
-            except exception.StateConflict as conflict:
-                LOG.debug('Action plan %(uuid)s is not claimed: %(reason)s',
-                          {'uuid': plan.uuid, 'reason': conflict})
-            except db_exc.DBError:
-                self._doubtful.append((plan.uuid, waiting))
-                raise
-        return None
-
-    def _claimed_before(self):
-        """Return a plan that was claimed although the answer got lost.
-
-        Nobody else would ever run it.
-        """
-        while self._doubtful:
-            plan_uuid, waiting = self._doubtful[0]
-            plan = self._read_doubtful(plan_uuid)
-            del self._doubtful[0]
-            if plan is None:
-                continue
-            LOG.info('Action plan %s was claimed although the database '
-                     'failed meanwhile', plan.uuid)
-            if plan.state == State.ONGOING:
-                # Nobody was told: that happens after an answered commit.
-                events.updated(plan, waiting)
-            return plan
-        return None
-
-    @staticmethod
-    def _read_doubtful(plan_uuid):
-        try:
-            plan = objects.ActionPlan.get_by_uuid(
-                watcher_context.admin_context(), plan_uuid, eager=True)
-        except exception.ActionPlanNotFound:
-            return None
-        ours = (plan.state in recovery.RUNNING
-                and plan.hostname == CONF.host)
-        return plan if ours else None
-
-    @staticmethod
-    def _search(context):
-        """Return the plans that wait, the longest waiting first."""
-        plans = []
-        paused = objects.PlanRun.paused_plans(context, State.PENDING)
-        for filters in ({'state': State.PENDING, 'id__notin': paused},
-                        {'state': State.RECOMMENDED, 'hostname': CONF.host}):
-            plans += objects.ActionPlan.list(
-                context, filters=filters, limit=_SEARCH_LIMIT,
-                sort_key='updated_at', sort_dir='asc', eager=True)
-        return sorted(plans, key=lambda plan: (
-            plan.updated_at or plan.created_at, plan.id))
 
     def _launch(self, plan):
         with self._lock:

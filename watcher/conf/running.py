@@ -49,6 +49,23 @@ OPTS = [
         help='Number of actions that may take volumes from or to one storage '
              'pool at the same time. ' + _LIMIT),
     cfg.StrOpt(
+        'overlapping_plans',
+        default='queue',
+        choices=[
+            ('queue', 'It waits, and its status message says for which plan '
+                      'and why. Plans that overlap with it and came later '
+                      'wait behind it; all others go ahead.'),
+            ('refuse', 'It is CANCELLED, with a status message that says '
+                       'why.'),
+            ('allow', 'It starts. Single actions that change the same thing '
+                      'still wait for each other.'),
+        ],
+        mutable=True,
+        help='What becomes of an action plan that is to be started while '
+             'another one runs that changes the same servers, volumes or '
+             'nodes, or takes a host out of use that this one needs. Use the '
+             'same value for all appliers.'),
+    cfg.StrOpt(
         'on_deadline',
         default='track',
         choices=[

@@ -36,6 +36,18 @@ LOG = log.getLogger(__name__)
 State = states.ActionPlanState
 CANCEL_STATES = states.ACTION_PLAN_CANCEL
 
+
+def is_expired(created_at: datetime.datetime) -> bool:
+    """Whether a plan that was made then is too old to be started."""
+    hours = CONF.watcher_decision_engine.action_plan_expiry
+    return bool(hours) and (
+        timeutils.normalize_time(created_at) < _oldest(hours))
+
+
+def _oldest(hours: int) -> datetime.datetime:
+    return timeutils.utcnow() - datetime.timedelta(hours=hours)
+
+
 #: What is given with an action but stored in tables of their own.
 _BESIDE = frozenset({'explanation', 'needs'})
 
@@ -254,9 +266,7 @@ class ActionPlan(base.UuidMixin, base.StoredObject):
         if not hours:
             return []
         expired = cls.list(context, eager=True, filters={
-            'state': State.RECOMMENDED,
-            'created_at__lt': (timeutils.utcnow()
-                               - datetime.timedelta(hours=hours))})
+            'state': State.RECOMMENDED, 'created_at__lt': _oldest(hours)})
         given_up = []
         for plan in expired:
             try:

@@ -71,6 +71,22 @@ def keys_of(claims: action_base.Claims) -> tuple[Key, ...]:
     return tuple(dict.fromkeys([*keys, TOTAL]))
 
 
+def claims_of(plugins: factory.ActionFactory,
+              action: Any) -> action_base.Claims:
+    """Ask the plug-in of an action what it occupies.
+
+    :param action: has ``id``, ``action_type`` and ``input_parameters``
+    """
+    try:
+        return plugins.make_action(action).claims()
+    except Exception as error:
+        # It cannot run here. Elsewhere it may.
+        LOG.debug('What action %(id)s occupies is unknown: %(error)s',
+                  {'id': action.id, 'error': error})
+    subject = (action.input_parameters or {}).get('resource_id')
+    return action_base.Claims((subject,) if isinstance(subject, str) else ())
+
+
 def count(occupied: Iterable[tuple[Key, ...]]) -> collections.Counter:
     """Count how many actions share each key."""
     counts: collections.Counter = collections.Counter()
@@ -105,19 +121,9 @@ class Occupied:
         :param action: has ``id``, ``action_type`` and ``input_parameters``
         """
         if action.id not in self._known:
-            self._known[action.id] = keys_of(self._ask(action))
+            self._known[action.id] = keys_of(
+                claims_of(self._plugins, action))
         return self._known[action.id]
-
-    def _ask(self, action):
-        try:
-            return self._plugins.make_action(action).claims()
-        except Exception as error:
-            # It cannot run here. Elsewhere it may.
-            LOG.debug('What action %(id)s occupies is unknown: %(error)s',
-                      {'id': action.id, 'error': error})
-        subject = (action.input_parameters or {}).get('resource_id')
-        return action_base.Claims(
-            (subject,) if isinstance(subject, str) else ())
 
 
 class Places:

@@ -17,6 +17,7 @@ import time
 from oslo_db import exception as db_exc
 
 from watcher import objects
+from watcher.applier import claims
 from watcher.applier import manager as applier_manager
 from watcher.applier import persistence
 from watcher.applier.workflow_engine import standing
@@ -401,16 +402,16 @@ class TestDatabaseAway(ManagerTestCase):
 
     def lose_first_claim(self, plan, stored):
         """Claim it, with a database that fails before or after storing."""
-        transition = objects.ActionPlan.transition
+        store = claims.Queue._store_claim
 
-        def fail(obj, state, **kwargs):
+        def fail(*args):
             if stored:
-                transition(obj, state, **kwargs)
+                store(*args)
             raise db_exc.DBConnectionError()
         with harness.fixtures.MonkeyPatch(
-                'watcher.objects.ActionPlan.transition', fail):
+                'watcher.applier.claims.Queue._store_claim', fail):
             self.assertRaises(db_exc.DBConnectionError,
-                              self.manager._claim_next)
+                              self.manager._queue.claim_next)
         self.assertEqual('ONGOING' if stored else 'PENDING',
                          self.read(plan).state)
 

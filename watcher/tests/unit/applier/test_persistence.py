@@ -117,7 +117,7 @@ class TestRuns(LostAnswersTestCase):
         plan = self.make_plan()
         self.lose_answers()
         self.assertRaises(db_exc.DBConnectionError,
-                          self.manager._claim_next)
+                          self.manager._queue.claim_next)
         self.assertEqual([], self.events('update'))
         self.manager._dispatch()
         self.wait_for_state(plan, 'SUCCEEDED')

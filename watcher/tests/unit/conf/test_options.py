@@ -208,6 +208,7 @@ class TestContract(base.TestCase):
             ('watcher_applier', 'max_actions_total'),
             ('watcher_applier', 'on_cancel'),
             ('watcher_applier', 'on_deadline'),
+            ('watcher_applier', 'overlapping_plans'),
             ('watcher_applier', 'reconcile_interval'),
             ('prometheus_client', 'base_url'),
             ('prometheus_client', 'headers'),
