@@ -28,14 +28,13 @@ from watcher.decision_engine.strategy.common import settings
 from watcher.decision_engine.strategy.common import simulation
 from watcher.decision_engine.strategy.common import storage
 
-RESIZE, START = 'resize', 'start'
-RETYPE = 'retype'
+RESIZE, RETYPE = 'resize', 'retype'
 ENABLED = 'enabled'
 
 #: Actions that are held against the cloud; of others nothing is known.
 JUDGED = frozenset((simulation.MIGRATE, simulation.SERVICE_STATE,
-                    simulation.STOP, simulation.VOLUME_MIGRATE, START,
-                    RESIZE))
+                    simulation.STOP, simulation.START,
+                    simulation.VOLUME_MIGRATE, RESIZE))
 
 _NOBODY_KNOWS = 'nobody can tell whether it changed anything'
 
@@ -167,7 +166,7 @@ class _Judge:
             simulation.MIGRATE: self._check_migration,
             simulation.SERVICE_STATE: self._check_service,
             simulation.STOP: self._check_stop,
-            START: self._check_start,
+            simulation.START: self._check_start,
             simulation.VOLUME_MIGRATE: self._check_volume,
             RESIZE: self._check_resize}
 

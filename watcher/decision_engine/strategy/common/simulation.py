@@ -42,7 +42,7 @@ MIGRATE = 'migrate'
 VOLUME_MIGRATE = 'volume_migrate'
 SERVICE_STATE = 'change_nova_service_state'
 POWER_STATE = 'change_node_power_state'
-STOP = 'stop'
+STOP, START = 'stop', 'start'
 
 _IN_TURN = ('; the servers that would make room there have to wait for room '
             'themselves')
@@ -165,7 +165,7 @@ class Simulation:
         self._handlers = {MIGRATE: self._migrate,
                           SERVICE_STATE: self._change_service,
                           POWER_STATE: self._change_power,
-                          STOP: self._stop,
+                          STOP: self._stop, START: self._start,
                           VOLUME_MIGRATE: self._move_volume}
 
     def apply(self, action: Action) -> str | None:
@@ -273,8 +273,16 @@ class Simulation:
         server = self._server(parameters)
         if server is not None:
             self._may(server, eligibility.STOP)
-            self.state.servers[server] = dataclasses.replace(
-                self.state.servers[server], state=feasibility.STOPPED)
+            self._change_server(server, feasibility.STOPPED)
+
+    def _start(self, parameters):
+        server = self._server(parameters)
+        if server is not None:
+            self._change_server(server, feasibility.ACTIVE)
+
+    def _change_server(self, server, state):
+        self.state.servers[server] = dataclasses.replace(
+            self.state.servers[server], state=state)
 
     def _move_volume(self, parameters):
         if self.pools is None:

@@ -11,6 +11,7 @@
 # under the License.
 """What of a rollback or a retry the cloud still allows."""
 
+import dataclasses
 import types
 
 from watcher.decision_engine.repair import reality
@@ -65,6 +66,15 @@ def in_pool(volume, source, target, kind='migrate'):
         run=types.SimpleNamespace(started_at='then', inverse={
             'action_type': 'volume_migrate',
             'input_parameters': {**parameters, name: source}}))
+
+
+def stopped(server, parents=()):
+    """A server that the plan stopped."""
+    parameters = {'resource_id': models.uuid(server)}
+    return repair_steps.Step(
+        server, 'stop', parameters, 'SUCCEEDED', tuple(parents),
+        run=types.SimpleNamespace(started_at='then', inverse={
+            'action_type': 'start', 'input_parameters': parameters}))
 
 
 def off(name, reason):
@@ -258,13 +268,9 @@ class TestRetry(RealityTestCase):
                            'is stopped already')
 
     def test_stopped_server_is_started_again(self):
-        parameters = {'resource_id': models.uuid('a')}
-        step = repair_steps.Step(
-            's', 'stop', parameters, 'SUCCEEDED', run=types.SimpleNamespace(
-                started_at='then', inverse={
-                    'action_type': 'start', 'input_parameters': parameters}))
+        step = stopped('a')
         server = models.instance('a', state='stopped')
-        self.assertEqual(['s'], self.order(self.undo([step],
+        self.assertEqual(['a'], self.order(self.undo([step],
                                                      {'A': [server]})))
         self.assertLeftOut(self.undo([step], {'A': ['a']}),
                            'is not stopped any more')
@@ -307,6 +313,41 @@ class TestVolumes(RealityTestCase):
                 ('too little room', {'x': {}, 'y': {'v': {'size': 90}}})):
             self.assertLeftOut(self.undo(
                 [step], {'A': []}, storage=self.pools(**volumes)), text)
+
+    def test_disks_that_nova_does_not_swap(self):
+        step = in_pool('v', self.pool('x'), self.pool('y'))
+        stopped = models.instance('a', state='stopped')
+        pools = self.pools(x={}, y={'v': {
+            'status': 'in-use', 'attachments': models.attached('a')}})
+        self.assertLeftOut(
+            self.undo([step], {'A': [stopped]}, storage=pools),
+            'cannot be moved: the server '
+            f"{models.uuid('a')} uses it and is stopped")
+        draft = self.undo([step], {'A': ['a']}, storage=pools)
+        self.assertEqual(['v'], self.order(draft), draft.left_out)
+
+    def test_server_that_uses_it_is_started_before(self):
+        step = in_pool('v', self.pool('x'), self.pool('y'))
+        pools = self.pools(x={}, y={'v': {
+            'status': 'in-use', 'attachments': models.attached('a')}})
+        draft = self.undo(
+            [step, stopped('a', parents=['v'])],
+            {'A': [models.instance('a', state='stopped')]}, storage=pools)
+        self.assertEqual(['a', 'v'], self.order(draft), draft.left_out)
+        self.assertEqual({'v': ['a'], 'a': []}, self.waits(draft))
+
+    def test_server_that_uses_it_is_stopped_before(self):
+        # Nobody plans that; a retry must not promise what will fail.
+        steps = [repair_steps.Step('s', 'stop', {
+            'resource_id': models.uuid('a')}, 'FAILED')]
+        steps.append(dataclasses.replace(
+            in_pool('v', self.pool('x'), self.pool('y')), state='FAILED',
+            parents=('s',)))
+        draft = self.repeat(steps, {'A': ['a']}, storage=self.pools(
+            x={'v': {'status': 'in-use',
+                     'attachments': models.attached('a')}}, y={}))
+        self.assertEqual(['s'], self.order(draft))
+        self.assertIn('is stopped', ' '.join(draft.left_out.values()))
 
     def test_no_storage(self):
         step = in_pool('v', self.pool('x'), self.pool('y'))
