@@ -40,6 +40,7 @@ from oslo_service import service as oslo_service
 from watcher import conf as watcher_conf
 from watcher import version
 from watcher.common import config
+from watcher.common import exception
 from watcher.common import periodic
 from watcher.common import pool_stats
 from watcher.common import rpc
@@ -328,6 +329,9 @@ class Service(oslo_service.ServiceBase):
             LOG.error('%(name)s cannot start, the database does not work: '
                       '%(reason)s. Check [database] connection. Next '
                       'attempt in %(pause)d seconds.', details)
+        elif isinstance(exc, exception.DatabaseNotUpgraded):
+            LOG.error('%(name)s cannot start: %(reason)s Next attempt in '
+                      '%(pause)d seconds.', details)
         elif first:
             LOG.exception('%(name)s cannot start: %(reason)s. Next attempt '
                           'in %(pause)d seconds.', details)
