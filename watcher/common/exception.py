@@ -236,6 +236,12 @@ class StartError(Invalid):
     msg_fmt = _("Couldn't start when state is '%(state)s'.")
 
 
+class ActionPlanExpired(Invalid):
+    msg_fmt = _('The action plan %(plan)s is older than %(hours)s hours and '
+                'is not started any more: too much may have changed. Have '
+                'its audit make a new one.')
+
+
 class RepairRefused(Conflict):
     """There can be no plan that undoes or repeats another one."""
 

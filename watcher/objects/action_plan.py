@@ -269,8 +269,10 @@ class ActionPlan(base.UuidMixin, base.StoredObject):
             'state': State.RECOMMENDED, 'created_at__lt': _oldest(hours)})
         given_up = []
         for plan in expired:
+            # It may say what the plan waits for, which it does no more.
+            values = {'status_message': None} if plan.status_message else {}
             try:
-                plan.transition(State.SUPERSEDED)
+                plan.transition(State.SUPERSEDED, **values)
             except exception.StateConflict as conflict:
                 LOG.info('Action plan %(uuid)s is kept although it is older '
                          'than %(hours)s hours: %(reason)s',

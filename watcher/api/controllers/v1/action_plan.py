@@ -15,6 +15,7 @@ import collections
 
 from oslo_log import log
 
+from watcher import conf
 from watcher import objects
 from watcher._i18n import _
 from watcher.api import types
@@ -31,8 +32,10 @@ from watcher.api.controllers.v1 import runs
 from watcher.api.controllers.v1 import transitions
 from watcher.common import exception
 from watcher.common import rpcapi
+from watcher.objects import action_plan as plan_objects
 from watcher.objects import states
 
+CONF = conf.CONF
 LOG = log.getLogger(__name__)
 
 State = states.ActionPlanState
@@ -135,7 +138,13 @@ class ActionPlans(resource.Patchable, resource.Deletable):
     def _change_state(self, uuid, state):
         # Read here: the transaction may run twice after a deadlock.
         plan = self.find(uuid)
-        transitions.change(states.ACTION_PLAN, plan, state)
+        values = {}
+        if state == State.PENDING:
+            _refuse_expired(plan)
+        elif state == State.CANCELLED and plan.status_message:
+            # It may say what the plan waits for, which it does no more.
+            values['status_message'] = None
+        transitions.change(states.ACTION_PLAN, plan, state, **values)
         if state == State.CANCELLED:
             # Skipped ones keep telling that they were skipped.
             plan.transition_actions(
@@ -147,6 +156,7 @@ class ActionPlans(resource.Patchable, resource.Deletable):
         plan = self._addressed(ident, 'start')
         if plan.state != State.RECOMMENDED:
             raise exception.StartError(state=plan.state)
+        _refuse_expired(plan)
         try:
             plan.transition(State.PENDING)
         except exception.StateConflict as exc:
@@ -225,6 +235,18 @@ class ActionPlans(resource.Patchable, resource.Deletable):
             return False
         objects.PlanRun.set(base.context(), plan.id, paused=paused)
         return True
+
+
+def _refuse_expired(plan):
+    """Refuse to start a recommendation that is to be superseded.
+
+    It may take a while until a decision engine gets to it.
+    """
+    if plan.state == State.RECOMMENDED and plan_objects.is_expired(
+            plan.created_at):
+        raise exception.ActionPlanExpired(
+            plan=plan.uuid,
+            hours=CONF.watcher_decision_engine.action_plan_expiry)
 
 
 def _launch(plan):

@@ -26,6 +26,7 @@ ActionFilterCombinationProhibited Invalid 400
 ActionNotFound ResourceNotFound 404 action
 ActionPlanAlreadyExists Conflict 409 uuid
 ActionPlanCancelled WatcherException 500 uuid
+ActionPlanExpired Invalid 400 plan hours
 ActionPlanIsOngoing Conflict 409 action_plan
 ActionPlanNotFound ResourceNotFound 404 action_plan
 ActionPlanReferenced Invalid 400 action_plan

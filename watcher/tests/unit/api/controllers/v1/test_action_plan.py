@@ -21,6 +21,7 @@ from oslo_utils import uuidutils
 from sqlalchemy import exc as sa_exc
 
 from watcher import objects
+from watcher.common import context as watcher_context
 from watcher.tests.unit.api import base
 
 PLANS = '/v1/action_plans'
@@ -205,6 +206,42 @@ class TestStates(PlanTestCase):
         self.post(f'{PLANS}/{uuidutils.generate_uuid()}/start', {},
                   status=404)
         self.assertEqual([], self.api.bus.applier.calls)
+
+    @staticmethod
+    def stored(path):
+        return objects.ActionPlan.get_by_uuid(
+            watcher_context.admin_context(), path.rpartition('/')[2])
+
+    def make_old(self, hours):
+        path = self.make()
+        plan = self.stored(path)
+        plan.swap({}, created_at=plan.created_at
+                  - datetime.timedelta(hours=hours))
+        return path
+
+    def test_an_expired_plan_is_not_started(self):
+        path = self.make_old(25)
+        for response in (
+                self.post(f'{path}/start', {}, status=400),
+                self.patch(path, ('replace', '/state', 'PENDING'),
+                           status=400)):
+            self.assert_refused(400, response, 'older than 24 hours')
+        self.assertEqual('RECOMMENDED', self.get(path).json['state'])
+        self.assertEqual([], self.api.bus.applier.calls)
+        self.patch(path, ('replace', '/state', 'CANCELLED'), status=200)
+
+    def test_plans_start_until_they_expire(self):
+        self.post(f'{self.make_old(23)}/start', {}, status=200)
+        self.config(group='watcher_decision_engine', action_plan_expiry=0)
+        self.post(f'{self.make_old(1000)}/start', {}, status=200)
+
+    def test_what_a_cancelled_plan_waited_for_is_not_told(self):
+        path = self.make('PENDING')
+        plan = self.stored(path)
+        plan.swap({}, status_message='Waits for action plan 7: why.')
+        self.patch(path, ('replace', '/state', 'CANCELLED'), status=200)
+        plan.refresh()
+        self.assertIsNone(plan.status_message)
 
     def test_only_one_start_wins(self):
         path = self.make()
