@@ -24,6 +24,7 @@ from watcher.decision_engine.repair import steps as repair_steps
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import eligibility
 from watcher.decision_engine.strategy.common import feasibility
+from watcher.decision_engine.strategy.common import plan_check
 from watcher.decision_engine.strategy.common import settings
 from watcher.decision_engine.strategy.common import simulation
 from watcher.decision_engine.strategy.common import storage
@@ -96,9 +97,21 @@ def examine(draft: repair_steps.Draft,
         pools=_pools(reality)))
     for wish, reason in arranged.refused:
         found.left_out[wish.step.label] = reason
-    found.wishes = arranged.actions
+    found.wishes = []
+    for wish in arranged.actions:
+        if _is_pointless(wish, arranged.state):
+            found.left_out[wish.step.label] = plan_check.OCCUPIED
+        else:
+            found.wishes.append(wish)
     _link(found.wishes, draft.wishes, reality)
     return found
+
+
+def _is_pointless(wish, state):
+    """Tell whether a host would be disabled as empty that is not."""
+    host = state.host_named(wish.parameters.get('resource_name'))
+    return (host is not None and plan_check.disables_empty(wish)
+            and state.count_on(host) > 0)
 
 
 def _pools(reality):

@@ -36,6 +36,9 @@ SIMULATED = frozenset((simulation.MIGRATE, simulation.SERVICE_STATE,
 #: The reason with which consolidation disables a host that it has emptied.
 WHEN_EMPTY = 'watcher_disabled'
 
+#: Why a host is not.
+OCCUPIED = 'there are servers that stay on it'
+
 #: The measure that the indicator standard_deviation_after_audit shows.
 DEVIATION = 'standard_deviation'
 
@@ -112,9 +115,8 @@ def _sensible(solution, found):
     kept = []
     for action in found.actions:
         name = simulation.parameters_of(action).get('resource_name')
-        if _disables_empty(action) and name in occupied:
-            solution.add_remark(f'{name} is not disabled: there are servers '
-                                'that stay on it.')
+        if disables_empty(action) and name in occupied:
+            solution.add_remark(f'{name} is not disabled: {OCCUPIED}.')
         else:
             kept.append(action)
     return kept
@@ -122,10 +124,11 @@ def _sensible(solution, found):
 
 def _disabled_when_empty(actions):
     """Count the hosts that are disabled as nothing is left on them."""
-    return sum(map(_disables_empty, actions))
+    return sum(map(disables_empty, actions))
 
 
-def _disables_empty(action):
+def disables_empty(action: simulation.Action) -> bool:
+    """Tell whether a host is disabled as nothing is left on it."""
     return (action['action_type'] == simulation.SERVICE_STATE
             and simulation.parameters_of(action).get('disabled_reason')
             == WHEN_EMPTY)

@@ -19,6 +19,7 @@ from watcher.decision_engine.repair import retry
 from watcher.decision_engine.repair import rollback
 from watcher.decision_engine.repair import steps as repair_steps
 from watcher.decision_engine.strategy.common import cluster
+from watcher.decision_engine.strategy.common import plan_check
 from watcher.decision_engine.strategy.common import settings
 from watcher.tests import base
 from watcher.tests.fixtures import models
@@ -238,6 +239,25 @@ class TestRetry(RealityTestCase):
                  moved('a', 'A', 'B', state='FAILED', parents=['A'])]
         draft = self.repeat(steps, {'A': ['a'], 'B': []})
         self.assertEqual({'A': [], 'a': ['A']}, self.waits(draft))
+
+    def test_host_that_is_not_empty_after_all(self):
+        steps = [moved('a', 'A', 'B', state='FAILED'),
+                 disabled('A', plan_check.WHEN_EMPTY, 'CANCELLED')]
+        for nodes, possible in (
+                ({'A': ['a'], 'B': []}, ['a', 'A']),
+                ({'A': [], 'B': ['a']}, ['A']),
+                # No room; somebody else came; nothing is known of the host.
+                ({'A': ['a'], 'B': ['b', 'c']}, []),
+                ({'A': ['a', 'b'], 'B': []}, ['a']),
+                ({'A': ['a'], 'C': []}, [])):
+            draft = self.repeat(steps, nodes)
+            self.assertEqual(possible, self.order(draft), nodes)
+            self.assertEqual('A' not in possible, 'there are servers that '
+                             'stay on it' in draft.left_out.values())
+        # Others are not disabled because they are empty.
+        steps[1] = disabled('A', state='CANCELLED')
+        self.assertEqual(['A'], self.order(self.repeat(
+            steps, {'A': ['a'], 'B': ['b', 'c']})))
 
     def test_done_meanwhile(self):
         steps = [disabled('A', state='FAILED'),
