@@ -16,6 +16,8 @@ these counts, whatever else changes in the scope of its audit. They are held
 against the models as they are now in the same way as for a rollback.
 """
 
+from collections.abc import Sequence
+
 from oslo_log import log
 
 from watcher import conf
@@ -118,20 +120,13 @@ class _Look:
             action.state, tuple(action.parents or ()))
             for action in objects.Action.list(
                 context, filters={'action_plan_id': plan.id}, sort_key='id')]
-        draft = retry.propose(steps)
-        seen = [wish for wish in draft.wishes
-                if wish['action_type'] in reality.JUDGED]
-        if not seen:
-            return []
-        now = self._reality(plan, {wish['action_type'] for wish in seen})
+        types = reality.JUDGED.intersection(
+            step.action_type for step in steps)
+        now = self._reality(plan, types) if types else None
         if now is None:
             return []
-        labels = {wish.step.label for wish in seen
-                  if not _is_done(wish, now.state)}
-        found = reality.examine(draft, now)
-        changes = [f'{label}: {reason}' for label, reason
-                   in found.left_out.items() if label in labels]
-        if mode == decision_engine.GONE and len(changes) < len(labels):
+        changes, count = compare(steps, now)
+        if mode == decision_engine.GONE and len(changes) < count:
             return []
         return changes
 
@@ -170,6 +165,22 @@ class _Look:
                      'it is not complete', name)
             return None
         return model
+
+
+def compare(steps: Sequence[repair_steps.Step],
+            now: reality.Reality) -> tuple[list[str], int]:
+    """Hold the actions of a plan that did not run against the cloud.
+
+    :returns: why some of them are not possible any more, and how many of
+        them can be held against it at all.
+    """
+    draft = retry.propose(steps)
+    labels = {wish.step.label for wish in draft.wishes
+              if wish['action_type'] in reality.JUDGED
+              and not _is_done(wish, now.state)}
+    found = reality.examine(draft, now)
+    return [f'{label}: {reason}' for label, reason in found.left_out.items()
+            if label in labels], len(labels)
 
 
 def _is_done(wish, state) -> bool:

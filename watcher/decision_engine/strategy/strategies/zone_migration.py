@@ -33,11 +33,15 @@ Source: the compute model for ``compute_nodes``, the storage model for
 ``storage_pools``, and from Cinder which volumes have snapshots. No metrics.
 """
 
+import dataclasses
+
 from watcher._i18n import _
 from watcher.decision_engine.solution import explanation
+from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import eligibility
 from watcher.decision_engine.strategy.common import outcome
 from watcher.decision_engine.strategy.common import pacing
+from watcher.decision_engine.strategy.common import simulation
 from watcher.decision_engine.strategy.common import storage
 from watcher.decision_engine.strategy.strategies import _zone_moves
 from watcher.decision_engine.strategy.strategies import base
@@ -180,11 +184,15 @@ class ZoneMigration(base.ZoneMigrationBaseStrategy):
         """The indicators are set with the actions."""
 
     def measure_efficacy(self, found: outcome.Outcome):
-        counts = super().measure_efficacy(found)
-        # What should leave: what has left, and what is still there.
-        left = _counts(decide(self.gather()))
-        return {**counts, **{
-            eligible: left[eligible] + counts[planned]
+        situation = self.gather()
+        # What should leave: what is not there any more, and what is. To
+        # decide changes the situation.
+        gone = dataclasses.replace(found, effective=[
+            action for action in found.effective
+            if not _is_meant(situation, action)])
+        present = _counts(decide(situation))
+        return {**super().measure_efficacy(found), **{
+            eligible: present[eligible] + gone.count(planned)
             for eligible, planned in _PLANNED_OF.items()}}
 
     # Gather ---------------------------------------------------------------
@@ -354,6 +362,22 @@ _PLANNED_OF = {
     'volume_migrate_count': 'planned_volume_migrate_count',
     'volume_update_count': 'planned_volume_update_count',
 }
+
+
+def _is_meant(situation: Situation, action: simulation.Action) -> bool:
+    """Tell whether what was moved is where it should leave, too."""
+    uuid = simulation.parameters_of(action).get('resource_id')
+    state, pools = situation.state, situation.storage_state
+    if state is not None and uuid in state.server_index:
+        host = int(state.host_of[state.server_index[uuid]])
+        return host != cluster.NOWHERE and state.hosts[host].hostname in {
+            entry['src_node'] for entry in situation.nodes}
+    if pools is not None and uuid in pools.volumes:
+        kind = pools.volumes[uuid].type
+        return any(entry['src_pool'] == pools.pool_of[uuid]
+                   and entry.get('src_type', kind) == kind
+                   for entry in situation.pools)
+    return False
 
 
 def _counts(decision: Decision) -> dict[str, int]:

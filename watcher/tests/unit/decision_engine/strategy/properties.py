@@ -36,12 +36,17 @@ from watcher.applier.loading import default as applier_loading
 from watcher.common import exception
 from watcher.common import utils
 from watcher.decision_engine.datasources import metrics as units
+from watcher.decision_engine.followup import recommended
 from watcher.decision_engine.model import model_root
+from watcher.decision_engine.repair import reality
+from watcher.decision_engine.repair import steps as repair_steps
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import eligibility
 from watcher.decision_engine.strategy.common import feasibility
+from watcher.decision_engine.strategy.common import outcome
 from watcher.decision_engine.strategy.common import settings
 from watcher.decision_engine.strategy.common import simulation
+from watcher.decision_engine.strategy.common import storage
 from watcher.tests.fixtures import clouds
 from watcher.tests.fixtures import metrics
 from watcher.tests.fixtures import parts_referee
@@ -369,6 +374,53 @@ class StrategyProperties:
             self.assertEqual([], simulation.compare(
                 before, after.state, strategy.plan_measures()).worse)
 
+    def test_what_is_measured_is_what_was_promised(self):
+        """Field report test 30: as far as metrics need not be simulated."""
+        for seed, model, strategy, solution in self.runs_by_seed():
+            after, later = self.carried_out(seed, model, strategy, solution)
+            found = outcome.observe(
+                solution.actions, [True] * len(solution.actions),
+                cluster.ClusterState.from_model(after),
+                volumes_of(later))
+            self.assertEqual((len(solution.actions), ()),
+                             (len(found.effective), found.remarks))
+            promised = {
+                name: value for name, value
+                in solution.efficacy.indicators_map.items()
+                if not name.startswith('standard_deviation')}
+            measured = later.measure_efficacy(found)
+            self.assertEqual(promised, {
+                name: measured[name] for name in promised})
+
+    def test_plans_hold_while_nothing_changes(self):
+        for _seed, model, strategy, solution in self.runs_by_seed():
+            steps = [repair_steps.Step(
+                str(number), action['action_type'],
+                action['input_parameters'], 'PENDING')
+                for number, action in enumerate(solution.actions)]
+            changes, _count = recommended.compare(steps, reality.Reality(
+                cluster.ClusterState.from_model(model),
+                strategy._storage_model, strategy.shared_options))
+            self.assertEqual([], changes)
+
+    def runs_by_seed(self):
+        """As :meth:`runs`, with the seeds."""
+        for model, strategy, solution in self.runs():
+            seed, = (known for known, parts in self._known
+                     if self._known[known, parts][-1] is solution)
+            yield seed, model, strategy, solution
+
+    def carried_out(self, seed, model, strategy, solution):
+        """Return the cloud after a plan, and the strategy that looks at it.
+        """
+        after = model.copy()
+        carry_out(solution, after)
+        later = self.make(after, seed)
+        later.input_parameters = strategy.input_parameters
+        if later._storage_model is not None:
+            carry_out_volumes(solution, later._storage_model)
+        return after, later
+
     def test_actions_tell_their_reasons(self):
         for _model, _strategy, solution in self.runs():
             for action in solution.actions:
@@ -389,14 +441,50 @@ class StrategyProperties:
 
 
 def carry_out(solution, model):
-    """Move the servers in a model as the plan says."""
+    """Move the servers in a model as the plan says, and change hosts.
+
+    Where the plan leaves it to Nova they go to any host that none leaves.
+    """
+    left = {action['input_parameters'].get('source_node')
+            for action in solution.actions}
     for action in solution.actions:
         given = action['input_parameters']
         if action['action_type'] == simulation.MIGRATE:
+            source = model.get_node_by_name(given['source_node'])
+            name = given.get('destination_node')
             model.migrate_instance(
-                model.get_instance_by_uuid(given['resource_id']),
-                model.get_node_by_name(given['source_node']),
-                model.get_node_by_name(given['destination_node']))
+                model.get_instance_by_uuid(given['resource_id']), source,
+                model.get_node_by_name(name) if name else next(
+                    node for node in model.get_all_compute_nodes().values()
+                    if node.hostname not in left))
+        elif action['action_type'] == simulation.SERVICE_STATE:
+            node = model.get_node_by_name(given['resource_name'])
+            node.status = given['state']
+        elif action['action_type'] == simulation.STOP:
+            model.get_instance_by_uuid(
+                given['resource_id']).state = feasibility.STOPPED
+
+
+def carry_out_volumes(solution, model):
+    """Move the volumes in a model as the plan says."""
+    for action in solution.actions:
+        given = action['input_parameters']
+        if action['action_type'] != simulation.VOLUME_MIGRATE:
+            continue
+        volume = model.get_volume_by_uuid(given['resource_id'])
+        if given['migration_type'] == storage.RETYPE:
+            volume.volume_type = given['destination_type']
+            continue
+        model.unmap_volume(volume, volume.host)
+        volume.host = given['destination_node']
+        model.map_volume(volume, volume.host)
+
+
+def volumes_of(strategy):
+    """Return where volumes are, None if the strategy looks at none."""
+    if strategy._storage_model is None:
+        return None
+    return storage.StorageState.from_model(strategy._storage_model)
 
 
 def _keywords(schema):
