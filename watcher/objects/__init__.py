@@ -25,14 +25,16 @@ from watcher.objects.efficacy_indicator import EfficacyIndicator
 from watcher.objects.goal import Goal
 from watcher.objects.lease import Lease
 from watcher.objects.run import ActionRun
+from watcher.objects.run import AuditRun
 from watcher.objects.run import PlanRun
 from watcher.objects.scoring_engine import ScoringEngine
 from watcher.objects.service import Service
 from watcher.objects.strategy import Strategy
 
 __all__ = ('Action', 'ActionDescription', 'ActionPlan', 'ActionRun', 'Audit',
-           'AuditTemplate', 'EfficacyIndicator', 'Goal', 'Lease', 'PlanRun',
-           'ScoringEngine', 'Service', 'Strategy', 'register_all')
+           'AuditRun', 'AuditTemplate', 'EfficacyIndicator', 'Goal', 'Lease',
+           'PlanRun', 'ScoringEngine', 'Service', 'Strategy',
+           'register_all')
 
 _PERSISTED = (Goal, Strategy, AuditTemplate, Audit, ActionPlan, Action,
               EfficacyIndicator, ScoringEngine, Service, ActionDescription)

@@ -175,3 +175,45 @@ class ActionRun(_Stored):
     def of_actions(cls, idents: Iterable[int]) -> 'dict[int, ActionRun]':
         """What is known of several actions, by their ids."""
         return cls._all(idents)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRun(_Stored):
+    """The runs of an audit.
+
+    :ivar attempts: runs since one came to an end, whatever it was
+    :ivar failures: how many of the last runs failed, one after the other
+    :ivar last_error: why the last of these failed
+    :ivar triggers: how often a run was asked for since the last one began
+    :ivar started_at: when the last run began, by the clock of its engine
+    """
+
+    owner: ClassVar[str] = 'audit'
+
+    audit_id: int
+    attempts: int = 0
+    failures: int = 0
+    last_error: str | None = None
+    triggers: int = 0
+    triggered_at: datetime.datetime | None = None
+    started_at: datetime.datetime | None = None
+    finished_at: datetime.datetime | None = None
+
+    @classmethod
+    def trigger(cls, context: Any, audit_id: int) -> None:
+        """Ask for a run of an audit; several wishes become one run.
+
+        :raises watcher.common.exception.DatabaseNotUpgraded: without table
+        :raises watcher.common.exception.ResourceNotFound: if it is gone
+        """
+        cls.dbapi.trigger_audit(audit_id)
+
+    @classmethod
+    def triggered(cls, states: Iterable[str], limit: int
+                  ) -> list[tuple[datetime.datetime, str]]:
+        """Since when which audits wait for such a run, longest first.
+
+        :param states: only audits in these
+        :returns: naive dates in UTC, and UUIDs
+        """
+        return cls.dbapi.list_triggered_audits(states, limit)

@@ -376,6 +376,34 @@ class ActionRun(Base):
     needs: orm.Mapped[Any] = _json()
 
 
+class AuditRun(Base):
+    """What is known of the runs of an audit, and what asks for one; ours.
+
+    ``attempts`` and ``failures`` are those since the last run that ended,
+    or ended well. ``triggers`` came since the last run began.
+    """
+
+    __tablename__ = 'audit_runs'
+    __table_args__ = (
+        sa.UniqueConstraint('audit_id', name='uniq_audit_runs0audit_id'),
+        sa.Index('ix_audit_runs_triggers', 'triggers'),
+    )
+
+    id: orm.Mapped[int] = _id()
+    audit_id: orm.Mapped[int] = _owner('audits', null=False)
+    attempts: orm.Mapped[int] = orm.mapped_column(
+        sa.Integer, nullable=False, default=0)
+    failures: orm.Mapped[int] = orm.mapped_column(
+        sa.Integer, nullable=False, default=0)
+    last_error: orm.Mapped[str | None] = orm.mapped_column(
+        sa.Text, nullable=True)
+    triggers: orm.Mapped[int] = orm.mapped_column(
+        sa.Integer, nullable=False, default=0)
+    triggered_at: orm.Mapped[datetime.datetime | None] = _moment()
+    started_at: orm.Mapped[datetime.datetime | None] = _moment()
+    finished_at: orm.Mapped[datetime.datetime | None] = _moment()
+
+
 class ScoringEngine(RecordMixin, Base):
     __tablename__ = 'scoring_engines'
     __table_args__ = (

@@ -61,4 +61,5 @@ def missing_tables() -> list[str]:
     """Names of the tables of ours that the database lacks."""
     present = set(sa.inspect(db_session.get_engine()).get_table_names())
     return sorted({model.__tablename__ for model in (
-        models.Lease, models.PlanRun, models.ActionRun)} - present)
+        models.Lease, models.PlanRun, models.ActionRun,
+        models.AuditRun)} - present)

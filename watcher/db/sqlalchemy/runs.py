@@ -22,6 +22,7 @@ from oslo_log import log
 
 from watcher._i18n import _
 from watcher.common import exception
+from watcher.db.sqlalchemy import clock
 from watcher.db.sqlalchemy import generic
 from watcher.db.sqlalchemy import leases
 from watcher.db.sqlalchemy import models
@@ -36,7 +37,8 @@ _IDENTS = 10000
 
 #: What runs: the table of its runs, and the column that names it.
 OWNERS = {'action_plan': (models.PlanRun, models.PlanRun.action_plan_id),
-          'action': (models.ActionRun, models.ActionRun.action_id)}
+          'action': (models.ActionRun, models.ActionRun.action_id),
+          'audit': (models.AuditRun, models.AuditRun.audit_id)}
 
 
 def _stored(owner: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,7 +65,7 @@ class Operations:
                 fence: leases.Fence | None = None) -> None:
         """Store what is known of a run; what is not given stays.
 
-        :param owner: ``action_plan`` or ``action``
+        :param owner: ``action_plan``, ``action`` or ``audit``
         :param ident: its id
         :param fence: a lease that must be held
         :raises watcher.common.exception.LeaseLost: if it is not
@@ -156,6 +158,39 @@ class Operations:
             rows += self._runs_where(model, key.in_(chunk))
         return {getattr(row, key.key): row for row in rows}
 
+    def trigger_audit(self, audit_id: int) -> None:
+        """Note that an audit is to run once more.
+
+        :raises watcher.common.exception.DatabaseNotUpgraded: without table
+        :raises watcher.common.exception.ResourceNotFound: if it is gone
+        """
+        # Whoever comes first makes the row; then all count up.
+        self.set_run('audit', audit_id, {})
+        self._count_trigger(audit_id)
+
+    @db_session.write
+    def _count_trigger(self, audit_id: int) -> None:
+        run = models.AuditRun
+        db_session.current().execute(
+            sa.update(run).where(run.audit_id == audit_id).values(
+                triggers=run.triggers + 1, triggered_at=clock.utc_in()),
+            execution_options=generic.NO_SYNC)
+
+    def list_triggered_audits(self, states: Iterable[str], limit: int
+                              ) -> list[tuple[Any, str]]:
+        """Return the audits that wait for a run because of a trigger.
+
+        :returns: since when, and UUID; the longest waiting first
+        """
+        run, audit = models.AuditRun, models.Audit
+        statement = sa.select(run.triggered_at, audit.uuid).join(
+            audit, audit.id == run.audit_id).where(
+                run.triggers > 0, audit.state.in_(list(states)),
+                audit.deleted_at.is_(None)
+            ).order_by(run.triggered_at, run.id).limit(limit)
+        return [(since, uuid) for since, uuid
+                in self._rows_of_runs(statement, run)]
+
     def get_plan_runs_made_from(self, plan_id: int) -> list[Any]:
         """Read the runs of plans that were made of this plan, oldest first.
         """
@@ -216,10 +251,12 @@ class Operations:
             .order_by(run.id))]
 
     @staticmethod
-    def _rows_of_runs(statement: Any) -> list[Any]:
+    def _rows_of_runs(statement: Any,
+                      model: type[models.Base] = models.PlanRun
+                      ) -> list[Any]:
         try:
             with (db_session.reader() as session,
-                  optional.may_be_missing(models.PlanRun)):
+                  optional.may_be_missing(model)):
                 return list(session.execute(statement))
         except optional.NoTable:
             return []

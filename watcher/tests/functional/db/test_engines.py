@@ -41,7 +41,7 @@ CLASSES = (
     test_persistence.TestWrites, test_persistence.TestStates,
     test_persistence.TestEvents, test_persistence.TestActionPlan,
     test_persistence.TestExpiry, test_leases.TestLease,
-    test_leases.TestFence, test_runs.TestRuns,
+    test_leases.TestFence, test_runs.TestAuditRuns, test_runs.TestRuns,
     test_runs.TestWithoutTheTables,
 )
 

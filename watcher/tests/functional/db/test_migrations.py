@@ -33,7 +33,7 @@ from watcher.tests import base
 from watcher.tests.fixtures import database
 from watcher.tests.functional.db import field_shapes
 
-HEAD = 'b83e5f0c9d16'
+HEAD = 'd4a1c96e2b58'
 
 
 def type_in_words(column: Mapping[str, Any]) -> str:

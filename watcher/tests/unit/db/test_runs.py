@@ -27,6 +27,7 @@ class RunTestCase(base.DatabaseTestCase):
     def setUp(self):
         super().setUp()
         audit, strategy = self.records.audit(), self.records.strategy()
+        self.audit = audit
         self.fields = {'audit_id': audit.id, 'strategy_id': strategy.id}
         self.plan = self.make_plan(actions=[
             {'action_type': 'nop', 'needs': {'wish': 'must_succeed'}},
@@ -129,6 +130,32 @@ class TestRuns(RunTestCase):
         self.assertEqual({}, objects.PlanRun.of_plans([self.plan.id]))
 
 
+class TestAuditRuns(RunTestCase):
+
+    def run_of_audit(self):
+        return objects.AuditRun.get(self.context, self.audit.id)
+
+    def test_triggers_are_counted(self):
+        self.assertIsNone(self.run_of_audit())
+        for _number in range(3):
+            objects.AuditRun.trigger(self.context, self.audit.id)
+        run = self.run_of_audit()
+        self.assertEqual((3, 0, 0), (run.triggers, run.attempts,
+                                     run.failures))
+        self.assertEqual([], objects.AuditRun.triggered(['DELETED'], 9))
+        (since, uuid), = objects.AuditRun.triggered(
+            [self.audit.state, 'DELETED'], 9)
+        self.assertEqual((run.triggered_at.replace(tzinfo=None),
+                          self.audit.uuid), (since, uuid))
+        objects.AuditRun.set(self.context, self.audit.id, triggers=0)
+        self.assertEqual([], objects.AuditRun.triggered(
+            [self.audit.state], 9))
+
+    def test_of_an_audit_that_is_gone(self):
+        self.assertRaises(exception.ResourceNotFound,
+                          objects.AuditRun.trigger, self.context, 99999)
+
+
 class TestWithoutTheTables(RunTestCase):
     """A database that is not upgraded yet."""
 
@@ -140,11 +167,13 @@ class TestWithoutTheTables(RunTestCase):
 
     def _change(self, how):
         with session.get_engine().begin() as connection:
-            for model in (models.ActionRun, models.PlanRun, models.Lease):
+            for model in (models.AuditRun, models.ActionRun, models.PlanRun,
+                          models.Lease):
                 getattr(model.__table__, how)(connection)
 
     def test_they_are_named(self):
-        self.assertEqual(['action_runs', 'leases', 'plan_runs'],
+        self.assertEqual(['action_runs', 'audit_runs', 'leases',
+                          'plan_runs'],
                          self.dbapi.missing_tables())
 
     def test_nothing_is_known(self):
@@ -153,6 +182,11 @@ class TestWithoutTheTables(RunTestCase):
         self.assertEqual([], objects.PlanRun.made_from(self.context, 1))
         self.assertEqual([], objects.PlanRun.paused_plans(
             self.context, 'PENDING'))
+
+    def test_nobody_can_trigger(self):
+        self.assertEqual([], objects.AuditRun.triggered(['PENDING'], 9))
+        self.assertRaises(exception.DatabaseNotUpgraded,
+                          objects.AuditRun.trigger, self.context, 1)
 
     def test_plans_are_made_without(self):
         with self.assertLogs('watcher.db.sqlalchemy.runs',
