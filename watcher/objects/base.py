@@ -366,7 +366,8 @@ class StoredObject(WatcherPersistentObject, WatcherObject,
         return self._stored_state
 
     @remotable
-    def save(self, where: Mapping[str, Any] | None = None) -> None:
+    def save(self, where: Mapping[str, Any] | None = None,
+             fence: lease.Lease | None = None) -> None:
         """Store the changed fields.
 
         A changed state is compared and swapped: it is only stored if the
@@ -374,7 +375,9 @@ class StoredObject(WatcherPersistentObject, WatcherObject,
 
         :param where: fields and the value (or several) they must have in
             the row, e.g. ``{'state': ('PENDING',)}``
+        :param fence: a lease that must be held
         :raises watcher.common.exception.StateConflict: if it is not
+        :raises watcher.common.exception.LeaseLost: if the lease is not held
         :raises watcher.common.exception.InvalidStateTransition: if there is
             no such way between the two states
         """
@@ -388,7 +391,7 @@ class StoredObject(WatcherPersistentObject, WatcherObject,
                 self.machine.check(old_state, changes['state'], self._ident)
                 expected = old_state
         if changes:
-            self._store(changes, expected, where)
+            self._store(changes, expected, where, fence)
         self.obj_reset_changes()
         events.updated(self, old_state)
 

@@ -25,9 +25,13 @@ gets the date of its next run; see :mod:`.continuous`.
 Somebody may cancel, suspend or take away the audit at any time. Each step
 therefore is a compare-and-swap on the stored row: who finds the audit no
 longer ONGOING on this host stops, changes nothing and leaves no plan behind.
+
+Each step also carries the lease of this engine. An engine that was frozen or
+cut off, and whose audits others have taken over, stores nothing any more.
 """
 
 import abc
+from collections.abc import Callable
 
 import jsonschema
 from oslo_db import exception as db_exc
@@ -58,6 +62,15 @@ _EXPECTED = (exception.WatcherException, jsonschema.ValidationError,
              db_exc.DBError)
 
 
+#: Returns the lease to write under, or None where there are no leases.
+#: Raises LeaseLost when the calling thread must not write any more.
+Fence = Callable[[], 'objects.Lease | None']
+
+
+def unfenced() -> None:
+    """Write without a lease."""
+
+
 def explain(exc: BaseException) -> str:
     """Say in one line what went wrong, for people who see only the audit."""
     if isinstance(exc, jsonschema.ValidationError):
@@ -79,15 +92,20 @@ def caveats(solution) -> str | None:
     return ' '.join(told) or None
 
 
-def _hand_over(context, plan_uuid: str) -> bool:
+def _hand_over(context, plan_uuid: str, fence) -> bool:
     """Let an applier take the plan, unless a user was faster.
 
     Whatever he did with it, the audit has found what it was asked for.
+
+    :raises watcher.common.exception.LeaseLost:
     """
     try:
         objects.ActionPlan.get_by_uuid(
             context, plan_uuid, eager=True).transition(
-                PLAN_STATE.PENDING, expected=PLAN_STATE.RECOMMENDED)
+                PLAN_STATE.PENDING, expected=PLAN_STATE.RECOMMENDED,
+                fence=fence)
+    except exception.LeaseLost:
+        raise
     except (exception.StateConflict, exception.ActionPlanNotFound) as exc:
         LOG.info('The action plan %(plan)s is not started by its audit: '
                  '%(reason)s', {'plan': plan_uuid, 'reason': exc})
@@ -96,7 +114,10 @@ def _hand_over(context, plan_uuid: str) -> bool:
 
 
 class AuditHandler(abc.ABC):
-    """Runs audits of one type; used by several threads at once."""
+    """Runs audits of one type; used by several threads at once.
+
+    :param fence: what must be held to write
+    """
 
     #: States in which a run may begin.
     startable: tuple[str, ...] = ()
@@ -109,7 +130,8 @@ class AuditHandler(abc.ABC):
     ENDED = 'Audit %(uuid)s SUCCEEDED with the action plan %(plan)s'
     FAILED = 'Audit %(uuid)s FAILED. %(message)s'
 
-    def __init__(self):
+    def __init__(self, fence: Fence = unfenced):
+        self._fence = fence
         self.strategy_context = default.DefaultStrategyContext()
         self.planner_manager = planner_manager.PlannerManager()
         self.applier = rpcapi.ApplierAPI()
@@ -121,8 +143,17 @@ class AuditHandler(abc.ABC):
         :raises oslo_db.exception.DBError: if the run has to be repeated,
             because its end could not be stored
         """
-        if not self._begin(context, audit):
-            return
+        if self._begin(context, audit):
+            self._go(context, audit)
+
+    def repeat(self, context, audit: 'objects.Audit') -> None:
+        """Run an audit again whose run was interrupted.
+
+        :param audit: ONGOING on this host, and run by nobody
+        """
+        self._go(context, audit)
+
+    def _go(self, context, audit):
         LOG.info('Audit %(uuid)s (%(name)s) starts on %(host)s',
                  {'uuid': audit.uuid, 'name': audit.name,
                   'host': CONF.host})
@@ -180,7 +211,7 @@ class AuditHandler(abc.ABC):
             as it was read
         """
         audit.transition(STATE.ONGOING, hostname=CONF.host,
-                         status_message=None)
+                         status_message=None, fence=self._fence())
 
     # Strategy -------------------------------------------------------------
 
@@ -233,13 +264,13 @@ class AuditHandler(abc.ABC):
         self._hold(audit)
         return planner.schedule(context, audit.id, solution)
 
-    @staticmethod
-    def _hold(audit) -> None:
+    def _hold(self, audit) -> None:
         """Keep the stored audit from changing until the transaction ends."""
         try:
             db_api.get_instance().update_audit(
                 audit.uuid, {'hostname': CONF.host},
-                expected={'state': STATE.ONGOING, 'hostname': CONF.host})
+                expected={'state': STATE.ONGOING, 'hostname': CONF.host},
+                fence=self._fence())
         except (exception.StateConflict, exception.AuditNotFound):
             raise exception.AuditCancelled(uuid=audit.uuid) from None
 
@@ -275,7 +306,7 @@ class AuditHandler(abc.ABC):
         # auto_trigger may have been changed during the run.
         audit = objects.Audit.get_by_uuid(context, audit_uuid, eager=True)
         launched = bool(audit.auto_trigger and plan_uuid
-                        and _hand_over(context, plan_uuid))
+                        and _hand_over(context, plan_uuid, self._fence()))
         self._end(audit, message)
         return launched
 
@@ -288,10 +319,9 @@ class AuditHandler(abc.ABC):
         """
         audit.transition(STATE.SUCCEEDED, expected=STATE.ONGOING,
                          where={'hostname': CONF.host},
-                         status_message=message)
+                         status_message=message, fence=self._fence())
 
-    @staticmethod
-    def _withdraw(context, audit, plan) -> None:
+    def _withdraw(self, context, audit, plan) -> None:
         """Take back the plan of an audit that was cancelled after all."""
         stored = objects.ActionPlan.get_by_uuid(
             context, plan.uuid, eager=True)
@@ -300,7 +330,8 @@ class AuditHandler(abc.ABC):
         try:
             stored.transition(
                 PLAN_STATE.CANCELLED, expected=PLAN_STATE.RECOMMENDED,
-                status_message=f'The audit {audit.uuid} was cancelled')
+                status_message=f'The audit {audit.uuid} was cancelled',
+                fence=self._fence())
         except exception.StateConflict as exc:
             LOG.warning('The action plan %(plan)s of the cancelled audit '
                         '%(audit)s could not be withdrawn: %(reason)s',
@@ -341,4 +372,4 @@ class AuditHandler(abc.ABC):
         """
         audit.transition(STATE.FAILED, expected=STATE.ONGOING,
                          where={'hostname': CONF.host},
-                         status_message=message)
+                         status_message=message, fence=self._fence())

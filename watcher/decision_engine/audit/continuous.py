@@ -102,8 +102,9 @@ class ContinuousAuditHandler(base.AuditHandler):
     ENDED = 'Audit %(uuid)s has run and made the action plan %(plan)s'
     FAILED = 'A run of audit %(uuid)s failed. %(message)s'
 
-    def __init__(self, clock: Clock = timeutils.utcnow):
-        super().__init__()
+    def __init__(self, clock: Clock = timeutils.utcnow,
+                 fence: base.Fence = base.unfenced):
+        super().__init__(fence)
         self._clock = clock
 
     def _now(self) -> datetime.datetime:
@@ -135,7 +136,8 @@ class ContinuousAuditHandler(base.AuditHandler):
             f'The run of {due} UTC was left out: the action plan '
             f'{plan.uuid} was {plan.state}')
         put_off(audit, self._now())
-        audit.save(where={'state': audit.state, 'hostname': CONF.host})
+        audit.save(where={'state': audit.state, 'hostname': CONF.host},
+                   fence=self._fence())
         LOG.warning('Audit %(uuid)s: %(message)s. Its next run is at '
                     '%(next)s UTC', {'uuid': audit.uuid,
                                      'message': audit.status_message,
@@ -145,7 +147,8 @@ class ContinuousAuditHandler(base.AuditHandler):
         # This engine claimed it when it put its name into the row. The
         # message of the last run stays until this one has ended better.
         if audit.state == STATE.PENDING:
-            audit.transition(STATE.ONGOING, where={'hostname': CONF.host})
+            audit.transition(STATE.ONGOING, where={'hostname': CONF.host},
+                             fence=self._fence())
 
     # Plan -----------------------------------------------------------------
 
@@ -191,6 +194,7 @@ class ContinuousAuditHandler(base.AuditHandler):
 
     def _store_next(self, audit) -> None:
         put_off(audit, self._now())
-        audit.save(where={'state': STATE.ONGOING, 'hostname': CONF.host})
+        audit.save(where={'state': STATE.ONGOING, 'hostname': CONF.host},
+                   fence=self._fence())
         LOG.info('The next run of audit %(uuid)s is at %(next)s UTC',
                  {'uuid': audit.uuid, 'next': audit.next_run_time})

@@ -25,6 +25,7 @@ class OneShotAuditHandler(base.AuditHandler):
     def _blocked(self, audit, plan):
         message = (f'The action plan {plan.uuid} is {plan.state}. Wait for '
                    f'its end or create the audit with force.')
-        audit.transition(STATE.CANCELLED, status_message=message)
+        audit.transition(STATE.CANCELLED, status_message=message,
+                         fence=self._fence())
         base.LOG.warning('Audit %(uuid)s is CANCELLED: %(message)s',
                          {'uuid': audit.uuid, 'message': message})

@@ -34,16 +34,15 @@ from watcher.common import context as watcher_context
 from watcher.common import exception
 from watcher.common import schedule
 from watcher.common import utils
+from watcher.decision_engine.audit import base
 from watcher.decision_engine.audit import continuous
+from watcher.objects import tenure
 
 CONF = conf.CONF
 LOG = log.getLogger(__name__)
 
 STATE = objects.audit.State
 CONTINUOUS = objects.audit.AuditType.CONTINUOUS.value
-
-#: Name of the service whose rows tell which engines are alive.
-SERVICE = 'watcher-decision-engine'
 
 _LIVE = {'audit_type': CONTINUOUS, 'state__in': list(continuous.LIVE)}
 
@@ -92,10 +91,13 @@ class ContinuousScheduler:
     """Keeps owner and date of all CONTINUOUS audits as they should be.
 
     :param clock: what the time is
+    :param fence: what must be held to write
     """
 
-    def __init__(self, clock: continuous.Clock = timeutils.utcnow):
+    def __init__(self, clock: continuous.Clock = timeutils.utcnow,
+                 fence: base.Fence = base.unfenced):
         self._clock = clock
+        self._fence = fence
         self._in_order: dict[str, _Look] = {}
         self._looked_at = datetime.datetime.min
 
@@ -163,21 +165,24 @@ class ContinuousScheduler:
 
     @staticmethod
     def _living(hosts: Collection[str | None]) -> set[str]:
-        """Return which of the hosts have another engine that is alive."""
-        if not hosts - {None, CONF.host}:
+        """Return which of the hosts have another engine that is alive.
+
+        The others are shut out: they cannot wake up and go on.
+        """
+        hosts = set(hosts) - {None, CONF.host}
+        if not hosts:
             return set()
-        services = objects.Service.list(
-            watcher_context.admin_context(), filters={'name': SERVICE})
-        return {service.host for service in services
-                if service.host != CONF.host
-                and objects.service.is_alive(service)}
+        context = watcher_context.admin_context()
+        engines = tenure.Members(context, tenure.ENGINE)
+        return {host for host in hosts if engines.lives(host)
+                or not engines.exclude(context, host)}
 
     def _settle(self, look: _Look, now) -> bool:
         """Bring one row in order; returns whether it was already."""
         if continuous.is_over(look, now):
             self._read(look).transition(
                 STATE.SUCCEEDED, expected=look.state, where=look.expected,
-                next_run_time=None)
+                next_run_time=None, fence=self._fence())
             LOG.info('Audit %(uuid)s SUCCEEDED: its end time %(end)s UTC has '
                      'come', {'uuid': look.uuid, 'end': look.end_time})
             return False
@@ -191,7 +196,7 @@ class ContinuousScheduler:
         for name in ('hostname', 'next_run_time', 'status_message'):
             if getattr(wanted, name) != getattr(look, name):
                 setattr(audit, name, getattr(wanted, name))
-        audit.save(where=look.expected)
+        audit.save(where=look.expected, fence=self._fence())
         self._tell(look, wanted)
         return False
 
@@ -246,20 +251,20 @@ class ContinuousScheduler:
             objects.Audit.dbapi.update_audit(
                 uuid, {'status_message': message, 'next_run_time':
                        self.now() + datetime.timedelta(minutes=1)},
-                expected={'audit_type': CONTINUOUS, 'hostname': CONF.host})
+                expected={'audit_type': CONTINUOUS, 'hostname': CONF.host},
+                fence=self._fence())
         except exception.StateConflict:
             return False
         return True
 
-    @staticmethod
-    def release(audit: 'objects.Audit') -> None:
+    def release(self, audit: 'objects.Audit') -> None:
         """Let anybody have the audit, whose run is interrupted.
 
-        It is still due, and the interrupted run can no longer end.
+        It is still to be run, and the interrupted run can no longer end.
         """
         try:
-            audit.hostname = None
-            audit.save(where={'hostname': CONF.host})
+            audit.swap({'hostname': CONF.host, 'state': audit.state},
+                       self._fence(), hostname=None)
         except exception.WatcherException as exc:
             LOG.debug('Audit %(uuid)s is not released: %(reason)s',
                       {'uuid': audit.uuid, 'reason': exc})

@@ -26,6 +26,7 @@ from watcher.decision_engine.audit import scheduler
 from watcher.decision_engine.goal import goals
 from watcher.decision_engine.solution import default
 from watcher.decision_engine.strategy.context import default as contexts
+from watcher.objects import tenure
 from watcher.tests import base
 from watcher.tests.fixtures import database
 from watcher.tests.unit.decision_engine import factories
@@ -78,7 +79,7 @@ class TestTwoEngines(base.TestCase):
     @staticmethod
     def beat(host, age=0):
         service = objects.Service.heartbeat(
-            factories.context(), scheduler.SERVICE, host)
+            factories.context(), tenure.ENGINE.service_name, host)
         service.last_seen_up = (
             datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
             - datetime.timedelta(seconds=age))

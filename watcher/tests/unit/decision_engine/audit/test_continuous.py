@@ -24,6 +24,7 @@ from watcher.decision_engine.audit import continuous
 from watcher.decision_engine.audit import scheduler
 from watcher.decision_engine.planner import weight
 from watcher.objects import states
+from watcher.objects import tenure
 from watcher.tests.unit.decision_engine import factories
 from watcher.tests.unit.decision_engine.audit import test_run
 
@@ -364,7 +365,7 @@ class TestSettle(ContinuousTestCase):
 
     def service(self, host, **age):
         service = objects.Service.heartbeat(
-            self.context, scheduler.SERVICE, host)
+            self.context, tenure.ENGINE.service_name, host)
         service.last_seen_up = (datetime.datetime.now(datetime.UTC)
                                 - datetime.timedelta(**age)
                                 ).replace(tzinfo=None)
@@ -388,9 +389,9 @@ class TestSettle(ContinuousTestCase):
         audit = self.audit()
         real = objects.Audit.save
 
-        def save(this, where=None):
+        def save(this, **options):
             self.dbapi_update(audit, hostname='engine-2')
-            real(this, where=where)
+            real(this, **options)
         with mock.patch.object(objects.Audit, 'save', save):
             self.scheduler.settle(())
         after = factories.reread(audit)
@@ -405,9 +406,9 @@ class TestSettle(ContinuousTestCase):
         audit = self.audit(hostname='engine-1')
         real = objects.Audit.save
 
-        def save(this, where=None):
+        def save(this, **options):
             self.dbapi_update(audit, interval='0 2 * * *')
-            real(this, where=where)
+            real(this, **options)
         with mock.patch.object(objects.Audit, 'save', save):
             self.scheduler.settle(())
         self.assertIsNone(factories.reread(audit).next_run_time)
