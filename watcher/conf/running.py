@@ -65,6 +65,22 @@ OPTS = [
              'another one runs that changes the same servers, volumes or '
              'nodes, or takes a host out of use that this one needs. Use the '
              'same value for all appliers.'),
+    cfg.IntOpt(
+        'cooldown',
+        default=0,
+        min=0,
+        mutable=True,
+        help='Seconds for which a server is left alone that an action of '
+             'another plan has moved: a further move is SKIPPED. Rollbacks '
+             'and retries are exempt. 0 turns this off.'),
+    cfg.Opt(
+        'cooldown_of_strategies',
+        type=cfg.types.Dict(cfg.types.Integer(min=0)),
+        default={'host_maintenance': 0},
+        mutable=True,
+        help='The same for plans of certain strategies, as strategy:seconds. '
+             'By default servers leave a host for its maintenance however '
+             'lately they came.'),
     cfg.StrOpt(
         'on_deadline',
         default='track',

@@ -25,6 +25,7 @@ from watcher.applier import persistence
 from watcher.applier.actions import factory
 from watcher.applier.workflow_engine import container
 from watcher.applier.workflow_engine import control
+from watcher.applier.workflow_engine import cooldown
 from watcher.applier.workflow_engine import graph
 from watcher.applier.workflow_engine import limits
 from watcher.applier.workflow_engine import rules
@@ -66,6 +67,8 @@ class BaseWorkFlowEngine(loadable.Loadable):
         self._first_failure: BaseException | None = None
         self._interrupted: list[str] = []
         self._occupied = limits.Occupied(self._action_factory)
+        self._cooldown = cooldown.Cooldown(self._context,
+                                           self._occupied.claims_of)
         #: What is known of the places that actions take.
         self.places = limits.Places()
         #: Id of the plan; set when it is executed.
@@ -179,6 +182,15 @@ class BaseWorkFlowEngine(loadable.Loadable):
             if self._halted is None and row.paused:
                 raise graph.Postponed(limits.PAUSE)
         self.raise_halted()
+
+    def check_cooldown(self, action: objects.Action) -> None:
+        """Ask whether an action would move what was just moved.
+
+        :raises: ActionSkipped
+        """
+        persistence.insist(
+            lambda: self._cooldown.check(action), self.stopping,
+            f'looking for moves before action {action.uuid}')
 
     def look_at_plan(self) -> bool:
         """Look whether the plan is to go on; called by one thread only.

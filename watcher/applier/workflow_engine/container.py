@@ -157,6 +157,7 @@ class BaseTaskFlowActionContainer(flow_task.Task):
         if self.state != State.PENDING or not self._parents_agree():
             return
         try:
+            self._engine.check_cooldown(self._db_action)
             self.do_pre_execute()
         except exception.ActionSkipped as skipped:
             self._end_silently(
@@ -406,9 +407,8 @@ class BaseTaskFlowActionContainer(flow_task.Task):
         values = {} if message is None else {'status_message': message}
         stored = self._store(state, then=self._end_of_run(), **values)
         if stored:
-            LOG.info('Action %(uuid)s is %(state)s. %(message)s', {
-                'uuid': self._db_action.uuid, 'state': state,
-                'message': message or ''})
+            LOG.info('Action %s is %s. %s', self._db_action.uuid, state,
+                     message or '')
         return stored
 
     def _fail(self, phase, error):

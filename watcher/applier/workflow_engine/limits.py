@@ -113,17 +113,22 @@ class Occupied:
     def __init__(self, plugins: factory.ActionFactory):
         self._plugins = plugins
         # An action never occupies anything else than before.
-        self._known: dict[int, tuple[Key, ...]] = {}
+        self._known: dict[int, action_base.Claims] = {}
 
     def by(self, action: Any) -> tuple[Key, ...]:
         """Return what an action occupies while it runs.
 
         :param action: has ``id``, ``action_type`` and ``input_parameters``
         """
-        if action.id not in self._known:
-            self._known[action.id] = keys_of(
-                claims_of(self._plugins, action))
-        return self._known[action.id]
+        return keys_of(self.claims_of(action))
+
+    def claims_of(self, action: Any) -> action_base.Claims:
+        """Return the same in the words of its plug-in."""
+        claims = self._known.get(action.id)
+        if claims is None:
+            claims = self._known[action.id] = claims_of(self._plugins,
+                                                        action)
+        return claims
 
 
 class Places:
