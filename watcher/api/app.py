@@ -27,6 +27,7 @@ from watcher.api.middleware import auth
 from watcher.api.middleware import context
 from watcher.api.middleware import error
 from watcher.api.middleware import health
+from watcher.api.middleware import measure
 from watcher.api.middleware import size
 from watcher.api.middleware import version
 
@@ -89,5 +90,7 @@ def pipeline(app: Callable, conf: cfg.ConfigOpts) -> Callable:
     app = cors.CORS(app, conf)
     # Whatever is logged from here on belongs to this request.
     app = context.Context(app)
+    # Whatever the others do with a request is part of the answer.
+    app = measure.Measure(app)
     # Outermost, so that every answer and every log line has an id.
     return request_id.RequestId(app, conf)

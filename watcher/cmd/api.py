@@ -14,6 +14,7 @@
 import sys
 
 from oslo_concurrency import processutils
+from oslo_config import cfg
 from oslo_log import log
 
 from watcher import notifications
@@ -25,6 +26,12 @@ from watcher.common import wsgi_server
 LOG = log.getLogger(__name__)
 
 SERVICE_NAME = 'watcher-api'
+
+
+def metrics_port(worker: int, conf: cfg.ConfigOpts) -> int:
+    """Return where a worker process serves its metrics."""
+    first = conf.service_metrics.api_port
+    return first + worker if first else 0
 
 
 def main() -> int:
@@ -44,8 +51,11 @@ def main() -> int:
                       'workers': workers,
                       'scheme': 'https' if conf.api.enable_ssl_api
                       else 'http'})
+            served = common.Metrics(SERVICE_NAME, conf)
             server = wsgi_server.WSGIService(
                 SERVICE_NAME, app.setup_app, host, port, conf=conf,
                 use_ssl=conf.api.enable_ssl_api,
-                on_stop=(notifications.stop,))
+                on_start=(lambda worker: served.start(
+                    metrics_port(worker, conf)),),
+                on_stop=(served.stop, notifications.stop))
             return service.launch(conf, server, workers=workers)

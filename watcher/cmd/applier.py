@@ -16,15 +16,24 @@ time, in threads; there is one worker process.
 """
 
 import sys
+from typing import Any
 
+from watcher.applier import figures
 from watcher.applier import manager
 from watcher.cmd import common
 from watcher.common import service
+
+
+def _figures(applier: manager.ApplierManager) -> tuple[Any, ...]:
+    figures.watch(applier)
+    return figures.collectors_of(applier)
 
 
 def main() -> int:
     """Run the applier until a signal ends it."""
     common.bootstrap(sys.argv)
     with common.explained_failures():
-        applier = common.create_service(manager.ApplierManager)
+        applier = common.create_service(
+            manager.ApplierManager,
+            common.CONF.service_metrics.applier_port, _figures)
         return service.launch(common.CONF, applier)

@@ -14,8 +14,11 @@
 import contextlib
 import os
 import sys
+from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy.exc
 from oslo_config import cfg
@@ -27,8 +30,11 @@ from watcher import notifications
 from watcher import objects
 from watcher.common import context
 from watcher.common import exception
+from watcher.common import exporter
 from watcher.common import service
 from watcher.common import utils
+from watcher.objects import events
+from watcher.objects import metering
 
 CONF = conf.CONF
 
@@ -50,11 +56,49 @@ def bootstrap(argv: Sequence[str],
     notifications.setup()
 
 
-def create_service(manager_class: type,
+def create_service(manager_class: type, metrics_port: int = 0,
+                   figures: Callable[[Any], Iterable[Any]] = lambda _: (),
                    config: cfg.ConfigOpts = CONF) -> service.Service:
-    """Return the service of this engine, complete but not started."""
-    return service.Service(manager_class, config, heartbeat=_heartbeat,
-                           on_stop=(notifications.stop,))
+    """Return the service of this engine, complete but not started.
+
+    :param metrics_port: where its metrics are served, if they are wanted
+    :param figures: returns what only this engine tells, from its manager
+    """
+    served = Metrics(manager_class.service_name, config)
+    return service.Service(
+        manager_class, config, heartbeat=_heartbeat,
+        on_start=(lambda manager: served.start(metrics_port,
+                                               figures(manager)),),
+        on_stop=(served.stop, notifications.stop))
+
+
+class Metrics:
+    """The metrics of one process of a daemon.
+
+    :param name: name of the daemon
+    """
+
+    def __init__(self, name: str, config: cfg.ConfigOpts = CONF) -> None:
+        self._name = name
+        self._conf = config
+        self._meter = metering.StateMeter()
+        self._exporter: exporter.Exporter | None = None
+
+    def start(self, port: int, collectors: Iterable[Any] = ()) -> None:
+        """Serve them, if they are wanted.
+
+        :param port: where
+        :param collectors: what only this daemon tells
+        """
+        self._exporter = exporter.Exporter(self._name, port, self._conf)
+        if self._exporter.start(collectors):
+            events.subscribe(self._meter)
+
+    def stop(self) -> None:
+        """Serve nothing any more."""
+        events.unsubscribe(self._meter)
+        if self._exporter is not None:
+            self._exporter.stop()
 
 
 def _heartbeat(name, host):

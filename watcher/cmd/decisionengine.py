@@ -15,6 +15,7 @@ import sys
 
 from watcher.cmd import common
 from watcher.common import service
+from watcher.decision_engine import figures
 from watcher.decision_engine import manager
 
 
@@ -22,5 +23,8 @@ def main() -> int:
     """Run the decision engine until a signal ends it."""
     common.bootstrap(sys.argv)
     with common.explained_failures():
-        engine = common.create_service(manager.DecisionEngineManager)
+        engine = common.create_service(
+            manager.DecisionEngineManager,
+            common.CONF.service_metrics.decision_engine_port,
+            figures.collectors_of)
         return service.launch(common.CONF, engine)

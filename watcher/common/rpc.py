@@ -27,6 +27,7 @@ from oslo_serialization import jsonutils
 
 from watcher.common import context
 from watcher.common import exception
+from watcher.common import metrics
 
 LOG = log.getLogger(__name__)
 
@@ -134,7 +135,8 @@ class _Endpoint:
         @functools.wraps(attribute)
         def method(*args, **kwargs):
             try:
-                return attribute(*args, **kwargs)
+                with metrics.rpc(name):
+                    return attribute(*args, **kwargs)
             except exception.WatcherException as exc:
                 LOG.warning('The RPC method %(name)s ended with %(error)s: '
                             '%(reason)s',

@@ -26,6 +26,7 @@ import threading
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
+from typing import Any
 
 import cotyledon
 import oslo_messaging as messaging
@@ -202,19 +203,24 @@ class Service(oslo_service.ServiceBase):
         ``watcher.decision_engine.manager`` for what a manager offers.
     :param heartbeat: called with service name and host; tells the others
         that this service is alive.
+    :param on_start: called with the manager before it begins to work.
     :param on_stop: called at the very end, after everything has stopped.
     """
 
     def __init__(self, manager_class: type, conf: cfg.ConfigOpts = CONF,
                  heartbeat: Callable[[str, str], object] | None = None,
-                 on_stop: Iterable[Callable[[], object]] = ()):
+                 on_stop: Iterable[Callable[[], object]] = (),
+                 on_start: Iterable[Callable[[Any], object]] = ()):
         super().__init__()
+        #: Number of the worker process, set by the launcher.
+        self.worker = 0
         self.conf = conf
         self.host = conf.host
         self.name = manager_class.service_name
         self.manager = None
         self._manager_class = manager_class
         self._heartbeat = heartbeat
+        self._on_start = tuple(on_start)
         self._on_stop = tuple(on_stop)
         self._heartbeat_loop = None
         self._rpc_server = None
@@ -235,6 +241,8 @@ class Service(oslo_service.ServiceBase):
             if self._stopping.is_set():
                 return
             self._start_heartbeat()
+            for callback in self._on_start:
+                self._attempt(callback, self.manager)
             self.manager.start()
             self._rpc_server = RPCServer(
                 messaging.Target(topic=self.manager.topic, server=self.host,
@@ -476,6 +484,7 @@ class _Worker(cotyledon.Service):
         self.name = service.name
         self._conf = conf
         self._service = service
+        service.worker = worker_id
 
     def run(self):
         if self._conf.oslo_reports.file_event_handler:

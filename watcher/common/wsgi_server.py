@@ -33,6 +33,7 @@ from oslo_service import service as oslo_service
 
 from watcher import conf as watcher_conf
 from watcher.common import context
+from watcher.common import pool_stats
 from watcher.common import service as base_service
 
 CONF = watcher_conf.CONF
@@ -53,9 +54,11 @@ STOP_BUDGET = 5.0
 
 # TLS ----------------------------------------------------------------------
 
-def check_tls(conf: cfg.ConfigOpts) -> None:
+def check_tls(conf: cfg.ConfigOpts,
+              wanted_by: str = '[api] enable_ssl_api') -> None:
     """Check that HTTPS can be served.
 
+    :param wanted_by: the option that asks for HTTPS.
     :raises: FatalError naming the option that is wrong.
     """
     for name in ('cert_file', 'key_file', 'ca_file'):
@@ -64,7 +67,7 @@ def check_tls(conf: cfg.ConfigOpts) -> None:
             if name == 'ca_file':
                 continue
             raise base_service.FatalError(
-                f'[api] enable_ssl_api needs [ssl] {name}, which is not set')
+                f'{wanted_by} needs [ssl] {name}, which is not set')
         if not os.access(path, os.R_OK):
             raise base_service.FatalError(
                 f'[ssl] {name}: the file {path} cannot be read')
@@ -321,19 +324,23 @@ class WSGIServer:
     :param port: 0 takes any free port; see the attribute ``port``.
     :param use_ssl: serve HTTPS with the ``[ssl]`` options.
     :param reuse_port: share the port with other processes.
+    :param threads: how many answer requests; default is
+        ``wsgi_default_pool_size``.
+    :param access_log: write a line for each request.
     """
 
     def __init__(self, app: Callable, host: str = '127.0.0.1', port: int = 0,
                  conf: cfg.ConfigOpts = CONF, use_ssl: bool = False,
-                 reuse_port: bool = False, name: str = 'watcher-api'):
+                 reuse_port: bool = False, name: str = 'watcher-api',
+                 threads: int | None = None, access_log: bool = True):
         self.host = host
         self.port = port
         self.name = name
         self.scheme = 'https' if use_ssl else 'http'
         self._server = _Server(
-            (host, port), AccessLog(app),
-            numthreads=conf.wsgi_default_pool_size,
-            max=conf.wsgi_default_pool_size,
+            (host, port), AccessLog(app) if access_log else app,
+            numthreads=threads or conf.wsgi_default_pool_size,
+            max=threads or conf.wsgi_default_pool_size,
             server_name=name,
             request_queue_size=conf.backlog,
             timeout=conf.client_socket_timeout or None,
@@ -354,6 +361,12 @@ class WSGIServer:
         """Where the server answers."""
         host = f'[{self.host}]' if ':' in self.host else self.host
         return f'{self.scheme}://{host}:{self.port}'
+
+    def load(self) -> pool_stats.Load:
+        """Return how busy the threads are."""
+        pool = self._server.requests
+        size = pool.max
+        return pool_stats.Load(size, size - pool.idle + pool.qsize)
 
     def start(self) -> None:
         """Bind, listen and serve in a thread.
@@ -398,14 +411,20 @@ class WSGIService(oslo_service.ServiceBase):
 
     :param app_factory: builds the application, in the worker.
     :param on_stop: called after the server has stopped.
+    :param on_start: called with the number of the worker process before the
+        server starts.
     """
 
     def __init__(self, name: str, app_factory: Callable[[], Callable],
                  host: str, port: int, conf: cfg.ConfigOpts = CONF,
                  use_ssl: bool = False,
-                 on_stop: tuple[Callable[[], object], ...] = ()):
+                 on_stop: tuple[Callable[[], object], ...] = (),
+                 on_start: tuple[Callable[[int], object], ...] = ()):
         super().__init__()
         self.name = name
+        #: Number of the worker process, set by the launcher.
+        self.worker = 0
+        self._on_start = on_start
         self._app_factory = app_factory
         self._arguments = {'host': host, 'port': port, 'conf': conf,
                            'use_ssl': use_ssl, 'reuse_port': True,
@@ -420,8 +439,12 @@ class WSGIService(oslo_service.ServiceBase):
         app = self._app_factory()
         with self._lock:
             if not self._stopped.is_set():
+                for callback in self._on_start:
+                    callback(self.worker)
                 self._server = WSGIServer(app, **self._arguments)
                 self._server.start()
+                pool_stats.POOLS.watch('requests', self._server,
+                                       WSGIServer.load)
 
     def stop(self, graceful: bool = True) -> None:
         """Finish running requests and end."""

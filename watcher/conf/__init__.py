@@ -44,13 +44,15 @@ from watcher.conf import planner
 from watcher.conf import prometheus_client
 from watcher.conf import running
 from watcher.conf import service
+from watcher.conf import service_metrics
 from watcher.conf import strategies
 from watcher.conf import wsgi
 
 CONF = cfg.CONF
 
 MODULES = (
-    service, paths, exception, notifications, api, wsgi, db,
+    service, service_metrics, paths, exception, notifications, api, wsgi,
+    db,
     decision_engine, applier, running, planner, strategies, collector,
     compute_model, datasources,
     clients_auth, nova, cinder, keystone, placement,

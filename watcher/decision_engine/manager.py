@@ -11,6 +11,9 @@
 # under the License.
 """The decision engine: what runs in its process and in which order."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from oslo_log import log
 
 from watcher import conf
@@ -68,6 +71,11 @@ class DecisionEngineManager:
         report.register()
 
     @property
+    def models(self) -> 'ModelSynchronisation':
+        """What keeps the cluster models fresh."""
+        return self._models
+
+    @property
     def topic(self) -> str:
         """RPC topic on which this engine is called."""
         return CONF.watcher_decision_engine.conductor_topic
@@ -121,6 +129,11 @@ class ModelSynchronisation:
         self._started = False
         self._starter = periodic.Loop(
             'model-collectors', self._start_collectors, COLLECTOR_RETRY)
+
+    @property
+    def collectors(self) -> Mapping[str, Any]:
+        """The collectors that work, by name; asks nobody for them."""
+        return self._collectors.get_collectors() if self._started else {}
 
     def start(self) -> None:
         """Begin to build the models; returns at once."""

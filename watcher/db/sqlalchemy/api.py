@@ -47,6 +47,7 @@ from oslo_utils import timeutils
 from watcher.common import exception
 from watcher.db.sqlalchemy import entities
 from watcher.db.sqlalchemy import explanations
+from watcher.db.sqlalchemy import figures
 from watcher.db.sqlalchemy import generic
 from watcher.db.sqlalchemy import leases
 from watcher.db.sqlalchemy import models
@@ -65,7 +66,8 @@ def get_backend() -> 'Connection':
 
 
 class Connection(generic.EntityOperations, explanations.Operations,
-                 leases.Operations, runs.Operations, slots.Operations):
+                 figures.Operations, leases.Operations, runs.Operations,
+                 slots.Operations):
     """All operations; see the module for those every entity has."""
 
     def missing_tables(self) -> list[str]:

@@ -20,6 +20,7 @@ from typing import Any
 from oslo_log import log
 
 from watcher.common import exception
+from watcher.common import metrics
 
 LOG = log.getLogger(__name__)
 
@@ -100,6 +101,11 @@ class Retries:
         :raises: DataSourceQueryFailed
         """
         self._refuse_in_outage()
+        with metrics.query(self.name):
+            return self._call(function, asked, where, attempts, interval,
+                              on_failure)
+
+    def _call(self, function, asked, where, attempts, interval, on_failure):
         wait, hanging = interval, 0.0
         for attempt in range(1, attempts + 1):
             began = self._clock()
@@ -144,6 +150,7 @@ class Retries:
             if self._clock() >= self._outage_until:
                 self._outage = None
                 return
+        metrics.query_refused(self.name)
         # A new object: the same one would collect tracebacks of threads.
         raise exception.DataSourceQueryFailed(str(outage), **{
             key: value for key, value in outage.kwargs.items()

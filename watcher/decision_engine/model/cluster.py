@@ -105,6 +105,12 @@ class ClusterModel(graph.GraphView, base.Model):
         now = datetime.datetime.now(datetime.UTC)
         return (now - self.built_at).total_seconds()
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many elements there are of each kind."""
+        return {name.lstrip('_'): len(getattr(self, name))
+                for name in self.kinds}
+
     # Copies ---------------------------------------------------------------
 
     def copy(self) -> 'ClusterModel':

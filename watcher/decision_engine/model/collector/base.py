@@ -189,6 +189,11 @@ Seconds between two full readings of the cluster into this model.
         return None if failure is None else str(failure[1])
 
     @property
+    def took(self) -> float | None:
+        """How many seconds the last good build took; None before it."""
+        return self._took
+
+    @property
     def age_limit(self) -> float | None:
         """Seconds that the model may be old when an audit asks for it now.
 

@@ -1,0 +1,121 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What the database tells metrics: how many there are of each kind.
+
+All processes that read one database tell the same. It is asked at most once
+in ``[service_metrics] database_interval`` seconds, whoever scrapes.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import Any
+
+from oslo_config import cfg
+from prometheus_client import core
+
+from watcher.db import api as db_api
+from watcher.objects import states
+
+CONF = cfg.CONF
+
+#: States in which plans wait or run. The others are history, which grows:
+#: counters tell about it.
+OPEN = (states.ActionPlanState.RECOMMENDED, states.ActionPlanState.PENDING,
+        states.ActionPlanState.ONGOING, states.ActionPlanState.CANCELLING)
+
+#: States of plans that are being executed.
+RUNNING = (states.ActionPlanState.ONGOING, states.ActionPlanState.CANCELLING)
+
+#: Stands for the strategy of audits that only have a goal.
+ANY = 'any'
+
+
+class Stored:
+    """Figures read from the database, used again for a while.
+
+    :param read: returns the metrics, anew
+    """
+
+    def __init__(self, read: Callable[[], Iterable[core.Metric]],
+                 clock: Callable[[], float] = time.monotonic) -> None:
+        self._read = read
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._known: list[core.Metric] | None = None
+        self._read_at = 0.0
+
+    def collect(self) -> Iterator[core.Metric]:
+        """Return the metrics, read now or a moment ago."""
+        with self._lock:
+            now = self._clock()
+            if (self._known is None or now - self._read_at
+                    >= CONF.service_metrics.database_interval):
+                # A failure leaves nothing behind: old figures would look
+                # like a service in which nothing happens.
+                self._known = None
+                self._known = list(self._read())
+                self._read_at = now
+            known = self._known
+        yield from known
+
+
+class Lease:
+    """Whether a process has what lets it work.
+
+    :param manager: of an engine; one without leases tells nothing
+    """
+
+    def __init__(self, manager: Any) -> None:
+        self._manager = manager
+
+    def collect(self) -> Iterator[core.Metric]:
+        """Return the metrics as they are now."""
+        lease = getattr(self._manager, 'lease', None)
+        if lease is not None:
+            yield core.GaugeMetricFamily(
+                'watcher_lease_valid', '1 while this process has its lease; '
+                'without it nothing is started.', value=float(lease.valid))
+
+
+def read_audits() -> Iterator[core.Metric]:
+    """Count audits."""
+    audits = core.GaugeMetricFamily(
+        'watcher_audits', 'Audits in the database. "any" is the strategy of '
+        'those that only have a goal.',
+        labels=('state', 'type', 'strategy'))
+    for row in db_api.get_instance().count_audits():
+        audits.add_metric((row.state or '', row.audit_type or '',
+                           row.strategy or ANY), row.amount)
+    yield audits
+
+
+def read_plans() -> Iterator[core.Metric]:
+    """Count plans that wait or run, and the actions of those that run."""
+    plans = core.GaugeMetricFamily(
+        'watcher_action_plans', 'Action plans in the database that wait or '
+        'run.', labels=('state',))
+    database = db_api.get_instance()
+    found = {row.state: row.amount
+             for row in database.count_action_plans(OPEN)}
+    for state in OPEN:
+        plans.add_metric((state,), found.get(state, 0))
+    yield plans
+    actions = core.GaugeMetricFamily(
+        'watcher_actions', 'Actions of the action plans that run now.',
+        labels=('state', 'type'))
+    for row in database.count_actions(RUNNING):
+        actions.add_metric((row.state or '', row.action_type or ''),
+                           row.amount)
+    yield actions
