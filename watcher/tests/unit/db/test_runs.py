@@ -102,6 +102,51 @@ class TestRuns(RunTestCase):
         self.assertEqual([waiting.id], objects.PlanRun.paused_plans(
             self.context, 'PENDING'))
 
+    def ended(self, minutes, state='SUCCEEDED', **values):
+        """A plan that ran and ended so many minutes after the moment."""
+        plan = self.make_plan(state=state)
+        objects.PlanRun.set(self.context, plan.id, **{
+            'started_at': MOMENT,
+            'finished_at': MOMENT + datetime.timedelta(minutes=minutes),
+            **values})
+        return plan
+
+    def unmeasured(self, since, until, limit=9):
+        return objects.PlanRun.unmeasured(
+            self.context, *(MOMENT + datetime.timedelta(minutes=minutes)
+                            for minutes in (since, until)), limit=limit)
+
+    def test_plans_to_measure(self):
+        late = self.ended(5, 'CANCELLED')
+        early = self.ended(3, 'FAILED')
+        again = self.ended(4, kind='retry')
+        for others in ({'measured_at': MOMENT}, {'kind': 'rollback'},
+                       {'started_at': None}, {'state': 'ONGOING'}):
+            self.ended(4, **others)
+        self.ended(4).soft_delete()
+        self.assertEqual([early.id, again.id, late.id],
+                         list(self.unmeasured(1, 9)))
+        self.assertEqual(
+            {again.id: MOMENT + datetime.timedelta(minutes=4)},
+            self.unmeasured(4, 4))
+        self.assertEqual([early.id], list(self.unmeasured(1, 9, limit=1)))
+        self.assertEqual({}, self.unmeasured(6, 9))
+
+    def test_when_a_plan_ended_is_not_recorded(self):
+        plan = self.ended(3, finished_at=None)
+        plan.status_message = 'cancelled, its applier is gone'
+        plan.save()
+        [(ident, ended)] = objects.PlanRun.unmeasured(
+            self.context, MOMENT, MOMENT.replace(year=2999), limit=9).items()
+        self.assertEqual((plan.id, datetime.UTC), (ident, ended.tzinfo))
+
+    def test_plans_that_began_since(self):
+        plan = self.ended(3)
+        self.assertEqual([], objects.PlanRun.started_since(
+            self.context, MOMENT))
+        self.assertEqual([plan.id], objects.PlanRun.started_since(
+            self.context, MOMENT - datetime.timedelta(minutes=1)))
+
     def test_unknown_fields_and_owners(self):
         for name in ('nothing', 'id', 'action_id'):
             self.assertRaises(exception.Invalid, objects.ActionRun.set,
