@@ -159,6 +159,17 @@ def _opts() -> list[cfg.Opt]:
                  'plan is left where it is. Set it to more than the period '
                  'over which metrics are averaged: they describe the time '
                  'before the move until then. 0: no limit.'),
+        cfg.BoolOpt(
+            'settle_metrics',
+            default=False,
+            help='Whether metrics of a host do not count as long as the '
+                 'period over which they are aggregated contains the time '
+                 'before an action plan moved, resized, stopped or started '
+                 'a server there. Strategies then treat the host as one of '
+                 'which nothing is known: it gives no servers away and '
+                 'takes none, or counts by the metrics of its servers where '
+                 'a strategy adds those up. Metrics of servers always '
+                 'count.'),
         cfg.FloatOpt(
             'migration_cost',
             default=0.0, min=0.0,

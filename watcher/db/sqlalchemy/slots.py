@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""What appliers ask before something starts: its plan, all that runs."""
+"""What is asked before something starts: its plan, what runs, what ran."""
 
 import datetime
 from collections.abc import Iterable
@@ -19,6 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from watcher.db.sqlalchemy import models
+from watcher.db.sqlalchemy import optional
 from watcher.db.sqlalchemy import session as db_session
 
 
@@ -103,3 +104,31 @@ class Operations:
                 .join(plan, plan.id == action.action_plan_id)
                 .where(run.finished_at >= since, action.state == state)
                 .order_by(run.finished_at, action.id)).all()
+
+    def list_actions_run_since(self, since: datetime.datetime,
+                               types: Iterable[str], running: str
+                               ) -> Sequence[Any]:
+        """Return the actions that ran, at least in part, after a moment.
+
+        :param since: naive, in UTC
+        :param types: only actions of these
+        :param running: the state of those that are not over
+        :returns: rows with ``input_parameters``, ``before``, ``state`` and
+            ``ended``; none if the table of runs is missing
+        """
+        action, run = models.Action, models.ActionRun
+        # Who ends the action of an applier that died does not know when.
+        ended = sa.func.coalesce(run.finished_at, action.updated_at)
+        try:
+            with (db_session.reader() as session,
+                  optional.may_be_missing(run)):
+                return session.execute(
+                    sa.select(action.input_parameters, run.before,
+                              action.state, ended.label('ended'))
+                    .join(run, run.action_id == action.id)
+                    .where(action.action_type.in_(list(types)),
+                           run.started_at.is_not(None),
+                           sa.or_(action.state == running, ended >= since))
+                    .order_by(run.id)).all()
+        except optional.NoTable:
+            return []

@@ -13,7 +13,7 @@
 
 ::
 
-    loads = Loads(self.datasource_backend, state)
+    loads = self.loads_for(state)
     cpu = loads.of_hosts('host_cpu_usage', period=300)
     ...decide with arrays...
     for remark in loads.remarks():
@@ -21,9 +21,14 @@
 
 Each metric is one batch, whatever the number of hosts or servers. NaN stands
 for hosts and servers without a value or with an outdated one: nothing is known
-about them, which is not the same as no load.
+about them, which is not the same as no load. Hosts whose metrics still tell
+of the time before the last moves are treated alike if that is configured, see
+:mod:`.settling`.
 """
 
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,6 +36,7 @@ import numpy
 
 from watcher.decision_engine.datasources import batch
 from watcher.decision_engine.datasources import metrics
+from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import cluster
 
 #: How many hosts or servers a remark names before it only counts.
@@ -49,16 +55,24 @@ def highest_first(chosen: numpy.ndarray,
     return numbers[numpy.argsort(-values[numbers], kind='stable')].tolist()
 
 
+def _nobody(_period: float) -> Collection[int]:
+    return ()
+
+
 class Loads:
     """Reads metrics of the hosts and servers of a state.
 
     :param backend: data source that offers the metrics.
     :param state: its numbering is that of the arrays.
+    :param unsettled: returns of which hosts nothing is asked for a period.
     """
 
-    def __init__(self, backend: Any, state: cluster.ClusterState):
+    def __init__(self, backend: Any, state: cluster.ClusterState,
+                 unsettled: Callable[[float], Collection[int]] = _nobody):
         self._backend = backend
         self._state = state
+        self._unsettled = unsettled
+        self._settling: dict[int, None] = {}
         self._remarks: list[str] = []
 
     def of_hosts(self, metric: str, period: int = metrics.DEFAULT_PERIOD,
@@ -68,14 +82,24 @@ class Loads:
         """Return a metric of the hosts as float64, NaN where unknown.
 
         :param hosts: numbers of the only hosts to ask about; the others are
-            NaN as well.
+            NaN as well, and so are those that have not settled.
         :raises: DataSourceQueryFailed, MetricCoverageTooLow,
             MetricNotAvailable
         """
         return self._read(
             metric, metrics.COMPUTE_NODE, self._state.node,
-            [host.hostname for host in self._state.hosts], hosts,
-            (period, aggregate, granularity))
+            [host.hostname for host in self._state.hosts],
+            self._settled(hosts, period), (period, aggregate, granularity))
+
+    def _settled(self, hosts, period):
+        unsettled = self._unsettled(period)
+        if not unsettled:
+            return hosts
+        if hosts is None:
+            hosts = range(len(self._state.hosts))
+        self._settling.update(dict.fromkeys(
+            host for host in hosts if host in unsettled))
+        return [host for host in hosts if host not in unsettled]
 
     def of_servers(self, metric: str, period: int = metrics.DEFAULT_PERIOD,
                    aggregate: str = metrics.DEFAULT_AGGREGATE,
@@ -107,15 +131,28 @@ class Loads:
         unknown = [*answer.missing, *answer.stale]
         if not unknown:
             return
-        named = ', '.join(
-            getattr(labels[uuid], 'label', labels[uuid])
-            for uuid in unknown[:MAX_NAMED])
-        more = ', ...' if len(unknown) > MAX_NAMED else ''
         self._remarks.append(
             f'{answer.metric} is known of {len(answer) - len(unknown)} of '
             f'{len(answer)}, {len(answer.stale)} values are outdated; '
-            f'nothing is assumed about {named}{more}')
+            'nothing is assumed about ' + _some(
+                getattr(labels[uuid], 'label', labels[uuid])
+                for uuid in unknown))
 
     def remarks(self) -> list[str]:
         """Say in words what could not be read; empty if all was."""
-        return list(self._remarks)
+        if not self._settling:
+            return list(self._remarks)
+        names = _some(self._state.hosts[host].hostname
+                      for host in sorted(self._settling))
+        return [*self._remarks,
+                'action plans have changed what runs on '
+                f"{explanation.counted(len(self._settling), 'host')} too "
+                f'lately for metrics to tell; nothing is assumed about '
+                f'{names}']
+
+
+def _some(names: Iterable[str]) -> str:
+    """Name the first ones."""
+    found = list(names)
+    more = ', ...' if len(found) > MAX_NAMED else ''
+    return ', '.join(found[:MAX_NAMED]) + more

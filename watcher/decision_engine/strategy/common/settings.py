@@ -70,6 +70,7 @@ class Settings:
     dead_band: float = 0.0
     min_improvement: float = 0.0
     min_residence: int = 0
+    settle_metrics: bool = False
     migration_cost: float = 0.0
 
     @classmethod

@@ -11,7 +11,8 @@
 # under the License.
 """What keeps audits that repeat from moving servers to and fro.
 
-Everything here is off unless configured, see ``[watcher_strategies]``.
+Everything here is off unless configured, see ``[watcher_strategies]``. What
+moves do to metrics is in :mod:`.settling`.
 """
 
 import datetime

@@ -47,9 +47,11 @@ from watcher.decision_engine.strategy.common import eligibility
 from watcher.decision_engine.strategy.common import feasibility
 from watcher.decision_engine.strategy.common import level
 from watcher.decision_engine.strategy.common import live_room
+from watcher.decision_engine.strategy.common import loads
 from watcher.decision_engine.strategy.common import outcome
 from watcher.decision_engine.strategy.common import plan_check
 from watcher.decision_engine.strategy.common import settings
+from watcher.decision_engine.strategy.common import settling
 from watcher.decision_engine.strategy.common import simulation
 from watcher.decision_engine.strategy.common import stability
 
@@ -371,6 +373,16 @@ class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
         moved = stability.recent_moves(self.ctx, options.min_residence, now)
         lately = stability.Residence(state, options, moved, now)
         return eligibility.Eligibility(state, options, lately.why_not)
+
+    def loads_for(self, state: cluster.ClusterState) -> loads.Loads:
+        """Return the reader of metrics of the hosts and servers of a state.
+
+        With ``settle_metrics`` it reads what was done lately: one query.
+        """
+        if not self.shared_options.settle_metrics:
+            return loads.Loads(self.datasource_backend, state)
+        return loads.Loads(self.datasource_backend, state,
+                           settling.Settling(state).unsettled)
 
     @property
     def storage_model(self):

@@ -38,7 +38,6 @@ from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import destinations
 from watcher.decision_engine.strategy.common import eligibility
-from watcher.decision_engine.strategy.common import loads
 from watcher.decision_engine.strategy.common import outcome
 from watcher.decision_engine.strategy.common import room
 from watcher.decision_engine.strategy.common import settings
@@ -441,7 +440,7 @@ class BasicConsolidation(_consolidation.Consolidation):
                    for server in state.servers_on(host)
                    if asked.why_not_touch(server) is None]
         methods = self._methods()
-        read = loads.Loads(self.datasource_backend, state)
+        read = self.loads_for(state)
         how = {'period': int(self.input_parameters.period),
                'granularity': int(self.input_parameters.granularity)}
         host_cpu = read.of_hosts(self.HOST_CPU, hosts=hosts,

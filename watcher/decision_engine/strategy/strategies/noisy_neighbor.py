@@ -47,7 +47,6 @@ from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import destinations
 from watcher.decision_engine.strategy.common import eligibility
-from watcher.decision_engine.strategy.common import loads
 from watcher.decision_engine.strategy.strategies import balancing
 from watcher.decision_engine.strategy.strategies import base
 
@@ -311,7 +310,7 @@ class NoisyNeighbor(base.NoisyNeighborBaseStrategy):
         """
         parameters = self.input_parameters
         state = self.found_state()
-        read = loads.Loads(self.datasource_backend, state)
+        read = self.loads_for(state)
         shared = numpy.array([state.count_on(host) > 1
                               for host in range(len(state.hosts))])
         servers = balancing.may_have_load(state, shared)

@@ -34,7 +34,6 @@ from watcher._i18n import _
 from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import feasibility
-from watcher.decision_engine.strategy.common import loads
 from watcher.decision_engine.strategy.common import stability
 from watcher.decision_engine.strategy.strategies import _relief
 from watcher.decision_engine.strategy.strategies import base
@@ -154,7 +153,7 @@ class OutletTempControl(_relief.Relieving,
     def gather(self) -> Situation:
         """Read the hosts, their servers and their temperatures."""
         state = self.found_state()
-        found = loads.Loads(self.datasource_backend, state)
+        found = self.loads_for(state)
         temperatures = found.of_hosts(
             METRIC, period=self.input_parameters.period,
             granularity=self.input_parameters.granularity)

@@ -41,7 +41,6 @@ from watcher._i18n import _
 from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import eligibility
-from watcher.decision_engine.strategy.common import loads
 from watcher.decision_engine.strategy.common import stability
 from watcher.decision_engine.strategy.strategies import _relief
 
@@ -277,7 +276,7 @@ class UniformAirflow(_relief.Relieving):
         given = self.input_parameters
         state = self.found_state()
         rules = self.rules_for(state)
-        found = loads.Loads(self.datasource_backend, state)
+        found = self.loads_for(state)
         how = {'period': given.period, 'granularity': given.granularity}
         airflow = found.of_hosts(AIRFLOW, **how)
         above = numpy.flatnonzero(

@@ -32,7 +32,6 @@ from oslo_config import cfg
 from watcher._i18n import _
 from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import cluster
-from watcher.decision_engine.strategy.common import loads
 from watcher.decision_engine.strategy.common import outcome
 from watcher.decision_engine.strategy.common import simulation
 from watcher.decision_engine.strategy.strategies import _consolidation
@@ -368,7 +367,7 @@ class VMWorkloadConsolidation(_consolidation.Consolidation):
             options=options)
 
     def _read(self, state, nodes):
-        read = loads.Loads(self.datasource_backend, state)
+        read = self.loads_for(state)
         how = {'period': int(self.input_parameters.period),
                'aggregate': self.AGGREGATE,
                'granularity': int(self.input_parameters.granularity)}

@@ -46,7 +46,6 @@ import numpy
 from watcher._i18n import _
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import eligibility
-from watcher.decision_engine.strategy.common import loads
 from watcher.decision_engine.strategy.common import outcome
 from watcher.decision_engine.strategy.common import stability
 from watcher.decision_engine.strategy.strategies import _load_balance
@@ -208,7 +207,7 @@ class WorkloadBalance(base.WorkloadStabilizationBaseStrategy):
 
     def _measured(self, state):
         given = self.input_parameters
-        read = loads.Loads(self.datasource_backend, state)
+        read = self.loads_for(state)
         hosts = balancing.open_hosts(state)
         found = read.of_servers(
             given.metrics, int(given.period), 'mean', int(given.granularity),

@@ -53,7 +53,6 @@ from watcher._i18n import _
 from watcher.decision_engine.datasources import metrics as units
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import eligibility
-from watcher.decision_engine.strategy.common import loads
 from watcher.decision_engine.strategy.common import outcome
 from watcher.decision_engine.strategy.common import plan_check
 from watcher.decision_engine.strategy.common import stability
@@ -305,7 +304,7 @@ class WorkloadStabilization(base.WorkloadStabilizationBaseStrategy):
                    for name in metrics]
         read = None
         if not set(metrics).isdisjoint(balancing.MEASURED):
-            read = loads.Loads(self.datasource_backend, state)
+            read = self.loads_for(state)
         found = self._host_loads(read, state, metrics)
         table = deviation.LoadTable(found, weights)
         servers, refused = [], {}

@@ -15,9 +15,14 @@ As :mod:`.properties`, on the same clouds.
 """
 
 import collections
+import datetime
 import random
+from unittest import mock
+
+from oslo_utils import timeutils
 
 from watcher.decision_engine.datasources import metrics as units
+from watcher.decision_engine.strategy.common import settling
 from watcher.tests.unit.decision_engine.strategy import properties
 
 
@@ -99,3 +104,49 @@ class MetricProperties(properties.StrategyProperties):
 
                 _strategy, solution = self.run_with(seed, silence)
                 self.assertIsNotNone(solution)
+
+    def test_hosts_that_have_not_settled_are_like_silent_ones(self):
+        """Field report row 53: windows that start after the last move."""
+        asks_hosts = any(
+            units.METRICS[name].resource_type == units.COMPUTE_NODE
+            for _kind, name, *_more in self._questions())
+        differ = False
+        for seed in self.SEEDS:
+            model, _strategy, solution = self.run_on(seed)
+            touched = self._some_open_hosts(model, seed)
+
+            def silence(source, _model, touched=touched):
+                for name, metric in units.METRICS.items():
+                    if metric.resource_type == units.COMPUTE_NODE:
+                        source.set(name, {node.uuid: None
+                                          for node in touched})
+
+            _strategy, silent = self.run_with(seed, silence)
+            self.assertEqual(self._done(silent),
+                             self._settled(seed, touched, 1))
+            self.assertEqual(self._done(solution),
+                             self._settled(seed, touched, 10 ** 6))
+            differ |= self._done(silent) != self._done(solution)
+            if seed > 3 and differ == asks_hosts:
+                break
+        self.assertEqual(asks_hosts, differ)
+
+    def _questions(self):
+        strategy = self.make(self.cloud(0), 0)
+        self.solve(strategy)
+        return strategy._datasource_backend.questions
+
+    @staticmethod
+    def _done(solution):
+        return [(action['action_type'], action['input_parameters'])
+                for action in (solution.actions if solution else ())]
+
+    def _settled(self, seed, hosts, ago):
+        """Return what is planned when servers left hosts some time ago."""
+        ended = timeutils.utcnow() - datetime.timedelta(seconds=ago)
+        changes = [settling.Change({'source_node': node.hostname}, {}, ended)
+                   for node in hosts]
+        with mock.patch.object(settling, 'changes_since',
+                               return_value=changes):
+            strategy = self.make(self.cloud(seed), seed, settle_metrics=True)
+            return self._done(self.solve(strategy))

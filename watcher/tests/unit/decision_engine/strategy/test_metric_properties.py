@@ -30,7 +30,7 @@ class LeastLoad(test_properties.FirstFit):
         state = self.found_state()
         rules = self.rules_for(state)
         asked = self.eligibility_for(state)
-        load = self.read(loads.Loads(self.datasource_backend, state))
+        load = self.read(self.loads_for(state))
         for server in range(0, len(state.servers), 3):
             kind = asked.migration_type(server)
             hosts = [host for host in rules.select(server)
@@ -86,3 +86,11 @@ class TestCareless(base.TestCase):
                 return found
 
         self.assertNoticed(Fragile, 'test_silence_fails_no_audit')
+
+    def test_what_has_not_settled_taken_for_a_load_is_noticed(self):
+        class Hasty(LeastLoad):
+            def loads_for(self, state):
+                return loads.Loads(self.datasource_backend, state)
+
+        self.assertNoticed(
+            Hasty, 'test_hosts_that_have_not_settled_are_like_silent_ones')

@@ -13,10 +13,12 @@
 
 import collections
 import datetime
+import statistics
 
 from oslo_utils import fixture as utils_fixture
 from oslo_utils import timeutils
 
+from watcher import objects
 from watcher.common import utils
 from watcher.decision_engine.strategy.common import settings
 from watcher.decision_engine.strategy.strategies import workload_balance
@@ -96,3 +98,81 @@ class TestAlternatingLoad(base.DatabaseTestCase):
                 counts = self.moves(cls, parameters)
                 self.assertEqual((cls, again),
                                  (cls, max(counts.values()) > 1), counts)
+
+
+class TestLatePeriods(base.DatabaseTestCase):
+    """Metrics of hosts that still contain the time before the last plan."""
+
+    PERIOD = 600
+
+    def setUp(self):
+        super().setUp()
+        self.clock = self.useFixture(utils_fixture.TimeFixture(START))
+        self.plan = self.records.action_plan()
+        # Each host is as busy as its servers, and was so for a long time.
+        self.model = models.cloud({
+            models.node('A', vcpus=40): [
+                models.instance(f'a{number}', vcpus=4)
+                for number in range(6)],
+            models.node('B', vcpus=40): [], models.node('C', vcpus=40): []})
+        self.history = [self.busy()] * 10
+
+    def busy(self):
+        return {uuid: 10.0 * len(self.model.get_node_instances(node))
+                for uuid, node in
+                self.model.get_all_compute_nodes().items()}
+
+    def source(self):
+        source = metrics.FakeDataSource()
+        source.set('instance_cpu_usage', dict.fromkeys(
+            self.model.get_all_instances(), 100.0))
+        source.set('host_cpu_usage', {
+            uuid: statistics.mean(loads[uuid] for loads in self.history)
+            for uuid in self.history[0]})
+        return source
+
+    def run_audit(self):
+        cls = workload_stabilization.WorkloadStabilization
+        settings.Settings.of_strategy(cls.get_name())
+        strategy = cls(utils.Struct(datasources=None))
+        strategy._compute_model = self.model
+        given = {'host_choice': 'fullsearch', 'rounds': 2,
+                 'metrics': ['instance_cpu_usage'],
+                 'instance_metrics': {'instance_cpu_usage':
+                                      'host_cpu_usage'},
+                 'periods': {'instance': self.PERIOD,
+                             'compute_node': self.PERIOD}}
+        utils.StrictDefaultValidatingDraft4Validator(
+            cls.get_schema()).validate(given)
+        strategy.input_parameters.update(given)
+        strategy._datasource_backend = self.source()
+        solution = strategy.execute()
+        properties.carry_out(solution, self.model)
+        now = timeutils.utcnow()
+        for action in solution.actions:
+            done = self.records.action(
+                action_type=action['action_type'], state='SUCCEEDED',
+                action_plan_id=self.plan.id, updated_at=now,
+                input_parameters=action['input_parameters'])
+            objects.ActionRun.set(self.context, done.id, started_at=now,
+                                  finished_at=now)
+        return len(solution.actions)
+
+    def runs(self):
+        """Run once a minute; metrics are averaged over ten."""
+        counts = []
+        for _run in range(12):
+            counts.append(self.run_audit())
+            self.history = [*self.history[1:], self.busy()]
+            self.clock.advance_time_seconds(60)
+        return counts
+
+    def test_they_are_waited_for(self):
+        self.config('watcher_strategies', settle_metrics=True)
+        counts = self.runs()
+        self.assertTrue(counts[0])
+        self.assertEqual([0] * 11, counts[1:])
+        self.assertEqual([10.0, 20.0, 30.0], sorted(self.busy().values()))
+
+    def test_by_default_they_are_not(self):
+        self.assertTrue(any(self.runs()[1:10]))

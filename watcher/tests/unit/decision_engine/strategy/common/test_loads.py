@@ -67,6 +67,34 @@ class TestLoads(base.TestCase):
              'nothing is assumed about host-B, host-A'],
             self.loads.remarks())
 
+    def test_hosts_that_have_not_settled(self):
+        asked = []
+
+        def unsettled(period):
+            asked.append(period)
+            return {1}
+        values = {models.uuid(name): 5.0 for name in ('A', 'B', 'a1')}
+        for metric in ('host_cpu_usage', 'instance_cpu_usage'):
+            self.source.set(metric, values)
+        read = loads.Loads(self.source, self.state, unsettled)
+        numpy.testing.assert_equal(
+            read.of_hosts('host_cpu_usage', 60), [5.0, numpy.nan])
+        numpy.testing.assert_equal(
+            read.of_hosts('host_cpu_usage', 90, hosts=[1]), [numpy.nan] * 2)
+        self.assertEqual([60, 90], asked)
+        self.assertEqual(
+            ['action plans have changed what runs on 1 host too lately for '
+             'metrics to tell; nothing is assumed about host-B'],
+            read.remarks())
+        self.assertEqual(5.0, read.of_servers('instance_cpu_usage',
+                                              servers=[0])[0])
+
+    def test_settled_hosts_need_no_remark(self):
+        self.source.set('host_cpu_usage', {models.uuid('A'): 5.0})
+        read = loads.Loads(self.source, self.state, lambda period: {1})
+        read.of_hosts('host_cpu_usage', hosts=[0])
+        self.assertEqual([], read.remarks())
+
     def test_highest_first(self):
         chosen = numpy.array([True, True, False, True, True])
         self.assertEqual([3, 0, 1, 4], loads.highest_first(
