@@ -28,6 +28,7 @@ from watcher.tests.unit.db import test_purge
 from watcher.tests.unit.db import test_query
 from watcher.tests.unit.db import test_runs
 from watcher.tests.unit.db import test_session
+from watcher.tests.unit.objects import test_figures
 from watcher.tests.unit.objects import test_persistence
 
 CLASSES = (
@@ -42,7 +43,7 @@ CLASSES = (
     test_persistence.TestEvents, test_persistence.TestActionPlan,
     test_persistence.TestExpiry, test_leases.TestLease,
     test_leases.TestFence, test_runs.TestAuditRuns, test_runs.TestRuns,
-    test_runs.TestWithoutTheTables,
+    test_runs.TestWithoutTheTables, test_figures.TestReading,
 )
 
 for _class in CLASSES:
