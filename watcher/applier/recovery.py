@@ -11,9 +11,11 @@
 # under the License.
 """Bringing a plan that nobody runs any more into a defined state."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from oslo_log import log
+from oslo_utils import timeutils
 
 from watcher import conf
 from watcher import objects
@@ -127,6 +129,7 @@ def cancel_interrupted(context: Any, plan: objects.ActionPlan,
                               status_message=message + _goes_on(action))
         plan.transition_actions(State.CANCELLED, State.PENDING,
                                 status_message=message)
+        note_end(context, plan)
 
     if not _changed_together(plan, change):
         return False
@@ -158,8 +161,41 @@ def fail_plan(context: Any, plan: objects.ActionPlan, host: str,
         plan.transition(PlanState.FAILED, expected=RUNNING,
                         where={'hostname': host}, status_message=message,
                         **_guard(fence))
+        note_end(context, plan)
 
     return _changed_together(plan, change)
+
+
+def refuse_plan(context: Any, plan: objects.ActionPlan, host: str,
+                reason: str, failed: Mapping[str, str],
+                fence: objects.Lease | None = None) -> bool:
+    """Fail a plan of which nothing was begun.
+
+    :param host: of the applier, which owns the plan
+    :param reason: why
+    :param failed: UUIDs of the actions that would fail, and what each says
+    :param fence: the lease without which nothing is changed
+    :returns: as :func:`stop_plan`; false also when it is to be cancelled
+    """
+    def change():
+        for action in list_actions(context, plan):
+            if action.uuid in failed and action.state == State.PENDING:
+                action.transition(State.FAILED,
+                                  status_message=failed[action.uuid])
+        plan.transition_actions(State.CANCELLED, State.PENDING,
+                                status_message=reason)
+        plan.transition(PlanState.FAILED, expected=PlanState.ONGOING,
+                        where={'hostname': host}, status_message=reason,
+                        **_guard(fence))
+        note_end(context, plan)
+
+    return _changed_together(plan, change)
+
+
+def note_end(context: Any, plan: objects.ActionPlan) -> None:
+    """Note when a plan ended; in the transaction that ends it."""
+    objects.PlanRun.set(context, plan.id,
+                        finished_at=timeutils.utcnow(with_timezone=True))
 
 
 def _guard(fence):

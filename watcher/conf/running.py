@@ -65,6 +65,15 @@ OPTS = [
              'another one runs that changes the same servers, volumes or '
              'nodes, or takes a host out of use that this one needs. Use the '
              'same value for all appliers.'),
+    cfg.BoolOpt(
+        'check_before_start',
+        default=False,
+        mutable=True,
+        help='Whether the pre-conditions of all actions of a plan are '
+             'checked before its first action starts. If one would fail, '
+             'the plan is FAILED and nothing was changed. Actions on which '
+             'others before them have an influence are checked when their '
+             'turn comes, as all are without this option.'),
     cfg.IntOpt(
         'cooldown',
         default=0,

@@ -27,8 +27,10 @@ from watcher.applier import recovery
 from watcher.applier.action_plan import base
 from watcher.applier.loading import default
 from watcher.applier.workflow_engine import base as engine_base
+from watcher.applier.workflow_engine import rehearsal
 from watcher.applier.workflow_engine import standing
 from watcher.common import exception
+from watcher.notifications import action as action_notifications
 from watcher.notifications import action_plan as notifications
 from watcher.objects import action as action_objects
 from watcher.objects import action_plan as plan_objects
@@ -77,6 +79,8 @@ class DefaultActionPlanHandler(base.BaseActionPlanHandler):
         except (engine_base.PlanTakenAway, exception.LeaseLost) as taken:
             self._leave_alone(taken)
             return
+        except rehearsal.WouldFail as refusal:
+            self._conclusion = functools.partial(self._refuse, refusal)
         except Exception as error:
             self._conclusion = functools.partial(self._break_off, error)
         self.conclude()
@@ -198,6 +202,23 @@ class DefaultActionPlanHandler(base.BaseActionPlanHandler):
         else:
             self._announce('error', error)
 
+    def _refuse(self, refusal):
+        """Some actions would fail, so none was begun."""
+        LOG.error('Action plan %(uuid)s is not started: %(reason)s',
+                  {'uuid': self._plan.uuid, 'reason': refusal})
+        if not recovery.refuse_plan(
+                self._context, self._plan, CONF.host, str(refusal),
+                {failure.action.uuid: failure.message
+                 for failure in refusal.failures}, **self._guard):
+            self._cancel()
+            return
+        for failure in refusal.failures:
+            failure.action.refresh()
+            action_notifications.send_execution_notification(
+                self._context, failure.action, phase='error',
+                exc=failure.error)
+        self._announce('error', refusal.failures[0].error)
+
     def _store(self, state, expected, **values):
         """Change the state of the plan.
 
@@ -222,8 +243,7 @@ class DefaultActionPlanHandler(base.BaseActionPlanHandler):
         return True
 
     def _note_end(self):
-        objects.PlanRun.set(self._context, self._plan.id,
-                            finished_at=timeutils.utcnow(with_timezone=True))
+        recovery.note_end(self._context, self._plan)
 
     def _announce(self, phase, error=None):
         notifications.send_action_notification(

@@ -22,6 +22,7 @@ from typing import Any
 
 from watcher import objects
 from watcher.applier import persistence
+from watcher.applier.actions import base as action_base
 from watcher.applier.actions import factory
 from watcher.applier.workflow_engine import container
 from watcher.applier.workflow_engine import control
@@ -229,6 +230,10 @@ class BaseWorkFlowEngine(loadable.Loadable):
     def keys_of(self, action: objects.Action) -> tuple[limits.Key, ...]:
         """Return what an action occupies while it runs."""
         return self._occupied.by(action)
+
+    def claims_of(self, action: objects.Action) -> action_base.Claims:
+        """Return the same in the words of its plug-in."""
+        return self._occupied.claims_of(action)
 
     def supervise(self, task: BaseTaskFlowActionContainer) -> None:
         """Watch over an action that is being executed; here: not at all.

@@ -14,14 +14,19 @@
 from oslo_concurrency import processutils
 from oslo_config import cfg
 
+from watcher import conf
 from watcher import objects
 from watcher._i18n import _
+from watcher.applier import persistence
 from watcher.applier import threads
 from watcher.applier.workflow_engine import admission
 from watcher.applier.workflow_engine import base
 from watcher.applier.workflow_engine import graph
+from watcher.applier.workflow_engine import rehearsal
 from watcher.applier.workflow_engine import rules
 from watcher.common import exception
+
+CONF = conf.CONF
 
 
 class DefaultWorkFlowEngine(base.BaseWorkFlowEngine):
@@ -56,6 +61,9 @@ occupies a thread of the applier until it has finished.
         self.plan_id = actions[0].action_plan_id
         self._find_rules()
         tasks = self._make_tasks(actions)
+        if CONF.watcher_applier.check_before_start and rehearsal.is_new(
+                actions):
+            rehearsal.check(self, actions, self.config.max_workers)
         pool = threads.DaemonPool(self.config.max_workers,
                                   name=f'plan-{self.plan_id}-action')
         self._gate = admission.Admission(self)
@@ -85,15 +93,19 @@ occupies a thread of the applier until it has finished.
         dependency = self.config.dependency_rule
         name = None
         if execution or dependency:
-            plan = objects.ActionPlan.get_by_id(
-                self.context, self.plan_id, eager=True)
+            plan = persistence.insist(
+                lambda: objects.ActionPlan.get_by_id(
+                    self.context, self.plan_id, eager=True),
+                self.stopping, f'reading action plan {self.plan_id}')
             name = plan.strategy.name if plan.strategy else None
         self.execution_rule = rules.execution_rule(execution, name)
         self.dependency_rule = rules.dependency_rule(dependency, name)
 
     def _make_tasks(self, actions):
-        known = objects.ActionRun.of_actions([
-            action.id for action in actions])
+        ids = [action.id for action in actions]
+        known = persistence.insist(
+            lambda: objects.ActionRun.of_actions(ids), self.stopping,
+            f'reading earlier runs of action plan {self.plan_id}')
         tasks = {}
         for action in actions:
             name = f'action_type:{action.action_type} uuid:{action.uuid}'

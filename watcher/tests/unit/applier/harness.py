@@ -228,6 +228,11 @@ class ApplierTestCase(base.TestCase):
     def states(self, plan: objects.ActionPlan) -> list[str]:
         return [action.state for action in self.actions(plan)]
 
+    def has_ended(self, plan: objects.ActionPlan) -> bool:
+        """Whether it is noted when the plan ended."""
+        run = objects.PlanRun.get(self.context, plan.id)
+        return run is not None and run.finished_at is not None
+
     def set_state(self, plan: objects.ActionPlan, state: str,
                   **values: Any) -> None:
         """Change a plan as another service does."""

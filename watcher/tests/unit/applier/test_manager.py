@@ -249,6 +249,7 @@ class TestStop(ManagerTestCase):
             f'Action plan was cancelled because Applier {harness.HOST} was '
             'stopped while the action plan was ongoing. May still be running '
             'in Nova: scripted of server-1', plan.status_message)
+        self.assertTrue(self.has_ended(plan))
         started, waiting = self.actions(plan)
         self.assertEqual(['CANCELLED'] * 2, [started.state, waiting.state])
         self.assertEqual(
@@ -337,6 +338,7 @@ class TestRestart(ManagerTestCase):
                          self.states(plan))
         self.assertIn(f'Applier {harness.HOST} was stopped',
                       plan.status_message)
+        self.assertTrue(self.has_ended(plan))
         self.assertEqual([], self.events('cancel.'))
 
     def test_cancelling_plans_too(self):

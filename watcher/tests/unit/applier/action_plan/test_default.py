@@ -259,6 +259,7 @@ class TestBrokenEngine(harness.ApplierTestCase):
         self.assertEqual('FAILED', plan.state)
         self.assertIn('steam', plan.status_message)
         self.assertEqual(['CANCELLED'], self.states(plan))
+        self.assertTrue(self.has_ended(plan))
 
     def test_broken_while_cancelling(self):
         plan = self.make_plan({'parents': [0]})
