@@ -19,6 +19,7 @@ from __future__ import annotations
 import collections
 import re
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from watcher.sandbox.cloud import compute as cloud_compute
@@ -38,6 +39,9 @@ class RequestLog:
         self._lock = threading.Lock()
         self._entries: collections.deque[dict[str, Any]] = \
             collections.deque(maxlen=REMEMBERED)
+        #: Called when a request has been served, before its answer is sent.
+        self.listeners: list[Callable[
+            [web.Service, web.Request, web.Response], None]] = []
 
     def add(self, service: web.Service, request: web.Request,
             response: web.Response) -> None:
@@ -48,6 +52,8 @@ class RequestLog:
                  'status': response.status}
         with self._lock:
             self._entries.append(entry)
+        for listener in self.listeners:
+            listener(service, request, response)
 
     def clear(self) -> None:
         with self._lock:

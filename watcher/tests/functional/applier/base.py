@@ -18,7 +18,12 @@ from watcher.applier import manager as applier_manager
 from watcher.common import context as watcher_context
 from watcher.tests import base
 from watcher.tests.fixtures import cloud as cloud_fixture
+from watcher.tests.fixtures import database
 from watcher.tests.fixtures import services
+
+#: The cloud: three hosts, of which the first has three servers.
+_SMALL = {'hosts': 3, 'placement': {
+    'compute-1': 3, 'compute-2': 0, 'compute-3': 0}}
 
 FINAL = ('SUCCEEDED', 'FAILED', 'CANCELLED')
 
@@ -26,9 +31,11 @@ FINAL = ('SUCCEEDED', 'FAILED', 'CANCELLED')
 class OverCloud(base.TestCase):
     """An audit that is done, and a cloud to be changed.
 
-    :cvar spec: size and shape of the cloud beyond its three hosts, of which
-        the first has three servers.
+    :cvar spec: size and shape of the cloud, where it differs
     """
+
+    db_engine = database.SQLITE
+    transport = services.FAKE
 
     timing = None
     spec: dict = {}
@@ -36,11 +43,9 @@ class OverCloud(base.TestCase):
     def setUp(self):
         super().setUp()
         self.cloud = self.useFixture(cloud_fixture.SandboxCloud(
-            timing=self.timing, hosts=3, placement={
-                'compute-1': 3, 'compute-2': 0, 'compute-3': 0},
-            **self.spec))
+            timing=self.timing, **{**_SMALL, **self.spec}))
         self.service = self.useFixture(services.Configured(
-            cloud=self.cloud,
+            self.db_engine, self.transport, cloud=self.cloud,
             overrides=self.overrides()))
         self.context = watcher_context.make_context(is_admin=True)
         self._store_audit()

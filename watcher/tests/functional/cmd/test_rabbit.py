@@ -12,9 +12,6 @@
 """A real broker: request ids across processes, losing the broker."""
 
 import os
-import select
-import socket
-import threading
 import time
 import uuid
 from urllib import parse
@@ -25,63 +22,8 @@ from oslo_messaging import conffixture
 from watcher.common import context
 from watcher.common import rpc
 from watcher.common import rpcapi
-from watcher.tests.fixtures import ports
+from watcher.tests.fixtures import proxy
 from watcher.tests.functional.cmd import base
-
-
-class Proxy:
-    """Stands between a process and its broker and can be closed."""
-
-    def __init__(self, target):
-        self._target = target
-        self._listening = None
-        self._sockets = []
-        self.port = ports.free_port()
-
-    def open(self):
-        self._listening = socket.create_server(('127.0.0.1', self.port))
-        threading.Thread(target=self._accept, args=(self._listening,),
-                         daemon=True).start()
-
-    def close(self):
-        """Refuse connections and break those that there are."""
-        sockets, self._sockets = self._sockets, []
-        if self._listening is not None:
-            sockets.append(self._listening)
-            self._listening = None
-        for sock in sockets:
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # the other side was faster
-            sock.close()
-
-    def _accept(self, listening):
-        while True:
-            try:
-                client, _address = listening.accept()
-            except OSError:
-                return
-            broker = socket.create_connection(self._target)
-            self._sockets += [client, broker]
-            threading.Thread(target=self._pump, args=(client, broker),
-                             daemon=True).start()
-
-    @staticmethod
-    def _pump(one, other):
-        peer = {one: other, other: one}
-        try:
-            while True:
-                for sock in select.select([one, other], [], [])[0]:
-                    data = sock.recv(65536)
-                    if not data:
-                        return
-                    peer[sock].sendall(data)
-        except (OSError, ValueError):
-            return
-        finally:
-            for sock in peer:
-                sock.close()
 
 
 class TestRabbit(base.DaemonTestCase):
@@ -92,8 +34,8 @@ class TestRabbit(base.DaemonTestCase):
         if not url:
             self.skipTest('WATCHER_TEST_RABBIT_URL is not set')
         broker = parse.urlsplit(url)
-        self.proxy = Proxy((broker.hostname, broker.port or 5672))
-        self.addCleanup(self.proxy.close)
+        self.proxy = self.useFixture(proxy.Proxy(
+            (broker.hostname, broker.port or 5672)))
         account = broker.netloc.rpartition('@')[0]
         self.url = broker._replace(
             netloc=f'{account}@127.0.0.1:{self.proxy.port}').geturl()
