@@ -464,7 +464,9 @@ class BaseTaskFlowActionContainer(flow_task.Task):
             LOG.warning('Action %(uuid)s does not become %(state)s: '
                         '%(reason)s', {'uuid': self._db_action.uuid,
                                        'state': state, 'reason': conflict})
-            self._db_action.refresh()
+            persistence.insist(
+                self._db_action.refresh, self._engine.stopping,
+                f'reading action {self._db_action.uuid} again')
         return False
 
     def _announce(self, phase, error=None):

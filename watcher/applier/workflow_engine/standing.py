@@ -14,6 +14,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from oslo_db import exception as db_exc
 from oslo_log import log
 
 from watcher import conf
@@ -68,11 +69,12 @@ def tell_pause(context: Any, row: Any) -> None:
     paused = bool(row.paused) and row.state == State.ONGOING
     if told == paused:
         return
-    plan = objects.ActionPlan.get_by_uuid(context, row.uuid, eager=True)
-    plan.status_message = PAUSED_MESSAGE if paused else None
     try:
+        plan = objects.ActionPlan.get_by_uuid(context, row.uuid, eager=True)
+        plan.status_message = PAUSED_MESSAGE if paused else None
         plan.save(where={'state': row.state, 'hostname': row.hostname})
-    except exception.StateConflict as conflict:
+    except (exception.StateConflict, db_exc.DBConnectionError) as conflict:
+        # The next look tries it again.
         LOG.debug('The pause is not told: %s', conflict)
         return
     LOG.info('Action plan %(uuid)s %(what)s', {
