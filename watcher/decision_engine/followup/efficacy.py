@@ -117,6 +117,7 @@ class EfficacyMeasurement:
             return
         now = timeutils.utcnow(with_timezone=True)
         try:
+            case.load()
             early = (case.settled() - now).total_seconds()
             if early > 0:
                 self._put_off(plan_id, early)

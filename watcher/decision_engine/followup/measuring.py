@@ -51,34 +51,43 @@ MAX_REMARKS = explanation.MAX_REMARKS
 
 @dataclasses.dataclass
 class Case:
-    """A plan that ran, and the strategy that made it.
+    """A plan that ran.
 
     :ivar ended: when it ended; aware.
+    :ivar strategy: that which made it, once it is loaded.
     """
 
     plan: 'objects.ActionPlan'
     ended: datetime.datetime
     actions: Sequence['objects.Action']
-    strategy: Any
+    strategy: Any = None
 
     @classmethod
     def of(cls, context: Any, plan_id: int,
            ended: datetime.datetime) -> 'Case':
-        """Read the plan and load its strategy as it was for the audit.
+        """Read the plan and its actions.
 
-        :raises: ActionPlanNotFound; LoadingError when the strategy is gone
+        :raises: ActionPlanNotFound
         """
         plan = objects.ActionPlan.get_by_id(context, plan_id, eager=True)
         actions = objects.Action.list(
             context, filters={'action_plan_id': plan.id}, sort_key='id')
-        # The audit may be deleted already.
+        return cls(plan, ended, actions)
+
+    def load(self) -> None:
+        """Have the strategy as it is for the audit of the plan.
+
+        :raises: LoadingError when there is none of this name any more
+        """
+        # Both may be deleted already.
         everything = watcher_context.admin_context(show_deleted=True)
-        audit = objects.Audit.get_by_id(everything, plan.audit_id, eager=True)
-        made_by = objects.Strategy.get_by_id(everything, plan.strategy_id)
-        strategy = loading.DefaultStrategyLoader().load(
+        audit = objects.Audit.get_by_id(
+            everything, self.plan.audit_id, eager=True)
+        made_by = objects.Strategy.get_by_id(
+            everything, self.plan.strategy_id)
+        self.strategy = loading.DefaultStrategyLoader().load(
             made_by.name, osc=clients.OpenStackClients())
-        contexts.DefaultStrategyContext.prepare(audit, strategy)
-        return cls(plan, ended, actions, strategy)
+        contexts.DefaultStrategyContext.prepare(audit, self.strategy)
 
     def settled(self) -> datetime.datetime:
         """Return from when on the plan can be measured."""
@@ -187,19 +196,26 @@ def _summed_up(case, indicators):
     """
     promised = {entry['name']: entry
                 for entry in case.plan.global_efficacy or ()}
-    values = {name: known['predicted'] if known['measured'] is None
-              else known['measured'] for name, known in indicators.items()}
     measured = {}
     if any(known['measured'] is not None for known in indicators.values()):
-        worth = efficacy.Efficacy(case.strategy.goal, case.strategy)
-        worth.set_efficacy_indicators(**values)
-        worth.compute_global_efficacy()
-        measured = {entry.name: entry.value
-                    for entry in worth.global_efficacy or ()}
+        measured = _sum_up(case.strategy, {
+            name: known['predicted'] if known['measured'] is None
+            else known['measured'] for name, known in indicators.items()})
     return {name: {'unit': entry.get('unit'),
                    'predicted': explanation.plain_number(entry.get('value')),
                    'measured': explanation.plain_number(measured.get(name))}
             for name, entry in promised.items()}
+
+
+def _sum_up(strategy, values):
+    goal = strategy.goal
+    worth = efficacy.Efficacy(goal, strategy)
+    worth.set_efficacy_indicators(**{
+        spec.name: values[spec.name]
+        for spec in goal.efficacy_specification.indicators_specs
+        if spec.name in values})
+    worth.compute_global_efficacy()
+    return {entry.name: entry.value for entry in worth.global_efficacy or ()}
 
 
 def _later_plans(context, case):
