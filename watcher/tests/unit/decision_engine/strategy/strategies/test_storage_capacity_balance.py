@@ -18,6 +18,7 @@ import hypothesis
 from hypothesis import strategies as st
 
 from watcher.common import utils
+from watcher.decision_engine.strategy.common import outcome
 from watcher.decision_engine.strategy.common import settings
 from watcher.decision_engine.strategy.common import stability
 from watcher.decision_engine.strategy.common import storage
@@ -97,6 +98,17 @@ class TestWorkedExample(base.TestCase):
         """Field report test 33."""
         self.assertEqual([('v1', 'migrate', P2), ('v3', 'migrate', P2)],
                          brief(self.run_on()))
+
+    def test_what_is_measured_is_what_was_promised(self):
+        """Field report test 30."""
+        promised = self.run_on().efficacy.indicators_map
+        # v1 and v3 have moved from P1 to P2.
+        later = begin({P1: (told(100, 35), []), P2: (told(100, 40), []),
+                       P3: (told(100, 50), [])}, self.TYPES)
+        measured = later.measure_efficacy(outcome.Outcome())
+        for name in ('standard_deviation_after_audit', 'instances_count',
+                     'instance_migrations_count'):
+            self.assertAlmostEqual(promised[name], measured[name], msg=name)
 
     def test_planner(self):
         self.assertEqual('weight', self.run_on().strategy.planner)
