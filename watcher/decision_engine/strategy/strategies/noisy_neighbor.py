@@ -123,12 +123,22 @@ class _Finder:
         self.quieter = current < (1 - situation.threshold) * previous
         self.louder = current > (1 + situation.threshold) * previous
         self.unknown = numpy.isnan(current) | numpy.isnan(previous)
+        self._most_important = self._victims()
+
+    def _victims(self):
+        """Return the least priority of quieter servers of each host."""
+        found = numpy.full(len(self.state.hosts), numpy.inf)
+        placed = self.quieter & (self.state.host_of != cluster.NOWHERE)
+        numpy.minimum.at(found, self.state.host_of[placed],
+                         numpy.asarray(self.given.priority, float)[placed])
+        return found
 
     def decide(self) -> Decision:
         conflicts, targets, judged = [], [], 0
         for host in range(len(self.state.hosts)):
             servers = self.state.servers_on(host)
-            judged += int((~self.unknown[servers]).sum())
+            if len(servers) > 1:
+                judged += int((~self.unknown[servers]).sum())
             conflict = self._conflict(host, servers)
             if conflict is not None:
                 conflicts.append(conflict)
@@ -179,6 +189,8 @@ class _Finder:
         if server is None:
             return None
         mask = self.given.rules.mask(server)
+        # Where the same would begin anew, the next run would move it on.
+        mask &= self._most_important > self.given.priority[server]
         host = next((host for host in targets if mask[host]), None)
         label = self.state.servers[server].label
         if host is None:
@@ -204,7 +216,10 @@ class _Finder:
             return 'there is no host without such a problem'
         more = (f' (and {len(targets) - 1} more hosts refuse it)'
                 if len(targets) > 1 else '')
-        return f'{self.given.rules.why_not(server, targets[0])}{more}'
+        problem = self.given.rules.why_not(server, targets[0]) or (
+            'a server there, as important or more, uses less of the cache '
+            'than before')
+        return f'{problem}{more}'
 
     def _measure(self, server, share):
         # What it was before is no forecast for after the plan; the limit
@@ -306,14 +321,13 @@ class NoisyNeighbor(base.NoisyNeighborBaseStrategy):
     def gather(self) -> Situation:
         """Read the cache that servers use, over two spans: two batches.
 
-        Only of those that share their hosts with others.
+        Also of those that are alone: noisy ones may join them.
         """
         parameters = self.input_parameters
         state = self.found_state()
         read = self.loads_for(state)
-        shared = numpy.array([state.count_on(host) > 1
-                              for host in range(len(state.hosts))])
-        servers = balancing.may_have_load(state, shared)
+        servers = balancing.may_have_load(
+            state, numpy.ones(len(state.hosts), bool))
         period = int(parameters.period)
         current = read.of_servers(CACHE, period, servers=servers)
         both = read.of_servers(CACHE, 2 * period, servers=servers)

@@ -22,6 +22,7 @@ from unittest import mock
 from oslo_utils import timeutils
 
 from watcher.decision_engine.datasources import metrics as units
+from watcher.decision_engine.strategy.common import feasibility
 from watcher.decision_engine.strategy.common import settling
 from watcher.tests.unit.decision_engine.strategy import properties
 
@@ -150,3 +151,51 @@ class MetricProperties(properties.StrategyProperties):
                                return_value=changes):
             strategy = self.make(self.cloud(seed), seed, settle_metrics=True)
             return self._done(self.solve(strategy))
+
+
+class HeatFollowsServers:
+    """What repeated runs lead to when each vCPU in use adds one unit.
+
+    Mix it into a test case of :class:`MetricProperties`. Field report
+    test 27, for strategies that move one server and look again.
+    """
+
+    #: Of a host without servers.
+    IDLE = 20.0
+
+    METRIC: str
+    THRESHOLD: str
+
+    def heat(self, model):
+        """Return what the metric shows of each host."""
+        return {uuid: self.IDLE + sum(
+            server.vcpus for server in model.get_node_instances(node)
+            if server.state == feasibility.ACTIVE)
+            for uuid, node in model.get_all_compute_nodes().items()}
+
+    def test_repeated_runs_come_to_an_end(self):
+        total = 0
+        for seed in self.SEEDS:
+            model = self.cloud(seed)
+            threshold = (self.IDLE + max(self.heat(model).values())) / 2
+            # What one server adds makes no host too hot.
+            margin = 1 + max(server.vcpus for server
+                             in model.get_all_instances().values())
+            moved = self._run_to_the_end(
+                seed, model, threshold, 100 * margin / threshold)
+            self.assertEqual(len(set(moved)), len(moved), moved)
+            total += len(moved)
+        self.assertTrue(total)
+
+    def _run_to_the_end(self, seed, model, threshold, dead_band):
+        moved = []
+        while True:
+            strategy = self.make(model, seed, dead_band=dead_band)
+            strategy.input_parameters[self.THRESHOLD] = threshold
+            strategy._datasource_backend.set(self.METRIC, self.heat(model))
+            solution = strategy.execute()
+            if not solution.actions:
+                return moved
+            properties.carry_out(solution, model)
+            moved += [given['resource_id'] for given in self.moves(solution)]
+            self.assertLessEqual(len(moved), self.SERVERS)

@@ -460,6 +460,7 @@ def carry_out(solution, model):
         elif action['action_type'] == simulation.SERVICE_STATE:
             node = model.get_node_by_name(given['resource_name'])
             node.status = given['state']
+            node.disabled_reason = given.get('disabled_reason')
         elif action['action_type'] == simulation.STOP:
             model.get_instance_by_uuid(
                 given['resource_id']).state = feasibility.STOPPED

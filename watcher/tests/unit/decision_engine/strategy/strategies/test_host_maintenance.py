@@ -564,3 +564,28 @@ class TestProperties(properties.StrategyProperties, base.TestCase):
 
     def named_hosts(self, parameters):
         return {parameters.get('backup_node')}
+
+    def test_again_there_is_nothing_to_do(self):
+        """Field report test 27."""
+        ways = ({}, {'disable_live_migration': True},
+                {'disable_live_migration': True,
+                 'disable_cold_migration': True})
+        for way in ways:
+            plans = [self._twice(seed, way) for seed in self.SEEDS]
+            self.assertTrue(any(plans), way)
+
+    def _twice(self, seed, way):
+        """Return what the first plan does."""
+        model, plans = self.cloud(seed), []
+        for _run in range(2):
+            strategy = self.make(model, seed)
+            strategy.input_parameters.update(way)
+            solution = self.solve(strategy)
+            if solution is None:
+                # There is no way: nothing was done either.
+                self.assertEqual([], plans)
+                return []
+            properties.carry_out(solution, model)
+            plans.append(solution.actions)
+        self.assertEqual([], plans[1])
+        return plans[0]

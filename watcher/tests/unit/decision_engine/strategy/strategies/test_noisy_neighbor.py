@@ -11,6 +11,7 @@
 # under the License.
 """The worked example, and what went wrong before."""
 
+import itertools
 import warnings
 
 from watcher.common import utils
@@ -19,6 +20,7 @@ from watcher.tests import base
 from watcher.tests.fixtures import metrics
 from watcher.tests.fixtures import models
 from watcher.tests.unit.decision_engine.strategy import metric_properties
+from watcher.tests.unit.decision_engine.strategy import properties
 
 CACHE = noisy_neighbor.CACHE
 
@@ -116,7 +118,7 @@ class TestWorkedExample(base.TestCase):
     def test_two_questions(self):
         strategy = prepare(self.cloud(), VALUES)
         strategy.execute()
-        self.assertEqual([('batch', CACHE, 3)] * 2,
+        self.assertEqual([('batch', CACHE, 5)] * 2,
                          strategy.datasource_backend.questions)
 
     def test_why(self):
@@ -182,6 +184,43 @@ class TestFlaws(base.TestCase):
                          brief(run(cloud, VALUES)))
 
 
+class TestAgain(base.TestCase):
+    """Field report test 27: the same values, the next run."""
+
+    CLOUD = {'A': [server('a1', '1'), server('a3', '9')],
+             'B': [server('b1', '2')], 'C': [server('c1', '9')]}
+
+    def runs(self, **values):
+        model = models.cloud(hosts(**self.CLOUD))
+        while True:
+            strategy = prepare({}, {**VALUES, **values})
+            strategy._compute_model = model
+            solution = strategy.execute()
+            yield solution
+            properties.carry_out(solution, model)
+
+    def test_nothing_is_left_to_do(self):
+        first, second = itertools.islice(self.runs(), 2)
+        self.assertEqual([('vm-a3', 'host-A', 'host-B')], brief(first))
+        self.assertEqual(([], 'quiet'),
+                         (second.actions, second.explanation.code))
+
+    def test_nobody_is_moved_to_the_next_victim(self):
+        # It came back with the next run but one, for ever.
+        for loss in ({'b1': (40, 80)}, {'b1': (40, 80), 'c1': (60, 60)}):
+            first, second = itertools.islice(self.runs(**loss), 2)
+            self.assertEqual([('vm-a3', 'host-A', 'host-C')], brief(first))
+            self.assertEqual([], second.actions)
+
+    def test_victims_everywhere(self):
+        first = next(self.runs(b1=(40, 80), c1=(40, 80)))
+        self.assertEqual(([], 'no_destination'),
+                         (first.actions, first.explanation.code))
+        self.assertIn('as important or more, uses less of the cache than '
+                      'before (and 1 more hosts refuse it)',
+                      first.explanation.reason)
+
+
 class TestUnknown(base.TestCase):
 
     def cloud(self):
@@ -221,3 +260,14 @@ class TestProperties(metric_properties.MetricProperties, base.TestCase):
         source_ask = source.statistic_aggregation_batch
         source.statistic_aggregation_batch = by_period
         strategy._datasource_backend = source
+
+    def test_repeated_runs_come_to_an_end(self):
+        """Field report test 27."""
+        for seed in self.SEEDS:
+            model = self.cloud(seed)
+            for _run in range(self.SERVERS + 1):
+                solution = self.make(model, seed).execute()
+                if not solution.actions:
+                    break
+                properties.carry_out(solution, model)
+            self.assertEqual([], solution.actions)

@@ -225,8 +225,10 @@ class TestStability(OutletTestCase):
         self.assertIn('10.0 % are wanted', str(solution.explanation))
 
 
-class TestProperties(metric_properties.MetricProperties, base.TestCase):
+class TestProperties(metric_properties.HeatFollowsServers,
+                     metric_properties.MetricProperties, base.TestCase):
     STRATEGY = outlet_temp_control.OutletTempControl
+    METRIC, THRESHOLD = METRIC, 'threshold'
 
     def test_one_active_server_leaves_a_hot_host(self):
         for _model, strategy, solution in self.runs():

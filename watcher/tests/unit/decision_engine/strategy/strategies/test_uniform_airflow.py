@@ -212,8 +212,10 @@ class TestEmptyPlans(AirflowTestCase):
             A=[models.instance('c', vcpus=40)]))
 
 
-class TestProperties(metric_properties.MetricProperties, base.TestCase):
+class TestProperties(metric_properties.HeatFollowsServers,
+                     metric_properties.MetricProperties, base.TestCase):
     STRATEGY = uniform_airflow.UniformAirflow
+    METRIC, THRESHOLD = uniform_airflow.AIRFLOW, 'threshold_airflow'
 
     def test_servers_leave_one_host_above_for_hosts_below(self):
         for _model, strategy, solution in self.runs():
