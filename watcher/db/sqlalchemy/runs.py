@@ -35,6 +35,9 @@ LOG = log.getLogger(__name__)
 #: Most ids of one statement.
 _IDENTS = 10000
 
+#: How many runs of plans are looked at when it is only about recent ones.
+_RECENT = 10000
+
 #: What runs: the table of its runs, and the column that names it.
 OWNERS = {'action_plan': (models.PlanRun, models.PlanRun.action_plan_id),
           'action': (models.ActionRun, models.ActionRun.action_id),
@@ -56,6 +59,12 @@ def _stored(owner: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: db_values.naive_utc(value)
             if isinstance(value, datetime.datetime) else value
             for name, value in values.items()}
+
+
+def _is_recent(run: Any) -> Any:
+    """A condition that keeps the cost the same as the table grows."""
+    return run.id > sa.select(
+        sa.func.max(models.PlanRun.id) - _RECENT).scalar_subquery()
 
 
 class Operations:
@@ -225,7 +234,8 @@ class Operations:
         :param since: naive, in UTC; plans that ended before are left out
         :param until: so are those that ended after this
         :param besides: plans of this kind are left out
-        :returns: ids and when they ended, those that ended first come first
+        :returns: ids and when they ended, those that ended first come
+            first; older ones than the last ten thousand are left out
         """
         run, plan = models.PlanRun, models.ActionPlan
         # Who ends the plan of an applier that died does not know when.
@@ -233,7 +243,7 @@ class Operations:
         statement = sa.select(plan.id, ended).join(
             plan, plan.id == run.action_plan_id).where(
                 run.started_at.is_not(None), run.measured_at.is_(None),
-                run.kind.is_distinct_from(besides),
+                run.kind.is_distinct_from(besides), _is_recent(run),
                 plan.state.in_(list(states)), plan.deleted_at.is_(None),
                 ended >= since, ended <= until
             ).order_by(ended, plan.id).limit(limit)
@@ -247,8 +257,8 @@ class Operations:
         """
         run = models.PlanRun
         return [ident for ident, in self._rows_of_runs(
-            sa.select(run.action_plan_id).where(run.started_at > since)
-            .order_by(run.id))]
+            sa.select(run.action_plan_id).where(
+                run.started_at > since, _is_recent(run)).order_by(run.id))]
 
     @staticmethod
     def _rows_of_runs(statement: Any,

@@ -25,6 +25,7 @@ from watcher import objects
 from watcher.common import context as watcher_context
 from watcher.common import exception
 from watcher.conf import decision_engine
+from watcher.decision_engine.model import element
 from watcher.decision_engine.model.collector import manager as collectors
 from watcher.decision_engine.repair import reality
 from watcher.decision_engine.repair import retry
@@ -44,6 +45,10 @@ BATCH = 100
 
 #: How many changes the status message of a plan names.
 MAX_NAMED = 5
+
+#: States of servers that Nova, or their owners, are about to change.
+_UNDER_WAY = frozenset((element.InstanceState.BUILDING.value,
+                        element.InstanceState.RESIZED.value))
 
 #: Plans that are changing the cloud.
 _BUSY = (State.ONGOING, State.CANCELLING)
@@ -175,12 +180,22 @@ def compare(steps: Sequence[repair_steps.Step],
         them can be held against it at all.
     """
     draft = retry.propose(steps)
+    if any(_is_under_way(wish, now.state) for wish in draft.wishes):
+        # Later it shows where that ends.
+        return [], 0
     labels = {wish.step.label for wish in draft.wishes
               if wish['action_type'] in reality.JUDGED
               and not _is_done(wish, now.state)}
     found = reality.examine(draft, now)
     return [f'{label}: {reason}' for label, reason in found.left_out.items()
             if label in labels], len(labels)
+
+
+def _is_under_way(wish, state) -> bool:
+    """Tell whether somebody is changing a server at this moment."""
+    server = state.server_index.get(wish.parameters.get('resource_id'))
+    return (server is not None
+            and state.servers[server].state in _UNDER_WAY)
 
 
 def _is_done(wish, state) -> bool:

@@ -12,6 +12,7 @@
 """What plans have brought is measured and shown, over HTTP."""
 
 from watcher.decision_engine.followup import efficacy
+from watcher.decision_engine.followup import recommended
 from watcher.tests.fixtures import services
 from watcher.tests.functional.decision_engine import test_audits
 
@@ -138,6 +139,28 @@ class TestConsolidation(EfficacyTestCase):
                       'compute-1 is enabled again',
                       'released_compute_nodes_count is 0, not 1'):
             self.assertIn(words, told)
+
+
+    def test_somebody_moves_the_server_before(self):
+        self.config(group='watcher_decision_engine',
+                    check_recommended_plans='changed')
+        audit = self.watcher.audit('server_consolidation', 'basic')
+        plan = self.watcher.plan_of(audit)
+        engine = recommended.RecommendedPlans()
+        engine.check()
+        self.assertEqual('RECOMMENDED', self.show(plan)['state'])
+        nova = self.cloud.connect().compute
+        nova.live_migrate_server(self.few[0], host='compute-3',
+                                 block_migration=None)
+
+        services.wait_until(
+            lambda: engine.check() or self.show(plan)['state'] != (
+                'RECOMMENDED'), what='the end of the plan')
+
+        found = self.show(plan)
+        self.assertEqual('SUPERSEDED', found['state'])
+        self.assertIn('is on compute-3 now, not on compute-1',
+                      found['status_message'])
 
 
 class TestMaintenance(EfficacyTestCase):

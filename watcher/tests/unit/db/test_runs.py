@@ -11,11 +11,13 @@
 # under the License.
 
 import datetime
+from unittest import mock
 
 from watcher import objects
 from watcher.common import exception
 from watcher.db import purge
 from watcher.db.sqlalchemy import models
+from watcher.db.sqlalchemy import runs
 from watcher.db.sqlalchemy import session
 from watcher.tests.unit.db import base
 
@@ -131,6 +133,12 @@ class TestRuns(RunTestCase):
             self.unmeasured(4, 4))
         self.assertEqual([early.id], list(self.unmeasured(1, 9, limit=1)))
         self.assertEqual({}, self.unmeasured(6, 9))
+
+    def test_only_recent_runs_are_looked_at(self):
+        plans = [self.ended(4) for _number in range(3)]
+        with mock.patch.object(runs, '_RECENT', 2):
+            self.assertEqual([plan.id for plan in plans[1:]],
+                             list(self.unmeasured(1, 9)))
 
     def test_when_a_plan_ended_is_not_recorded(self):
         plan = self.ended(3, finished_at=None)

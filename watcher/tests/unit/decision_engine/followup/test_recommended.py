@@ -107,6 +107,15 @@ class TestRecommendedPlans(cases.FollowUpTestCase):
                                'input_parameters': {'message': 'hi'}})
         self.assertEqual('RECOMMENDED', self.state(plan))
 
+    def test_server_that_somebody_is_resizing(self):
+        plan = self.make_plan(self.move('a'), self.move('b'))
+        self.migrate('a')
+        server = self.model.get_instance_by_uuid(models.uuid('b'))
+        server.state = 'resized'
+        self.assertEqual('RECOMMENDED', self.state(plan))
+        server.state = 'active'
+        self.assertEqual('SUPERSEDED', self.state(plan))
+
     def test_what_is_not_seen_need_not_be_gone(self):
         plan = self.make_plan(self.move('a'))
         self.migrate('a')
