@@ -17,9 +17,12 @@ connections it uses are made by :mod:`watcher.common.clients`.
 """
 
 import contextlib
+import contextvars
 import dataclasses
 import json
 import re
+from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 from typing import Protocol
 
@@ -37,6 +40,27 @@ from watcher.common import slow
 _NO_CONNECTION = re.compile(
     r'Unable to establish connection to (\S+?): (?:\1: )?(.*)')
 _ERRNO = re.compile(r'\[Errno [^\]]+\] [^\'")]+')
+
+# Each thread has its own; see permitted_by().
+_PERMISSION: contextvars.ContextVar[Callable[[], None] | None] = (
+    contextvars.ContextVar('permission', default=None))
+
+
+@contextlib.contextmanager
+def permitted_by(permission: Callable[[], None]) -> Iterator[None]:
+    """Have each change asked about that this thread requests meanwhile.
+
+    A process may be frozen at any moment, and others may have taken over
+    what it does when it goes on. So whoever has to hold something for what
+    it changes is asked last of all, when the request is ready to be sent.
+
+    :param permission: raises when nothing may be changed any more.
+    """
+    token = _PERMISSION.set(permission)
+    try:
+        yield
+    finally:
+        _PERMISSION.reset(token)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,7 +233,11 @@ class RestClient:
         if context is not None:
             kwargs['global_request_id'] = context.global_id
 
+        permission = _PERMISSION.get() if method != 'GET' else None
+
         def send(proxy, url):
+            if permission is not None:
+                permission()
             return proxy.request(path, method, raise_exc=False,
                                  endpoint_override=url, **kwargs)
         response = self._guarded(send, method, path)

@@ -37,6 +37,7 @@ from watcher.applier.workflow_engine import limits
 from watcher.applier.workflow_engine import rules
 from watcher.applier.workflow_engine import runs
 from watcher.common import exception
+from watcher.common import rest
 from watcher.notifications import action as action_notifications
 from watcher.objects import action as action_objects
 
@@ -46,6 +47,9 @@ State = action_objects.State
 
 #: States of an action that an earlier applier left behind while it ran.
 IN_FLIGHT = (State.ONGOING, State.CANCELLING)
+
+#: How services refuse to begin what they already do.
+REFUSALS = (400, 409)
 
 
 class BaseTaskFlowActionContainer(flow_task.Task):
@@ -75,7 +79,8 @@ class BaseTaskFlowActionContainer(flow_task.Task):
         # Between the thread that executes and the one that aborts.
         self._lock = threading.Lock()
         self._executing = False
-        self.course = runs.Course(engine.context, db_action, run)
+        self.course = runs.Course(
+            engine.context, db_action, run, lease=lambda: engine.lease)
         #: Actions of the plan that the planner wished to succeed, and how
         #: much it did.
         self.wishes: list[tuple[objects.Action, str]] = []
@@ -183,7 +188,7 @@ class BaseTaskFlowActionContainer(flow_task.Task):
         if not self._begin():
             return self.state in rules.GOOD
         self._log_progress('starts')
-        return self._run(self.do_execute, *args, **kwargs)
+        return self._run(self._execute, *args, **kwargs)
 
     def post_execute(self) -> None:
         """Third step, only after a success: is the result right?
@@ -238,7 +243,8 @@ class BaseTaskFlowActionContainer(flow_task.Task):
         try:
             if not overdue and self._store(State.CANCELLING):
                 self._announce_cancel('start')
-            self._abortion.stopped = bool(self.do_abort())
+            with rest.permitted_by(self._engine.hold_lease):
+                self._abortion.stopped = bool(self.do_abort())
         except Exception as error:
             self._log_failure('abort', error)
             self._abortion.error = error
@@ -309,19 +315,39 @@ class BaseTaskFlowActionContainer(flow_task.Task):
         self._engine.supervise(self)
         result, error = None, None
         try:
-            result = function(*args, **kwargs)
+            with rest.permitted_by(self._engine.hold_lease):
+                result = function(*args, **kwargs)
         except Exception as raised:
             error = raised
         with self._lock:
             self._executing = False
         if self._abortion is not None:
             self._abortion.over.wait()
-        if self.state == State.PENDING:
+        if (self.state == State.PENDING
+                or isinstance(error, control.Fenced)):
             raise error
         if error is not None and self._is_interruption(error):
             self._engine.note_interrupted(self._db_action)
             return False
         return self._conclude(result, error)
+
+    def _execute(self, *args, **kwargs):
+        try:
+            return self.do_execute(*args, **kwargs)
+        except exception.WatcherException as error:
+            if (not self.course.is_repeated
+                    or error.kwargs.get('http_status') not in REFUSALS):
+                raise
+            # The applier that had it before was frozen when this one looked
+            # what became of it, and has asked for it after all. A new object
+            # goes by what that one has noted.
+            self._action = None
+            found = self._find_out()
+            if found.fate == action_base.Fate.DONE:
+                return True
+            if found.fate == action_base.Fate.RUNNING:
+                return self.action.resume(self.course.run)
+            raise
 
     def _conclude(self, result, error):
         abortion = self._abortion
@@ -374,24 +400,27 @@ class BaseTaskFlowActionContainer(flow_task.Task):
         :raises: Postponed when it is to run again
         """
         self.course.begun()
-        run = self.course.run
-        found = self.action.recover(run)
-        LOG.info('Action %(uuid)s, which an earlier applier left behind, is '
-                 '%(fate)s: %(reason)s', {
-                     'uuid': self._db_action.uuid, 'fate': found.fate,
-                     'reason': found.reason or 'nothing more is known'})
-        self.course.told(remote=found.remote)
+        found = self._find_out()
         fate = action_base.Fate
         if found.fate == fate.DONE:
             return True
         if found.fate == fate.RUNNING:
-            return self.action.resume(run)
+            return self.action.resume(self.course.run)
         if found.fate == fate.NOT_STARTED and self.state == State.ONGOING:
             self._put_back()
         raise exception.ActionExecutionFailure(
             found.reason if found.fate == fate.FAILED else
             _('the applier ended while it ran, and what became of it is '
               'unknown: %s') % found.reason)
+
+    def _find_out(self):
+        found = self.action.recover(self.course.run)
+        LOG.info('Action %(uuid)s, which an earlier applier left behind, is '
+                 '%(fate)s: %(reason)s', {
+                     'uuid': self._db_action.uuid, 'fate': found.fate,
+                     'reason': found.reason or 'nothing more is known'})
+        self.course.told(remote=found.remote)
+        return found
 
     def _put_back(self):
         """Let an action that never began wait for its turn again."""
@@ -489,7 +518,8 @@ class BaseTaskFlowActionContainer(flow_task.Task):
             return
         self._announce_cancel('start')
         try:
-            stopped = self.do_abort()
+            with rest.permitted_by(self._engine.hold_lease):
+                stopped = self.do_abort()
         except Exception as error:
             self._log_failure('abort', error)
             self._engine.note_failure(error)

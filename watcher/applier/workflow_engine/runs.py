@@ -14,6 +14,7 @@
 import datetime
 import threading
 import time
+from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,7 @@ from oslo_utils import timeutils
 
 from watcher import objects
 from watcher.applier.actions import base as action_base
+from watcher.common import exception
 from watcher.common import utils
 
 LOG = log.getLogger(__name__)
@@ -40,12 +42,15 @@ class Course:
     :param context: request context of the launch
     :param action: the stored action
     :param run: what earlier runs left, if there were any
+    :param lease: returns the lease that must be held, if any must
     """
 
     def __init__(self, context: Any, action: objects.Action,
-                 run: 'objects.ActionRun | None' = None):
+                 run: 'objects.ActionRun | None' = None,
+                 lease: Callable[[], 'objects.Lease | None'] = lambda: None):
         self._context = context
         self._action = action
+        self._lease = lease
         self.run = run
         self._lock = threading.Lock()
         # What was told and is not stored.
@@ -60,6 +65,11 @@ class Course:
     def needs(self) -> Mapping[str, str]:
         """What the planner wished this action to need of its parents."""
         return (self.run.needs if self.run is not None else None) or {}
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether an earlier applier has already begun this action."""
+        return self.run is not None and bool(self.run.attempts)
 
     def told(self, progress: float | None = None,
              remote: dict | None = None,
@@ -113,7 +123,8 @@ class Course:
 
     def store(self, values: Mapping[str, Any]) -> None:
         """Store values; in the transaction of the thread, if one is open."""
-        objects.ActionRun.set(self._context, self._action.id, **values)
+        objects.ActionRun.set(self._context, self._action.id,
+                              fence=self._lease(), **values)
 
     def seconds_left(self) -> float | None:
         """Return the seconds until the deadline; None if there is none."""
@@ -134,7 +145,7 @@ class Course:
     def _store_now(self, news):
         try:
             self.store(news)
-        except db_exc.DBError as error:
+        except (db_exc.DBError, exception.LeaseLost) as error:
             LOG.warning('The progress of action %(uuid)s is not stored yet: '
                         '%(error)s', {'uuid': self._action.uuid,
                                       'error': utils.first_line(error)})

@@ -18,7 +18,9 @@ import fixtures
 
 from watcher import objects
 from watcher.applier.actions import base as action_base
+from watcher.common import clients
 from watcher.common import exception
+from watcher.common import rest
 from watcher.tests import base
 from watcher.tests.unit.applier import harness
 from watcher.tests.unit.applier.workflow_engine import engine_case
@@ -79,9 +81,9 @@ class TestRecords(engine_case.EngineTestCase):
         stored = []
         store = objects.ActionRun.set
 
-        def count(context, ident, **values):
+        def count(context, ident, fence=None, **values):
             stored.append(values)
-            return store(context, ident, **values)
+            return store(context, ident, fence=fence, **values)
 
         def execute(action):
             for percent in range(0, 100, 5):
@@ -286,6 +288,27 @@ class TestGoingOn(engine_case.EngineTestCase):
         self.assertEqual('before',
                          self.actions(self.plan)[3].status_message)
 
+    def refuse(self, status, *found):
+        found = iter(found)
+
+        def execute(action):
+            raise exception.NovaClientError(reason='busy',
+                                            http_status=status)
+        return self.go_on(None, recover=lambda action: next(found),
+                          execute=execute)
+
+    def test_asked_for_by_a_frozen_applier_after_all(self):
+        for fate in (Fate.RUNNING, Fate.DONE):
+            self.refuse(409, Found(Fate.NOT_STARTED), Found(fate))
+            self.assertEqual('SUCCEEDED', self.states(self.plan)[1])
+
+    def test_refused_for_another_reason(self):
+        for status, found in ((403, ()), (409, [Found(Fate.NOT_STARTED)])):
+            self.refuse(status, Found(Fate.NOT_STARTED), *found)
+            self.assertEqual('FAILED', self.states(self.plan)[1])
+            self.assertIn('busy',
+                          self.actions(self.plan)[1].status_message)
+
 
 class TestFence(engine_case.EngineTestCase):
 
@@ -344,6 +367,74 @@ class TestFence(engine_case.EngineTestCase):
         plan = self.run_plan(self.make_graph([[]]))
         self.assertEqual('ONGOING', plan.state)
         self.assertEqual(['ONGOING'], self.states(plan))
+
+    def lose(self):
+        """Be frozen for so long that another process takes over."""
+        self.manager.lease._began -= 3600
+        return self.take()
+
+    def connect(self):
+        """Return a client of a service, and what is sent to it."""
+        sent = []
+
+        def send(path, method, **kwargs):
+            sent.append(method)
+            return types.SimpleNamespace(status_code=202, content='')
+        proxy = types.SimpleNamespace(request=send)
+        return rest.RestClient(
+            clients.SERVICES['nova'], types.SimpleNamespace(
+                session=types.SimpleNamespace(timeout=None),
+                proxy=lambda service: (proxy, 'http://nova'))), sent
+
+    def test_frozen_before_the_cloud_is_asked(self):
+        client, sent = self.connect()
+
+        def execute(action):
+            client.request('POST', '/first')
+            self.lose()
+            client.request('GET', '/')
+            client.request('POST', '/second')
+        self.hooks['execute'] = execute
+        plan = self.run_plan(self.make_graph([[], [0]]))
+        self.assertEqual(['POST', 'GET'], sent)
+        self.assertEqual('ONGOING', plan.state)
+        self.assertEqual(['ONGOING', 'PENDING'], self.states(plan))
+        # Nobody else is kept from it.
+        client.request('POST', '/third')
+
+    def test_frozen_before_it_is_stopped(self):
+        client, sent = self.connect()
+        self.config(group='watcher_applier', on_deadline='abort')
+        over = threading.Event()
+        self.addCleanup(over.set)
+
+        def abort(action):
+            self.lose()
+            try:
+                client.request('DELETE', '/migration')
+            finally:
+                over.set()
+        self.hooks.update(
+            deadline=lambda action: 0.01, abort=abort,
+            check_abort=lambda action: True,
+            execute=lambda action: over.wait(base.PATIENCE))
+        plan = self.run_plan(self.make_graph([[]]))
+        self.assertEqual([], sent)
+        self.assertEqual(['ONGOING'], self.states(plan))
+
+    def test_what_the_successor_notes_stays(self):
+        plan = self.make_graph([[]])
+
+        def execute(action):
+            action.report(remote={'after': 1})
+            successor = self.lose()
+            objects.ActionRun.set(
+                self.context, self.actions(plan)[0].id, fence=successor,
+                remote={'migration': 2})
+            action.report(remote={'after': 2})
+        self.hooks['execute'] = execute
+        self.run_plan(plan)
+        self.assertEqual({'migration': 2}, self.runs(plan)[0].remote)
 
     def test_a_lease_that_expired_but_nobody_took(self):
         def expire(action):
