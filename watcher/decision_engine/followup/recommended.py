@@ -18,6 +18,7 @@ against the models as they are now in the same way as for a rollback.
 
 from collections.abc import Sequence
 
+from oslo_db import exception as db_exc
 from oslo_log import log
 
 from watcher import conf
@@ -79,7 +80,15 @@ class RecommendedPlans:
             return
         look = _Look()
         for plan in plans:
-            changes = look.changes(context, plan, mode)
+            try:
+                changes = look.changes(context, plan, mode)
+            except db_exc.DBError:
+                raise
+            except Exception:
+                # Plans of others' strategies may hold anything.
+                LOG.exception('Action plan %s cannot be held against the '
+                              'cloud', plan.uuid)
+                continue
             if changes:
                 _give_up(plan, changes)
 
@@ -180,7 +189,8 @@ def compare(steps: Sequence[repair_steps.Step],
         them can be held against it at all.
     """
     draft = retry.propose(steps)
-    if any(_is_under_way(wish, now.state) for wish in draft.wishes):
+    if any(_is_under_way(wish, now.state) for wish in draft.wishes
+           if wish['action_type'] in reality.JUDGED):
         # Later it shows where that ends.
         return [], 0
     labels = {wish.step.label for wish in draft.wishes

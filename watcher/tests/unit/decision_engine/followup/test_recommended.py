@@ -107,6 +107,16 @@ class TestRecommendedPlans(cases.FollowUpTestCase):
                                'input_parameters': {'message': 'hi'}})
         self.assertEqual('RECOMMENDED', self.state(plan))
 
+    def test_odd_plans_keep_nobody_waiting(self):
+        odd = self.make_plan(
+            {'action_type': 'migrate', 'parents': [],
+             'input_parameters': {'resource_id': ['a']}})
+        plan = self.make_plan(self.move('a'))
+        self.migrate('a')
+        self.assertEqual('SUPERSEDED', self.state(plan))
+        self.assertEqual('RECOMMENDED', self.state(odd))
+        self.assertIn(odd.uuid, self.logger.output)
+
     def test_server_that_somebody_is_resizing(self):
         plan = self.make_plan(self.move('a'), self.move('b'))
         self.migrate('a')
