@@ -23,7 +23,6 @@ import time
 from collections.abc import Iterator
 
 import prometheus_client as prometheus
-from prometheus_client import core
 
 #: For what a user or another service waits: milliseconds to half a minute.
 SHORT = (.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30)
@@ -33,47 +32,6 @@ LONG = (.1, .5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 10800)
 SUCCEEDED = 'succeeded'
 FAILED = 'failed'
 CANCELLED = 'cancelled'
-
-
-class Streaks:
-    """Audits whose last runs in this process have failed.
-
-    The only metric that names single things: there should be none, and there
-    are never many.
-    """
-
-    #: Most audits that are named: those that failed most often.
-    MOST = 50
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._failures: dict[str, int] = {}
-
-    def note(self, audit: str, result: str) -> None:
-        """Note how a run ended; only success and failure count."""
-        with self._lock:
-            if result == FAILED:
-                self._failures[audit] = self._failures.get(audit, 0) + 1
-            elif result == SUCCEEDED:
-                self._failures.pop(audit, None)
-
-    def forget(self, audit: str) -> None:
-        """Note that an audit is over, or run by somebody else."""
-        with self._lock:
-            self._failures.pop(audit, None)
-
-    def collect(self) -> Iterator[core.Metric]:
-        """Return the metrics as they are now."""
-        with self._lock:
-            found = sorted(self._failures.items(), key=lambda entry: (
-                -entry[1], entry[0]))[:self.MOST]
-        failures = core.GaugeMetricFamily(
-            'watcher_audit_failures_in_a_row',
-            'Runs of a CONTINUOUS audit in this process that failed since '
-            'the last good one.', labels=('audit',))
-        for audit, count in found:
-            failures.add_metric((audit,), count)
-        yield failures
 
 
 class Instruments:
@@ -127,8 +85,6 @@ class Instruments:
             'How long requests of the REST API took, until the answer was '
             'ready to be sent.',
             ('method', 'route'), buckets=SHORT, registry=None)
-
-        self.streaks = Streaks()
 
     def register(self, registry: prometheus.CollectorRegistry) -> None:
         """Offer all of them in a registry."""
@@ -186,13 +142,12 @@ def state_changed(kind: str, state: str) -> None:
 class AuditRun:
     """A run of an audit that begins now.
 
-    :param audit: its UUID
     :param kind: its type
     :param strategy: name of its strategy
     """
 
-    def __init__(self, audit: str, kind: str, strategy: str) -> None:
-        self._audit, self._kind, self._strategy = audit, kind, strategy
+    def __init__(self, kind: str, strategy: str) -> None:
+        self._kind, self._strategy = kind, strategy
         self._began = time.monotonic()
 
     def end(self, result: str) -> None:
@@ -202,14 +157,6 @@ class AuditRun:
         use.audit_runs.labels(self._strategy, self._kind, result).inc()
         use.audit_seconds.labels(self._strategy).observe(
             time.monotonic() - self._began)
-        if self._kind == 'CONTINUOUS':
-            use.streaks.note(self._audit, result)
-
-
-def audit_over(audit: str) -> None:
-    """An audit does not run here any more."""
-    if (use := _USE.instruments) is not None:
-        use.streaks.forget(audit)
 
 
 def action_ended(kind: str, result: str, seconds: float | None) -> None:

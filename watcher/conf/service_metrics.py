@@ -59,8 +59,9 @@ OPTS = [
         min=1,
         mutable=True,
         help='Seconds for which figures that were read from the database '
-             'are used again. Each scrape after that costs three small '
-             'queries; keep it near the scrape interval.'),
+             'are used again. The first scrape after that costs two small '
+             'queries in each engine and each applier; keep it near the '
+             'scrape interval.'),
 ]
 
 

@@ -38,6 +38,13 @@ OPEN = (states.ActionPlanState.RECOMMENDED, states.ActionPlanState.PENDING,
 #: States of plans that are being executed.
 RUNNING = (states.ActionPlanState.ONGOING, states.ActionPlanState.CANCELLING)
 
+#: States of audits that are to be run.
+LIVE = (states.AuditState.PENDING, states.AuditState.ONGOING)
+
+#: Most audits that are named. No other metric names single things: there
+#: should be no such audits, and there are never many.
+MOST_FAILING = 50
+
 #: Stands for the strategy of audits that only have a goal.
 ANY = 'any'
 
@@ -99,6 +106,13 @@ def read_audits() -> Iterator[core.Metric]:
         audits.add_metric((row.state or '', row.audit_type or '',
                            row.strategy or ANY), row.amount)
     yield audits
+    failures = core.GaugeMetricFamily(
+        'watcher_audit_failures_in_a_row', 'Runs of an audit that failed '
+        'since its last good one; of those that failed most often.',
+        labels=('audit',))
+    for row in db_api.get_instance().list_failing_audits(LIVE, MOST_FAILING):
+        failures.add_metric((row.uuid,), row.failures)
+    yield failures
 
 
 def read_plans() -> Iterator[core.Metric]:

@@ -52,13 +52,9 @@ class StateMeter:
         metrics.state_changed(kind, obj.state)
         if kind in _RUN:
             self._follow(kind, obj)
-        elif obj.state != states.AuditState.ONGOING:
-            metrics.audit_over(obj.uuid)
 
     def on_delete(self, obj: Any) -> None:
-        """A row was soft deleted: it runs no more."""
-        if obj.obj_name() == 'Audit':
-            metrics.audit_over(obj.uuid)
+        """A row was soft deleted, which runs nowhere."""
 
     def _follow(self, kind, obj):
         if obj.state == STATE.ONGOING:

@@ -18,6 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from watcher.db.sqlalchemy import models
+from watcher.db.sqlalchemy import optional
 from watcher.db.sqlalchemy import session as db_session
 
 
@@ -37,6 +38,26 @@ class Operations:
                       sa.func.count(audit.id).label('amount'))
             .outerjoin(strategy, strategy.id == audit.strategy_id)
             .where(audit.deleted_at.is_(None)).group_by(*kind))
+
+    def list_failing_audits(self, states: Iterable[str],
+                            limit: int) -> Sequence[Any]:
+        """Return the audits whose last run failed, the worst ones first.
+
+        :param states: states of the audits
+        :returns: rows with ``uuid`` and ``failures``, those in a row; none
+            before the database is upgraded
+        """
+        audit, run = models.Audit, models.AuditRun
+        try:
+            with optional.may_be_missing(run):
+                return self._count(
+                    sa.select(audit.uuid, run.failures)
+                    .join(run, run.audit_id == audit.id)
+                    .where(run.failures > 0, audit.state.in_(list(states)),
+                           audit.deleted_at.is_(None))
+                    .order_by(run.failures.desc(), audit.id).limit(limit))
+        except optional.NoTable:
+            return []
 
     def count_action_plans(self, states: Iterable[str]) -> Sequence[Any]:
         """Count the plans in these states, by state.

@@ -60,8 +60,7 @@ class TestUse(base.TestCase):
         metrics.action_ended('nop', 'SUCCEEDED', None)
         metrics.plan_ended('SUCCEEDED', 1.0)
         metrics.query_refused('prometheus')
-        metrics.audit_over('uuid')
-        metrics.AuditRun('uuid', 'ONESHOT', 'dummy').end(metrics.SUCCEEDED)
+        metrics.AuditRun('ONESHOT', 'dummy').end(metrics.SUCCEEDED)
         with metrics.rpc('method'), metrics.query('gnocchi'):
             self.assertFalse(metrics.wanted())
 
@@ -91,34 +90,12 @@ class TestCounting(MetricsTestCase):
 
     def test_runs_of_audits(self):
         for result in (metrics.FAILED, metrics.FAILED, metrics.CANCELLED):
-            metrics.AuditRun('uuid', 'CONTINUOUS', 'relief').end(result)
+            metrics.AuditRun('CONTINUOUS', 'relief').end(result)
         self.assertEqual(2, self.value(
             'watcher_audit_runs_total', strategy='relief',
             type='CONTINUOUS', result='failed'))
         self.assertEqual(3, self.value('watcher_audit_run_seconds_count',
                                        strategy='relief'))
-        self.assertEqual(2, self.value('watcher_audit_failures_in_a_row',
-                                       audit='uuid'))
-        metrics.AuditRun('uuid', 'CONTINUOUS', 'relief').end(
-            metrics.SUCCEEDED)
-        self.assertIsNone(self.value('watcher_audit_failures_in_a_row',
-                                     audit='uuid'))
-
-    def test_other_audits_do_not_fail_in_a_row(self):
-        metrics.AuditRun('uuid', 'ONESHOT', 'relief').end(metrics.FAILED)
-        self.assertIsNone(self.value('watcher_audit_failures_in_a_row',
-                                     audit='uuid'))
-
-    def test_only_the_worst_audits_are_named(self):
-        for number in range(60):
-            for _ in range(2 if number == 59 else 1):
-                metrics.AuditRun(f'{number:02}', 'CONTINUOUS', 'x').end(
-                    metrics.FAILED)
-        named = [sample.labels['audit'] for metric
-                 in self.instruments.streaks.collect()
-                 for sample in metric.samples]
-        self.assertEqual(50, len(named))
-        self.assertEqual('59', named[0])
 
     def test_questions_to_data_sources(self):
         source = retries.Retries('prometheus', lambda exc: False,

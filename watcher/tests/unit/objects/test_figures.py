@@ -18,6 +18,7 @@ from watcher.objects import events
 from watcher.objects import figures
 from watcher.objects import metering
 from watcher.tests import base
+from watcher.tests.fixtures import models
 from watcher.tests.unit.db import base as db_base
 
 
@@ -43,6 +44,21 @@ class TestReading(db_base.DatabaseTestCase):
             ('watcher_audits', 'ONGOING', 'CONTINUOUS', 'relief'): 1,
             ('watcher_audits', 'FAILED', 'ONESHOT', 'any'): 1,
         }, values(figures.read_audits()))
+
+    def test_audits_that_fail_the_worst_first(self):
+        for name, failures, state in (
+                ('once', 1, 'ONGOING'), ('well', 0, 'ONGOING'),
+                ('thrice', 3, 'PENDING'), ('over', 5, 'CANCELLED')):
+            audit = self.records.audit(
+                name=name, state=state, uuid=models.uuid(name))
+            objects.AuditRun.set(self.context, audit.id, failures=failures)
+        read = list(figures.read_audits())[1]
+        self.assertEqual(
+            [(models.uuid('thrice'), 3), (models.uuid('once'), 1)],
+            [(sample.labels['audit'], sample.value)
+             for sample in read.samples])
+        rows = self.records.dbapi.list_failing_audits(figures.LIVE, limit=1)
+        self.assertEqual([models.uuid('thrice')], [row.uuid for row in rows])
 
     def test_plans_that_wait_or_run_and_their_actions(self):
         running = self.records.action_plan(state='ONGOING')
@@ -149,8 +165,8 @@ class TestStateMeter(db_base.DatabaseTestCase):
     def counted(self):
         return values(metric for instrument in (
             self.instruments.changes, self.instruments.actions,
-            self.instruments.action_seconds, self.instruments.plan_seconds,
-            self.instruments.streaks) for metric in instrument.collect())
+            self.instruments.action_seconds, self.instruments.plan_seconds)
+            for metric in instrument.collect())
 
     def test_an_action_runs(self):
         migrate = self.actions[0]
@@ -195,12 +211,3 @@ class TestStateMeter(db_base.DatabaseTestCase):
             'watcher_state_changes_total', 'action_plan', 'PENDING'])
         self.assertEqual(2, counted[
             'watcher_state_changes_total', 'action', 'PENDING'])
-
-    def test_an_audit_that_is_over_does_not_fail_any_more(self):
-        self.audit.transition('ONGOING')
-        metrics.AuditRun(self.audit.uuid, 'CONTINUOUS', 'relief').end(
-            metrics.FAILED)
-        key = ('watcher_audit_failures_in_a_row', self.audit.uuid)
-        self.assertEqual(1, self.counted()[key])
-        self.audit.transition('CANCELLED')
-        self.assertNotIn(key, self.counted())
