@@ -32,6 +32,9 @@ from watcher.tests.functional.applier import deeds
 #: Plans of all runs together, and which order of events is played.
 PLANS = int(os.environ.get('WATCHER_TEST_CHAOS_PLANS', '100'))
 SEED = int(os.environ.get('WATCHER_TEST_CHAOS_SEED', '1'))
+#: Seconds between two events at most: how long outages last.
+_LONGEST_WAIT = 2.5
+
 #: What the logs of appliers tell, for the figures.
 _TOLD = {
     'plans taken over': 'is taken over',
@@ -110,11 +113,12 @@ class ChaosTestCase(base.OverCloud):
             for _number in range(min(share, len(waiting))):
                 self.launch_steps(waiting.pop(0))
             self.wait_for_work()
+            # What was away is so for some seconds.
+            self.monkey.heal()
+            self.monkey.supervise()
             self.monkey.strike(faults.pop())
             threading.Event().wait(self.monkey.pause())
             self.cancel_unwanted()
-            self.monkey.heal()
-            self.monkey.supervise()
         self.wait_for_the_end()
         self.seconds = time.monotonic() - began
 
@@ -144,7 +148,7 @@ class ChaosTestCase(base.OverCloud):
     def wait_for_work(self):
         """Wait until something is done that can be interrupted."""
         seen = len(self.ledger.deeds)
-        until = time.monotonic() + 3
+        until = time.monotonic() + _LONGEST_WAIT
         services.wait_until(
             lambda: len(self.ledger.deeds) > seen
             or time.monotonic() > until, what='something to happen')
