@@ -94,7 +94,9 @@ class Queue:
                  may_act: Callable[[], bool]):
         self._guard = guard
         self._may_act = may_act
-        self._reader = overlap.Reader()
+        self._reader = overlap.Reader(
+            lambda idents: objects.ActionPlan.dbapi.get_action_parameters(
+                idents))
         # Plans, by UUID and state before, whose claim failed with the
         # database: it may be stored all the same.
         self._doubtful: list[tuple[str, str]] = []

@@ -21,14 +21,21 @@ takes out of use, until it ends.
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
+
+from oslo_log import log
 
 from watcher._i18n import _
 from watcher.applier.actions import base as action_base
-from watcher.applier.actions import factory
+from watcher.applier.loading import default as loading
 from watcher.applier.workflow_engine import limits
+from watcher.common import exception
 from watcher.objects import action as action_objects
+
+LOG = log.getLogger(__name__)
 
 State = action_objects.State
 
@@ -56,24 +63,41 @@ class Reach:
     closes: set[str] = dataclasses.field(default_factory=set)
     uses: set[str] = dataclasses.field(default_factory=set)
 
-    def add(self, action: Any, claims: action_base.Claims) -> None:
-        """Add what an action of the plan changes."""
-        if claims.closes and action.state not in _GIVEN_UP:
-            self.closes.add(claims.closes)
-        if action.state not in _UNFINISHED:
-            return
-        for subject in claims.subjects:
-            self.subjects.setdefault(subject, _name(action, subject))
-        self.uses.update(filter(None, (
-            claims.destination, claims.opens, claims.closes)))
+    def add(self, part: 'Part', state: str) -> None:
+        """Add what an action of the plan changes, which is in this state."""
+        if part.closes and state not in _GIVEN_UP:
+            self.closes.add(part.closes)
+        if state in _UNFINISHED:
+            self.subjects.update(part.subjects)
+            self.uses.update(part.uses)
 
 
-def _name(action: Any, subject: str) -> str:
-    parameters = action.input_parameters or {}
+@dataclasses.dataclass(frozen=True, slots=True)
+class Part:
+    """What an action contributes to that; it never changes."""
+
+    subjects: Mapping[str, str]
+    closes: str | None
+    uses: tuple[str, ...]
+
+    @classmethod
+    def of(cls, kind: str, parameters: Mapping[str, Any],
+           claims: action_base.Claims) -> 'Part':
+        """Return the part of an action of this type."""
+        return cls(
+            {subject: _name(kind, parameters, subject)
+             for subject in claims.subjects},
+            claims.closes,
+            tuple(filter(None, (claims.destination, claims.opens,
+                                claims.closes))))
+
+
+def _name(action_type: str, parameters: Mapping[str, Any],
+          subject: str) -> str:
     if subject != parameters.get('resource_id'):
         # It is in words already, as "nova-compute on compute-1".
         return subject
-    kind = _KINDS.get(action.action_type, _('resource'))
+    kind = _KINDS.get(action_type, _('resource'))
     name = parameters.get('resource_name')
     return f'{kind} {name} ({subject})' if name else f'{kind} {subject}'
 
@@ -126,35 +150,80 @@ class Taken:
 
 
 class Reader:
-    """Tells what plans reach, by the word of the plug-ins."""
+    """Tells what plans reach, by the word of the plug-ins.
 
-    def __init__(self) -> None:
-        self._plugins = factory.ActionFactory()
-        # By the ids of actions, whose parameters never change: those of
-        # this round, and those of the round before.
-        self._known: dict[int, action_base.Claims] = {}
-        self._former: dict[int, action_base.Claims] = {}
+    Not for several threads.
+
+    :param fetch: returns the parameters of actions by their ids
+    """
+
+    def __init__(self, fetch: Callable[[Sequence[int]],
+                                       Mapping[int, Mapping[str, Any]]]):
+        self._fetch = fetch
+        self._loader = loading.DefaultActionLoader()
+        # By type; None: there is no such plug-in here.
+        self._plugins: dict[str, action_base.BaseAction | None] = {}
+        # By the ids of actions: those of this round, and those of the round
+        # before.
+        self._known: dict[int, Part] = {}
+        self._former: dict[int, Part] = {}
 
     def begin(self) -> None:
         """Begin a round: what the last one did not need is forgotten."""
         self._former, self._known = self._known, {}
 
-    def read(self, actions: Iterable[Any]) -> dict[str, Reach]:
+    def read(self, actions: Sequence[Any]) -> dict[str, Reach]:
         """Return what plans reach, by their UUIDs, in the order given.
 
         :param actions: rows of ``list_actions_of_plans``
         """
+        self._learn([action for action in actions
+                     if action.id not in self._known])
         reaches: dict[str, Reach] = {}
         for action in actions:
-            reach = reaches.setdefault(action.plan_uuid, Reach())
-            reach.add(action, self._claims_of(action))
+            reach = reaches.get(action.plan_uuid)
+            if reach is None:
+                reach = reaches[action.plan_uuid] = Reach()
+            reach.add(self._known[action.id], action.state)
         return reaches
 
-    def _claims_of(self, action: Any) -> action_base.Claims:
-        claims = self._known.get(action.id)
-        if claims is None:
-            claims = self._former.get(action.id)
-            if claims is None:
-                claims = limits.claims_of(self._plugins, action)
-            self._known[action.id] = claims
-        return claims
+    def _learn(self, actions: Sequence[Any]) -> None:
+        unknown = []
+        for action in actions:
+            part = self._former.get(action.id)
+            if part is None:
+                unknown.append(action)
+            else:
+                self._known[action.id] = part
+        if not unknown:
+            return
+        parameters = self._fetch([action.id for action in unknown])
+        for action in unknown:
+            given = parameters.get(action.id) or {}
+            self._known[action.id] = Part.of(
+                action.action_type, given,
+                self._claims(action.action_type, given))
+
+    def _claims(self, action_type: str,
+                parameters: Mapping[str, Any]) -> action_base.Claims:
+        """Ask a plug-in, one object of each type for all actions."""
+        plugin = self._plugin(action_type)
+        if plugin is not None:
+            try:
+                plugin.input_parameters = dict(parameters)
+                return plugin.claims()
+            except Exception as error:
+                # Such an action will fail in its turn.
+                LOG.debug('A %(type)s action cannot say what it changes: '
+                          '%(error)s', {'type': action_type, 'error': error})
+        return limits.claims_without_plugin(parameters)
+
+    def _plugin(self, action_type: str) -> action_base.BaseAction | None:
+        if action_type not in self._plugins:
+            try:
+                plugin = self._loader.load(action_type)
+            except exception.LoadingError:
+                # The loader has told; another applier may have it.
+                plugin = None
+            self._plugins[action_type] = plugin
+        return self._plugins[action_type]

@@ -83,7 +83,13 @@ def claims_of(plugins: factory.ActionFactory,
         # It cannot run here. Elsewhere it may.
         LOG.debug('What action %(id)s occupies is unknown: %(error)s',
                   {'id': action.id, 'error': error})
-    subject = (action.input_parameters or {}).get('resource_id')
+    return claims_without_plugin(action.input_parameters or {})
+
+
+def claims_without_plugin(parameters: Mapping[str, Any]
+                          ) -> action_base.Claims:
+    """Return what an action occupies whose plug-in cannot tell."""
+    subject = parameters.get('resource_id')
     return action_base.Claims((subject,) if isinstance(subject, str) else ())
 
 

@@ -18,9 +18,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from watcher.db.sqlalchemy import generic
 from watcher.db.sqlalchemy import models
 from watcher.db.sqlalchemy import optional
 from watcher.db.sqlalchemy import session as db_session
+
+#: Most ids of one statement.
+_IDENTS = 10000
 
 
 class Operations:
@@ -67,22 +71,32 @@ class Operations:
         """Return the actions of certain plans, with one query.
 
         :param plan_ids: ids of the plans; those in ``plan_states`` if None
-        :returns: rows with ``id``, ``action_plan_id``, ``action_type``,
-            ``input_parameters``, ``state`` and ``plan_uuid``, in the order
-            of the plans and of their actions
+        :returns: rows with ``id``, ``action_type``, ``state`` and
+            ``plan_uuid``, in the order of the plans and of their actions
         """
         plan, action = models.ActionPlan, models.Action
         chosen = (plan.state.in_(list(plan_states)) if plan_ids is None
                   else plan.id.in_(plan_ids))
         with db_session.reader() as session:
             return session.execute(
-                sa.select(action.id, action.action_plan_id,
-                          action.action_type, action.input_parameters,
-                          action.state, plan.uuid.label('plan_uuid'))
+                sa.select(action.id, action.action_type, action.state,
+                          plan.uuid.label('plan_uuid'))
                 .join(plan, plan.id == action.action_plan_id)
                 .where(chosen, plan.deleted_at.is_(None),
                        action.deleted_at.is_(None))
                 .order_by(plan.id, action.id)).all()
+
+    def get_action_parameters(self, idents: Sequence[int]
+                              ) -> dict[int, dict[str, Any]]:
+        """Return the parameters of actions, by their ids."""
+        action = models.Action
+        found: dict[int, dict[str, Any]] = {}
+        with db_session.reader() as session:
+            for chunk in generic.chunks(idents, _IDENTS):
+                found.update(session.execute(
+                    sa.select(action.id, action.input_parameters)
+                    .where(action.id.in_(chunk))).all())
+        return found
 
     def list_actions_ended_since(self, since: datetime.datetime,
                                  state: str) -> Sequence[Any]:

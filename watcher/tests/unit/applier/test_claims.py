@@ -249,7 +249,8 @@ class TestQueue(ClaimsTestCase):
             engine = db_session.get_engine()
             sa.event.listen(engine, 'before_cursor_execute', note)
             try:
-                self.assertEqual(plan.uuid, self.claim())
+                self.assertEqual(plan.uuid,
+                                 self.claim(self.make_queue()))
             finally:
                 sa.event.remove(engine, 'before_cursor_execute', note)
             return len(statements)

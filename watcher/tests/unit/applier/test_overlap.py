@@ -32,8 +32,7 @@ _plans = st.lists(st.lists(_claims, max_size=3), max_size=5)
 def reach_of(claims, state='PENDING'):
     reach = overlap.Reach()
     for claim in claims:
-        reach.add(utils.Struct(state=state, action_type='migrate',
-                               input_parameters={}), claim)
+        reach.add(overlap.Part.of('migrate', {}, claim), state)
     return reach
 
 
@@ -79,21 +78,42 @@ class TestOverlap(base.TestCase):
 
 class TestReader(base.TestCase):
 
-    def rows(self, *idents):
+    def setUp(self):
+        super().setUp()
+        self.fetched = []
+        self.reader = overlap.Reader(self.fetch)
+
+    def fetch(self, idents):
+        self.fetched.append(list(idents))
+        return {ident: {'resource_id': f'thing-{ident}'}
+                for ident in idents}
+
+    def rows(self, *idents, action_type='unheard_of'):
         return [utils.Struct(
             id=ident, plan_uuid=f'plan-{ident % 2}', state='PENDING',
-            action_type='unheard_of',
-            input_parameters={'resource_id': f'thing-{ident}'})
-            for ident in idents]
+            action_type=action_type) for ident in idents]
 
     def test_plans_are_told_apart(self):
-        found = overlap.Reader().read(self.rows(1, 2, 3))
+        found = self.reader.read(self.rows(1, 2, 3))
         self.assertEqual(['plan-1', 'plan-0'], list(found))
         self.assertEqual({'thing-1', 'thing-3'},
                          set(found['plan-1'].subjects))
 
+    def test_parameters_are_read_once(self):
+        self.reader.begin()
+        self.reader.read(self.rows(1, 2))
+        self.reader.begin()
+        self.reader.read(self.rows(1, 2, 3))
+        self.reader.read(self.rows(1, 2, 3))
+        self.assertEqual([[1, 2], [3]], self.fetched)
+
+    def test_parameters_that_cannot_be_right(self):
+        found = self.reader.read(self.rows(1, action_type='migrate'))
+        self.assertEqual({'thing-1': 'server thing-1'},
+                         found['plan-1'].subjects)
+
     def test_only_what_is_needed_is_kept(self):
-        reader = overlap.Reader()
+        reader = self.reader
         for first in range(0, 30, 10):
             reader.begin()
             reader.read(self.rows(*range(first, first + 20)))
