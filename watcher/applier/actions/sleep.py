@@ -27,6 +27,9 @@ LOG = log.getLogger(__name__)
 #: Seconds between two looks whether the pause is to end early.
 _PAUSE = 0.5
 
+#: Seconds beside the duration that are no reason to call it late.
+_SLACK = 10.0
+
 
 class Sleep(base.BaseAction):
     """Waits for a number of seconds, fractions included."""
@@ -50,7 +53,7 @@ class Sleep(base.BaseAction):
         """Nothing needs to be true for waiting."""
 
     def deadline(self):
-        return float(self.input_parameters['duration'])
+        return self.input_parameters['duration'] + _SLACK
 
     def execute(self):
         duration = self.input_parameters['duration']

@@ -122,7 +122,12 @@ class TestSleepAndNop(base.TestCase):
             lambda progress, **others: told.append(progress))
         action.execute()
         self.assertEqual(100.0, told[-1])
-        self.assertEqual(0.01, action.deadline())
+
+    def test_sleep_is_not_late_when_it_ends_in_time(self):
+        for duration in (0, 0.01, 60):
+            deadline = self.make('sleep', duration=duration).deadline()
+            # It starts a while after its clock, and is stored thereafter.
+            self.assertGreaterEqual(deadline, duration + 5)
 
     def test_nothing_is_left_to_undo(self):
         for action in (self.make('sleep', duration=0),
