@@ -77,6 +77,51 @@ OPTS = [
              'nothing by waiting. Each running audit may need one CPU and '
              'its own view of the cluster model.'),
     cfg.IntOpt(
+        'max_audit_duration',
+        default=7200,
+        min=0,
+        mutable=True,
+        help='Seconds after which an audit that still runs counts as '
+             'hanging. It is FAILED, or waits for its next run if it is '
+             'CONTINUOUS, and another audit gets its place; nothing that it '
+             'may still find is stored. With 0 audits may run for ever.'),
+    cfg.IntOpt(
+        'max_audit_attempts',
+        default=3,
+        min=1,
+        mutable=True,
+        help='How often the run of an audit is begun that ends with its '
+             'decision engine, because that dies or is restarted. Then the '
+             'audit is FAILED, or waits for its next run if it is '
+             'CONTINUOUS: maybe it is what the engines die of.'),
+    cfg.IntOpt(
+        'failed_audit_pause',
+        default=60,
+        min=0,
+        mutable=True,
+        help='Seconds that a CONTINUOUS audit waits at least after a run '
+             'that failed; twice as long after each further failure in a '
+             'row. The next run is then at the first date of its interval '
+             'after that. With 0 every date counts.'),
+    cfg.IntOpt(
+        'failed_audit_max_pause',
+        default=3600,
+        min=0,
+        mutable=True,
+        help='Longest pause after failures, see failed_audit_pause: a '
+             'working audit begins so many seconds after its cause is gone, '
+             'at the latest.'),
+    cfg.IntOpt(
+        'lease_renewal_interval',
+        default=10,
+        min=1,
+        mutable=True,
+        help='Seconds between two renewals of the lease under which a '
+             'decision engine works. A lease that was not renewed for '
+             '[DEFAULT] service_down_time seconds is expired, by the clock '
+             'of the database, and other engines take over its audits. At '
+             'most a third of that time is used.'),
+    cfg.IntOpt(
         'max_general_workers',
         default=4,
         min=1,

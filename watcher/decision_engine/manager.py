@@ -11,6 +11,7 @@
 # under the License.
 """The decision engine: what runs in its process and in which order."""
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ from watcher import conf
 from watcher import objects
 from watcher.common import context as watcher_context
 from watcher.common import exception
+from watcher.common import keeper
 from watcher.common import periodic
 from watcher.decision_engine import report
 from watcher.decision_engine import sync
@@ -32,10 +34,12 @@ from watcher.decision_engine.messaging import repair_endpoint
 from watcher.decision_engine.messaging import strategy_endpoint
 from watcher.decision_engine.model.collector import manager as collectors
 from watcher.notifications import service_monitor
+from watcher.objects import tenure
 
 CONF = conf.CONF
 LOG = log.getLogger(__name__)
 
+_LEASES = 'leases'
 #: Seconds between attempts to start the collectors.
 COLLECTOR_RETRY = 60
 
@@ -52,7 +56,14 @@ class DecisionEngineManager:
     service_name = 'watcher-decision-engine'
 
     def __init__(self):
-        self._dispatcher = dispatcher.AuditDispatcher()
+        #: Called with the error that ends this process.
+        self.on_failure: Callable[[Exception], None] | None = None
+        self._keeper = keeper.Keeper(
+            'engine-lease', tenure.ENGINE.begin,
+            lambda: CONF.watcher_decision_engine.lease_renewal_interval,
+            self._on_lease_lost)
+        self._dispatcher = dispatcher.AuditDispatcher(
+            lease=lambda: self._keeper.lease)
         self._expiry = periodic.Loop(
             'action-plan-expiry', _supersede_expired_plans,
             lambda: CONF.watcher_decision_engine.check_periodic_interval)
@@ -83,6 +94,24 @@ class DecisionEngineManager:
     def pre_start(self) -> None:
         """Bring what is stored about plug-ins up to date."""
         sync.sync()
+        self._take_lease()
+
+    def _take_lease(self):
+        """Take the place of this host; with it audits can be written."""
+        if _LEASES in objects.Audit.dbapi.missing_tables():
+            LOG.warning('The table %s is missing: engines tell each other '
+                        'apart by their signs of life alone. Run '
+                        '"watcher-db-manage upgrade"', _LEASES)
+            return
+        self._keeper.take()
+        tenure.ENGINE.forget_long_gone(watcher_context.admin_context())
+
+    def _on_lease_lost(self):
+        """Another process has the lease: do nothing any more."""
+        error = tenure.ENGINE.why_lost()
+        LOG.error('%s', error)
+        if self.on_failure is not None:
+            self.on_failure(error)
 
     def start(self) -> None:
         """Begin to work."""
@@ -104,6 +133,7 @@ class DecisionEngineManager:
         self._expiry.stop(timeout=0.1)
         self._models.stop()
         self._dispatcher.stop(timeout)
+        self._keeper.release()
 
     def reset(self) -> None:
         """Use changed options: the loops read them in each round."""

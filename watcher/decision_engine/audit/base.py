@@ -40,9 +40,11 @@ from oslo_log import log
 from watcher import conf
 from watcher import objects
 from watcher.common import exception
+from watcher.common import metrics
 from watcher.common import rpcapi
 from watcher.common import utils
 from watcher.db import api as db_api
+from watcher.decision_engine.audit import history
 from watcher.decision_engine.planner import manager as planner_manager
 from watcher.decision_engine.strategy.context import default
 from watcher.notifications import audit as notifications
@@ -113,6 +115,13 @@ def _hand_over(context, plan_uuid: str, fence) -> bool:
     return True
 
 
+def busy_plan(context) -> 'objects.ActionPlan | None':
+    """Return a plan that is changing the cloud at this moment."""
+    plans = objects.ActionPlan.list(
+        context, filters={'state__in': _BUSY_PLANS}, limit=1)
+    return plans[0] if plans else None
+
+
 class AuditHandler(abc.ABC):
     """Runs audits of one type; used by several threads at once.
 
@@ -121,10 +130,6 @@ class AuditHandler(abc.ABC):
 
     #: States in which a run may begin.
     startable: tuple[str, ...] = ()
-
-    #: Whether a run whose end cannot be stored is run again; otherwise the
-    #: audit is CANCELLED later.
-    repeats = False
 
     # What the log says.
     ENDED = 'Audit %(uuid)s SUCCEEDED with the action plan %(plan)s'
@@ -143,68 +148,73 @@ class AuditHandler(abc.ABC):
         :raises oslo_db.exception.DBError: if the run has to be repeated,
             because its end could not be stored
         """
-        if self._begin(context, audit):
-            self._go(context, audit)
+        claimed = self._begin(context, audit)
+        if claimed is not None:
+            self.go(context, claimed)
 
-    def repeat(self, context, audit: 'objects.Audit') -> None:
-        """Run an audit again whose run was interrupted.
+    def go(self, context, audit: 'objects.Audit') -> None:
+        """Run an audit that is claimed.
 
         :param audit: ONGOING on this host, and run by nobody
         """
-        self._go(context, audit)
-
-    def _go(self, context, audit):
         LOG.info('Audit %(uuid)s (%(name)s) starts on %(host)s',
                  {'uuid': audit.uuid, 'name': audit.name,
                   'host': CONF.host})
         phase = 'strategy'
+        run = metrics.AuditRun(
+            audit.audit_type,
+            audit.strategy.name if audit.strategy_id else 'any')
         try:
             solution = self._run_strategy(context, audit)
             phase = 'planner'
             plan = self._make_plan(context, audit, solution)
             phase = 'end'
             self._finish(context, audit, plan, caveats(solution))
+            run.end(metrics.SUCCEEDED)
         except exception.AuditCancelled:
+            run.end(metrics.CANCELLED)
             LOG.info('Audit %s is no longer to be run and ends without an '
                      'action plan', audit.uuid)
         except Exception as exc:
+            run.end(metrics.FAILED)
             self._fail(context, audit, phase, exc)
 
     # Begin ----------------------------------------------------------------
 
-    def _begin(self, context, audit) -> bool:
-        """Claim the audit; False if it is not to be run now."""
+    def _begin(self, context, audit) -> 'objects.Audit | None':
+        """Claim the audit; None if it is not to be run now."""
         if audit.state not in self.startable:
             LOG.info('Audit %(uuid)s is %(state)s and is not run',
                      {'uuid': audit.uuid, 'state': audit.state})
-            return False
+            return None
         plan = self._obstacle(context, audit)
         try:
             if plan is not None:
                 self._blocked(audit, plan)
-                return False
-            self._claim(audit)
+                return None
+            return db_api.get_instance().run_in_transaction(
+                self._store_begin, context, audit)
         except exception.StateConflict as exc:
             LOG.info('Audit %(uuid)s is not run here: %(reason)s',
                      {'uuid': audit.uuid, 'reason': exc})
-            return False
-        return True
+            return None
+
+    def _store_begin(self, context, audit):
+        # A copy: the transaction may run twice after a deadlock.
+        audit = audit.snapshot()
+        self._claim(context, audit)
+        history.begin(context, audit, self._fence())
+        return audit
 
     def _obstacle(self, context, audit):
         """Return a plan because of which the audit must not run now."""
-        return None if audit.force else self._busy_plan(context)
-
-    @staticmethod
-    def _busy_plan(context):
-        plans = objects.ActionPlan.list(
-            context, filters={'state__in': _BUSY_PLANS}, limit=1)
-        return plans[0] if plans else None
+        return None if audit.force else busy_plan(context)
 
     @abc.abstractmethod
     def _blocked(self, audit, plan) -> None:
         """Decide about an audit that meets a running plan."""
 
-    def _claim(self, audit) -> None:
+    def _claim(self, context, audit) -> None:
         """Make the audit ONGOING on this host.
 
         :raises watcher.common.exception.StateConflict: if it is no longer
@@ -308,6 +318,7 @@ class AuditHandler(abc.ABC):
         launched = bool(audit.auto_trigger and plan_uuid
                         and _hand_over(context, plan_uuid, self._fence()))
         self._end(audit, message)
+        history.end(context, audit, self._fence())
         return launched
 
     def _end(self, audit, message: str | None) -> None:
@@ -350,26 +361,30 @@ class AuditHandler(abc.ABC):
             LOG.error(self.FAILED, {'uuid': audit.uuid, 'message': message},
                       exc_info=exc)
         try:
-            self._store_failure(context, audit, message)
+            self.store_failure(context, audit, message)
         except exception.StateConflict as conflict:
             LOG.info('The failure of audit %(uuid)s is not stored: '
                      '%(reason)s', {'uuid': audit.uuid, 'reason': conflict})
         except db_exc.DBError as db_error:
             LOG.error('The failure of audit %(uuid)s cannot be stored now. '
-                      'The audit will %(what)s when the database is back: '
+                      'The audit will run again when the database is back: '
                       '%(error)s',
                       {'uuid': audit.uuid,
-                       'what': 'run again' if self.repeats else 'be CANCELLED',
                        'error': utils.first_line(db_error)})
-            if self.repeats:
-                raise
+            raise
 
-    def _store_failure(self, context, audit, message: str) -> None:
+    def store_failure(self, context, audit, message: str) -> None:
         """Store what becomes of the audit after a failed run.
 
         :raises watcher.common.exception.StateConflict: if it is no longer
             ONGOING on this host
         """
+        db_api.get_instance().run_in_transaction(
+            self._store_failure, context, audit, message)
+
+    def _store_failure(self, context, audit, message: str) -> None:
+        audit = audit.snapshot()
+        history.end(context, audit, self._fence(), message)
         audit.transition(STATE.FAILED, expected=STATE.ONGOING,
                          where={'hostname': CONF.host},
                          status_message=message, fence=self._fence())

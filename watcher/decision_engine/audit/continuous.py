@@ -18,7 +18,7 @@ date. So a run that was interrupted, wherever and by whatever, is due again,
 and the same run is never stored twice.
 
 A run that fails changes nothing but the date and the message: the next one
-may succeed.
+may succeed. The more fail in a row, the longer the pause before the next.
 """
 
 import datetime
@@ -32,6 +32,7 @@ from watcher import objects
 from watcher.common import exception
 from watcher.common import schedule
 from watcher.decision_engine.audit import base
+from watcher.decision_engine.audit import history
 
 CONF = conf.CONF
 LOG = log.getLogger(__name__)
@@ -72,14 +73,20 @@ def is_over(audit: 'objects.Audit', now: datetime.datetime) -> bool:
     return audit.end_time is not None and audit.end_time <= now
 
 
-def put_off(audit: 'objects.Audit', now: datetime.datetime) -> None:
-    """Assign the date of the next run; the row must have been due."""
+def put_off(audit: 'objects.Audit', now: datetime.datetime,
+            pause: float = 0) -> None:
+    """Assign the date of the next run; the row must have been due.
+
+    :param pause: seconds from now that the run has to wait at least
+    """
     due = audit.next_run_time
     if due is not None and due > now:
         # Somebody else has decided during the run.
         return
     try:
-        audit.next_run_time = timetable(audit).following(due, now)
+        # What follows is later than this; a run right then is fine.
+        since = now + datetime.timedelta(seconds=max(pause - 1, 0))
+        audit.next_run_time = timetable(audit).following(due, since)
     except exception.Invalid as exc:
         audit.next_run_time = None
         audit.status_message = unscheduled(exc)
@@ -97,8 +104,6 @@ class ContinuousAuditHandler(base.AuditHandler):
     """
 
     startable = LIVE
-    repeats = True
-
     ENDED = 'Audit %(uuid)s has run and made the action plan %(plan)s'
     FAILED = 'A run of audit %(uuid)s failed. %(message)s'
 
@@ -112,11 +117,17 @@ class ContinuousAuditHandler(base.AuditHandler):
 
     # Begin ----------------------------------------------------------------
 
-    def _begin(self, context, audit) -> bool:
+    def _begin(self, context, audit):
         if not is_due(audit, self._now()):
             LOG.info('Audit %s is no longer due and is not run now',
                      audit.uuid)
-            return False
+            return None
+        run = history.read(context, audit)
+        if history.is_hopeless(run):
+            message = history.why_hopeless(run)
+            LOG.error(self.FAILED, {'uuid': audit.uuid, 'message': message})
+            self.store_failure(context, audit, message)
+            return None
         return super()._begin(context, audit)
 
     def _obstacle(self, context, audit):
@@ -143,7 +154,7 @@ class ContinuousAuditHandler(base.AuditHandler):
                                      'message': audit.status_message,
                                      'next': audit.next_run_time})
 
-    def _claim(self, audit):
+    def _claim(self, context, audit):
         # This engine claimed it when it put its name into the row. The
         # message of the last run stays until this one has ended better.
         if audit.state == STATE.PENDING:
@@ -183,18 +194,21 @@ class ContinuousAuditHandler(base.AuditHandler):
 
     def _end(self, audit, message):
         audit.status_message = message
-        self._store_next(audit)
+        self._store_next(audit, STATE.ONGOING)
 
     def _store_failure(self, context, audit, message):
         # Read again: what a user changed during the run must not be undone,
         # and a new interval counts from now on.
         audit = objects.Audit.get_by_uuid(context, audit.uuid, eager=True)
-        audit.status_message = message
-        self._store_next(audit)
+        failures = history.end(context, audit, self._fence(), message)
+        audit.status_message = (
+            message if failures < 2
+            else f'{failures} failures in a row. {message}')
+        self._store_next(audit, LIVE, history.pause_after(failures))
 
-    def _store_next(self, audit) -> None:
-        put_off(audit, self._now())
-        audit.save(where={'state': STATE.ONGOING, 'hostname': CONF.host},
+    def _store_next(self, audit, states, pause: float = 0) -> None:
+        put_off(audit, self._now(), pause)
+        audit.save(where={'state': states, 'hostname': CONF.host},
                    fence=self._fence())
         LOG.info('The next run of audit %(uuid)s is at %(next)s UTC',
                  {'uuid': audit.uuid, 'next': audit.next_run_time})

@@ -14,12 +14,19 @@
 The rows of the database are the queue: a ONESHOT audit waits as long as it is
 PENDING, a CONTINUOUS one since its ``next_run_time``. A message from the API
 only makes an audit start at once; if the message is lost, the next round
-finds the audit. A trigger of an EVENT audit exists in the message alone.
+finds the audit. An EVENT audit waits when a trigger of it is stored.
+
+All of this is done under the lease of this engine, without which nothing is
+stored. What engines left behind that are gone is found in the same rounds,
+see :mod:`.interrupted` and :mod:`.scheduler`.
 """
 
 import collections
+import sys
 import threading
 import time
+import traceback
+from collections.abc import Callable
 
 from oslo_db import exception as db_exc
 from oslo_log import log
@@ -36,6 +43,8 @@ from watcher.db import api as db_api
 from watcher.decision_engine.audit import base
 from watcher.decision_engine.audit import continuous
 from watcher.decision_engine.audit import event
+from watcher.decision_engine.audit import history
+from watcher.decision_engine.audit import interrupted
 from watcher.decision_engine.audit import oneshot
 from watcher.decision_engine.audit import scheduler
 
@@ -43,7 +52,6 @@ CONF = conf.CONF
 LOG = log.getLogger(__name__)
 
 STATE = objects.audit.State
-PLAN_STATE = objects.action_plan.State
 ONESHOT = objects.audit.AuditType.ONESHOT.value
 EVENT = objects.audit.AuditType.EVENT.value
 CONTINUOUS = objects.audit.AuditType.CONTINUOUS.value
@@ -62,22 +70,36 @@ def _context_for(context):
     return context
 
 
+def _stack_of(thread: threading.Thread) -> str:
+    """Where a thread is, for people."""
+    frame = sys._current_frames().get(thread.ident)
+    return ''.join(traceback.format_stack(frame)) if frame else 'its end'
+
+
 class AuditDispatcher:
     """Starts audits, at most ``max_audit_workers`` at the same time.
 
     :param clock: what the time is, for CONTINUOUS audits
+    :param lease: returns the lease of this engine, None if there is none
     """
 
-    def __init__(self, clock: continuous.Clock = timeutils.utcnow):
+    def __init__(self, clock: continuous.Clock = timeutils.utcnow,
+                 lease: Callable[[], 'objects.Lease | None'] = base.unfenced):
+        self._lease = lease
         self._handlers = {
-            ONESHOT: oneshot.OneShotAuditHandler(),
-            EVENT: event.EventAuditHandler(),
-            CONTINUOUS: continuous.ContinuousAuditHandler(clock)}
-        self._scheduler = scheduler.ContinuousScheduler(clock)
+            ONESHOT: oneshot.OneShotAuditHandler(self._fence),
+            EVENT: event.EventAuditHandler(self._fence),
+            CONTINUOUS: continuous.ContinuousAuditHandler(
+                clock, self._fence)}
+        self._scheduler = scheduler.ContinuousScheduler(clock, self._fence)
         self._next_settle = 0.0
         self._pause = 0.0
         self._lock = threading.Lock()
         self._running: dict[str, threading.Thread] = {}
+        self._began: dict[str, float] = {}
+        # Threads that hang; they must not store anything.
+        self._given_up: set[threading.Thread] = set()
+        self._orphans: dict[str, interrupted.Orphan] = {}
         self._triggered = collections.OrderedDict()
         # Audits that cannot be run, nor can that be stored.
         self._hopeless: set[str] = set()
@@ -100,9 +122,9 @@ class AuditDispatcher:
     def stop(self, timeout: float | None = None) -> None:
         """Take nothing more and bring running audits into a defined state.
 
-        They get a moment to end by themselves; then they are CANCELLED, or
-        given to whoever runs them next if they are CONTINUOUS. Their threads
-        cannot be stopped, but find that out before they store anything.
+        They get a moment to end by themselves; then they are given to
+        whoever runs them next. Their threads cannot be stopped, but find
+        that out before they store anything.
         """
         deadline = time.monotonic() + min(GRACE, (timeout or 2 * GRACE) / 2)
         self._stopping = True
@@ -113,20 +135,46 @@ class AuditDispatcher:
         for thread in threads.values():
             thread.join(max(0, deadline - time.monotonic()))
         for uuid, thread in threads.items():
-            if thread.is_alive():
+            if thread.is_alive() and not self._is_fenced_off():
                 self._interrupt(uuid)
         if triggers:
-            LOG.warning('Triggers of these audits have not been handled; '
-                        'ONESHOT audits among them start with the next '
-                        'decision engine, EVENT audits must be triggered '
-                        'again: %s', ', '.join(triggers))
+            LOG.info('These audits are left to the next decision engine: %s',
+                     ', '.join(triggers))
+
+    # The lease ------------------------------------------------------------
+
+    def _fence(self) -> 'objects.Lease | None':
+        """What the calling thread writes under.
+
+        :raises watcher.common.exception.LeaseLost: if it was given up
+        """
+        thread = threading.current_thread()
+        with self._lock:
+            if thread in self._given_up:
+                raise exception.LeaseLost(name=thread.name)
+        return self._lease()
+
+    def _is_fenced_off(self) -> bool:
+        lease = self._lease()
+        return lease is not None and lease.lost
+
+    def _may_act(self) -> bool:
+        """Whether runs may begin."""
+        lease = self._lease()
+        return lease is None or lease.valid
 
     # Rounds ---------------------------------------------------------------
 
     def _round(self) -> None:
         # For when this round fails.
         self._pause = CONF.watcher_decision_engine.reconcile_interval
-        self._cancel_orphans()
+        if not self._may_act():
+            LOG.warning('No audit is begun: the lease of this engine may be '
+                        'expired')
+            return
+        self._give_up_hanging()
+        self._orphans = {orphan.uuid: orphan for orphan
+                         in interrupted.find(self._is_running)}
         self._settle()
         for uuid, context in self._next_audits():
             self._start(uuid, context)
@@ -154,8 +202,10 @@ class AuditDispatcher:
             len(self._running) + len(self._triggered))
 
     def _free(self) -> int:
-        return (CONF.watcher_decision_engine.max_audit_workers
-                - len(self._running))
+        size = CONF.watcher_decision_engine.max_audit_workers
+        # As many again may hang before they take the place of others.
+        hanging = max(0, len(self._given_up) - size)
+        return size - len(self._running) - hanging
 
     def _next_audits(self) -> list[tuple]:
         """Choose what to start now: triggered audits, then waiting rows.
@@ -176,7 +226,9 @@ class AuditDispatcher:
                 if len(chosen) < free and uuid not in self._running:
                     chosen[uuid] = self._triggered.pop(uuid)
             not_now = self._hopeless.union(self._running)
-        waiting = self._waiting(limit=free + len(not_now)) + self._due()
+        limit = free + len(not_now)
+        waiting = [orphan[:2] for orphan in self._orphans.values()]
+        waiting += self._waiting(limit) + self._triggers(limit) + self._due()
         for _since, uuid in sorted(waiting, key=lambda entry: entry[0]):
             if len(chosen) < free and uuid not in not_now:
                 chosen.setdefault(uuid, None)
@@ -202,6 +254,21 @@ class AuditDispatcher:
         return [(timeutils.normalize_time(since), uuid) for since, uuid
                 in zip(found['created_at'], found['uuid'], strict=True)]
 
+    @staticmethod
+    def _triggers(limit: int) -> list[tuple]:
+        """Return since when the longest waiting triggers wait."""
+        found = objects.AuditRun.triggered(
+            event.EventAuditHandler.startable, limit)
+        if found and base.busy_plan(watcher_context.admin_context()):
+            # They would only be told to wait, again and again.
+            forced = set(objects.Audit.list_columns(
+                watcher_context.admin_context(), ('uuid',),
+                filters={'audit_type': EVENT, 'force': True,
+                         'uuid__in': [uuid for _since, uuid in found]}
+            )['uuid'])
+            found = [entry for entry in found if entry[1] in forced]
+        return found
+
     def _start(self, uuid: str, context) -> None:
         thread = threading.Thread(
             target=self._run, args=(uuid, context), daemon=True,
@@ -212,6 +279,7 @@ class AuditDispatcher:
             if self._stopping:
                 return
             self._running[uuid] = thread
+            self._began[uuid] = time.monotonic()
         thread.start()
 
     def _run(self, uuid: str, context) -> None:
@@ -220,8 +288,8 @@ class AuditDispatcher:
             done = self._execute(uuid, _context_for(context),
                                  triggered=context is not None)
         finally:
+            self._forget(uuid, threading.current_thread())
             with self._lock:
-                self._running.pop(uuid, None)
                 if not done and context is not None:
                     self._triggered.setdefault(uuid, context)
             if done:
@@ -233,11 +301,14 @@ class AuditDispatcher:
         """Run the audit; False if it has to be tried again."""
         try:
             audit = objects.Audit.get_by_uuid(context, uuid, eager=True)
+            orphan = self._orphans.get(uuid)
             if self._stopping:
                 LOG.info('Audit %s is not started, the engine stops', uuid)
             elif triggered and audit.audit_type == CONTINUOUS:
                 LOG.debug('Audit %s is CONTINUOUS and is not run by a '
                           'trigger', uuid)
+            elif orphan is not None and audit.state == STATE.ONGOING:
+                self._take_over(context, orphan)
             else:
                 self._handlers[audit.audit_type].execute(context, audit)
         except exception.AuditNotFound as exc:
@@ -263,9 +334,13 @@ class AuditDispatcher:
         try:
             if self._scheduler.give_up(uuid, message):
                 return True
+            orphan = self._orphans.get(uuid)
             db_api.get_instance().update_audit(
                 uuid, {'state': STATE.FAILED, 'status_message': message},
-                expected_state=STATE.PENDING)
+                expected={'state': STATE.PENDING} if orphan is None else {
+                    'state': STATE.ONGOING,
+                    'hostname': (orphan.host, CONF.host)},
+                fence=self._fence())
         except (exception.WatcherException, db_exc.DBError) as error:
             LOG.warning('Audit %(uuid)s cannot be set aside: %(error)s',
                         {'uuid': uuid, 'error': error})
@@ -278,74 +353,79 @@ class AuditDispatcher:
                           'try it again before its next start', uuid)
         return True
 
+    # Audits that don't end ------------------------------------------------
+
+    def _give_up_hanging(self) -> None:
+        """Go on without audits that have run for too long."""
+        limit = CONF.watcher_decision_engine.max_audit_duration
+        now = time.monotonic()
+        with self._lock:
+            self._given_up = {thread for thread in self._given_up
+                              if thread.is_alive()}
+            late = [(uuid, thread) for uuid, thread in self._running.items()
+                    if limit and now - self._began.get(uuid, now) > limit]
+            # Before anything is stored: afterwards they must not store more.
+            self._given_up.update(thread for _uuid, thread in late)
+        for uuid, thread in late:
+            message = (f'The run was given up: it was not over after '
+                       f'{limit} seconds')
+            LOG.error('Audit %(uuid)s hangs. %(message)s. It is at:\n'
+                      '%(where)s', {'uuid': uuid, 'message': message,
+                                    'where': _stack_of(thread)})
+            if self._store_given_up(uuid, message):
+                self._forget(uuid, thread)
+
+    def _store_given_up(self, uuid: str, message: str) -> bool:
+        """Store the failure; False if that has to be tried again."""
+        context = watcher_context.admin_context()
+        try:
+            audit = objects.Audit.get_by_uuid(context, uuid, eager=True)
+            self._handlers[audit.audit_type].store_failure(
+                context, audit, message)
+        except (exception.StateConflict, exception.AuditNotFound) as exc:
+            LOG.info('Audit %(uuid)s is not FAILED: %(reason)s',
+                     {'uuid': uuid, 'reason': exc})
+        except Exception as exc:
+            LOG.error('That audit %(uuid)s hangs cannot be stored: '
+                      '%(error)s', {'uuid': uuid,
+                                    'error': utils.first_line(exc)})
+            return False
+        return True
+
+    def _forget(self, uuid: str, thread: threading.Thread) -> None:
+        with self._lock:
+            if self._running.get(uuid) is thread:
+                del self._running[uuid]
+                self._began.pop(uuid, None)
+
     # Interrupted audits ---------------------------------------------------
 
-    def _cancel_orphans(self) -> None:
-        """Cancel audits that are ONGOING on this host but run nowhere.
+    def _is_running(self, uuid: str) -> bool:
+        with self._lock:
+            return uuid in self._running
 
-        They were interrupted by a crash or restart, or their end could not
-        be stored because the database was away.
-        """
-        ongoing = objects.Audit.list_columns(
-            watcher_context.admin_context(), ('uuid',),
-            filters={'audit_type__in': [ONESHOT, EVENT],
-                     'state': STATE.ONGOING, 'hostname': CONF.host})
-        for uuid in ongoing['uuid']:
-            with self._lock:
-                running = uuid in self._running
-            if not running:
-                self._cancel(uuid, (
-                    f'Interrupted: the decision engine on {CONF.host} was '
-                    f'restarted, or lost the database, while the audit ran'))
+    def _take_over(self, context, orphan: interrupted.Orphan) -> None:
+        """Run an interrupted audit again, if it is to be."""
+        try:
+            audit = db_api.get_instance().run_in_transaction(
+                interrupted.take_over, context, orphan, self._fence())
+        except exception.StateConflict as exc:
+            LOG.info('Audit %(uuid)s is left to others: %(reason)s',
+                     {'uuid': orphan.uuid, 'reason': exc})
+            return
+        if audit is not None:
+            self._handlers[audit.audit_type].go(context, audit)
 
     def _interrupt(self, uuid: str) -> None:
+        """Let the next engine run an audit that does not end in time."""
+        context = watcher_context.admin_context()
         try:
-            audit = objects.Audit.get_by_uuid(
-                watcher_context.admin_context(), uuid, eager=True)
+            audit = objects.Audit.get_by_uuid(context, uuid, eager=True)
+            if audit.state == STATE.ONGOING and (
+                    audit.hostname == CONF.host):
+                history.forgive(context, audit, self._fence())
+                self._scheduler.release(audit)
         except Exception as exc:
-            LOG.error('Audit %(uuid)s cannot be ended at this stop; the '
-                      'next start on %(host)s will do it: %(error)s',
-                      {'uuid': uuid, 'host': CONF.host,
-                       'error': utils.first_line(exc)})
-            return
-        if audit.audit_type == CONTINUOUS:
-            self._scheduler.release(audit)
-        elif audit.state == STATE.ONGOING:
-            self._cancel(uuid, (
-                f'Interrupted: the decision engine on {CONF.host} was '
-                f'stopped while the audit ran'))
-
-    @staticmethod
-    def _cancel(uuid: str, message: str) -> None:
-        """Cancel one audit; its problems must not affect the others."""
-        try:
-            db_api.get_instance().run_in_transaction(
-                _store_cancel, uuid, message)
-        except (exception.StateConflict, exception.AuditNotFound):
-            return
-        except Exception as exc:
-            LOG.error('Audit %(uuid)s cannot be cancelled: %(error)s',
+            LOG.error('Audit %(uuid)s cannot be given back at this stop; it '
+                      'is taken over later: %(error)s',
                       {'uuid': uuid, 'error': utils.first_line(exc)})
-            return
-        LOG.warning('Audit %(uuid)s is CANCELLED. %(message)s',
-                    {'uuid': uuid, 'message': message})
-
-
-def _store_cancel(uuid: str, message: str) -> None:
-    """Cancel an interrupted audit and the plan it may have stored already.
-
-    A run that was interrupted between storing its plan and its own end must
-    not leave a plan that somebody could start. The plans of an EVENT audit
-    may come from earlier runs, which ended well, and are left alone.
-    """
-    context = watcher_context.admin_context()
-    audit = objects.Audit.get_by_uuid(context, uuid, eager=True)
-    audit.transition(STATE.CANCELLED, expected=STATE.ONGOING,
-                     where={'hostname': CONF.host}, status_message=message)
-    if audit.audit_type != ONESHOT:
-        return
-    for plan in objects.ActionPlan.list(
-            context, eager=True,
-            filters={'audit_id': audit.id, 'state': PLAN_STATE.RECOMMENDED}):
-        plan.transition(PLAN_STATE.CANCELLED,
-                        status_message=f'The audit {uuid} was interrupted')

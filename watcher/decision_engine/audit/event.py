@@ -9,22 +9,62 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""Audits that run each time they are triggered."""
+"""Audits that run each time they are triggered.
+
+A trigger is stored by the API before it says so, and one run answers all that
+came until it begins. The message that follows a trigger is only a nudge.
+"""
+
+from oslo_utils import timeutils
 
 from watcher import objects
+from watcher._i18n import _
+from watcher.common import context as watcher_context
+from watcher.common import exception
 from watcher.decision_engine.audit import base
+from watcher.decision_engine.audit import history
 
 STATE = objects.audit.State
 
+#: Seconds that a nudge may come after its trigger was answered. The API of
+#: the previous release stores no triggers: its messages are all there is.
+NUDGE_AGE = 300
+
+
+def is_answered(run: 'objects.AuditRun') -> bool:
+    """Whether a message only repeats a trigger that has had its run."""
+    if run.triggers or run.triggered_at is None:
+        return False
+    age = timeutils.utcnow(with_timezone=True) - run.triggered_at
+    return abs(age.total_seconds()) < NUDGE_AGE
+
 
 class EventAuditHandler(base.AuditHandler):
-    """Runs an audit for one trigger; afterwards it waits for the next."""
+    """Runs an audit for its triggers; afterwards it waits for the next."""
 
     startable = (STATE.PENDING, STATE.SUCCEEDED)
 
+    def _claim(self, context, audit):
+        super()._claim(context, audit)
+        # Only now nobody else can answer them meanwhile.
+        if is_answered(history.read(context, audit)):
+            raise exception.StateConflict(
+                _('all triggers of audit %s are answered') % audit.uuid)
+
     def _blocked(self, audit, plan):
+        run = history.read(watcher_context.admin_context(), audit)
+        if not run.triggers:
+            base.LOG.warning(
+                'The trigger of audit %(uuid)s has no effect: the action '
+                'plan %(plan)s is %(state)s. Trigger it again after its '
+                'end, or create such audits with force.',
+                {'uuid': audit.uuid, 'plan': plan.uuid, 'state': plan.state})
+            return
+        message = (f'The triggered run waits for the end of the action plan '
+                   f'{plan.uuid}')
         base.LOG.warning(
-            'The trigger of audit %(uuid)s has no effect: the action plan '
-            '%(plan)s is %(state)s. Trigger it again after its end, or '
-            'create such audits with force.',
-            {'uuid': audit.uuid, 'plan': plan.uuid, 'state': plan.state})
+            'Audit %(uuid)s: %(message)s. Create such audits with force if '
+            'they are not to wait.', {'uuid': audit.uuid, 'message': message})
+        if audit.status_message != message:
+            audit.swap({'state': audit.state}, self._fence(),
+                       status_message=message)

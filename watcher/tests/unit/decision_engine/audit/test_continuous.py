@@ -133,14 +133,23 @@ class TestRuns(ContinuousTestCase):
     def test_survives_a_hundred_failing_runs(self):
         audit = self.audit()
         self.fail_with(exception.NovaClientError(reason='no answer'))
+        pauses = []
         for _number in range(100):
             self.assertEqual([audit.uuid], self.look())
-            self.wait(minutes=10)
-        after = factories.reread(audit)
+            after = factories.reread(audit)
+            pauses.append((after.next_run_time - self.now).total_seconds())
+            self.now = after.next_run_time
+        # In the rhythm of the audit: an hour after a failure at the latest.
+        self.assertEqual([600, 600, 600, 600, 1200, 2400, 3600, 3600],
+                         pauses[:8])
+        self.assertEqual({3600}, set(pauses[8:]))
+        error = 'The strategy failed: Nova client error: no answer'
         self.assertEqual(
-            (AUDIT.ONGOING,
-             'The strategy failed: Nova client error: no answer'),
+            (AUDIT.ONGOING, f'100 failures in a row. {error}'),
             (after.state, after.status_message))
+        run = objects.AuditRun.get(self.context, audit.id)
+        self.assertEqual((100, error, 0),
+                         (run.failures, run.last_error, run.attempts))
         self.assertEqual([], self.plans())
 
         self.during_strategy(lambda audit: None)
@@ -149,6 +158,32 @@ class TestRuns(ContinuousTestCase):
         self.assertEqual((AUDIT.ONGOING, None),
                          (after.state, after.status_message))
         self.assertEqual([PLAN.RECOMMENDED], self.states())
+        self.assertEqual(self.now + datetime.timedelta(minutes=10),
+                         after.next_run_time)
+        run = objects.AuditRun.get(self.context, audit.id)
+        self.assertEqual((0, None), (run.failures, run.last_error))
+
+    def test_pauses_can_be_switched_off(self):
+        self.config(group='watcher_decision_engine', failed_audit_pause=0)
+        audit = self.audit()
+        self.fail_with(exception.ClusterStateStale())
+        for _number in range(8):
+            self.assertEqual([audit.uuid], self.look())
+            self.wait(minutes=10)
+
+    def test_every_engine_dies_of_it(self):
+        audit = self.audit()
+        self.during_strategy(mock.Mock(side_effect=SystemExit))
+        for _number in range(3):
+            self.assertRaises(SystemExit, self.look)
+        self.look()
+        after = factories.reread(audit)
+        self.assertEqual(
+            (AUDIT.ONGOING, BEGIN + datetime.timedelta(minutes=10)),
+            (after.state, after.next_run_time))
+        self.assertIn('interrupted 3 times', after.status_message)
+        run = objects.AuditRun.get(self.context, audit.id)
+        self.assertEqual((0, 1), (run.attempts, run.failures))
 
     def test_failing_planner_leaves_the_earlier_plan(self):
         audit = self.audit()

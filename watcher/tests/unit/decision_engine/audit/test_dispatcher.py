@@ -20,6 +20,7 @@ from oslo_db import exception as db_exc
 
 from watcher import objects
 from watcher.common import context as watcher_context
+from watcher.common import exception
 from watcher.db import api as db_api
 from watcher.db.sqlalchemy import models
 from watcher.db.sqlalchemy import session as db_session
@@ -47,11 +48,14 @@ class StandIn:
         self.lock = threading.Lock()
 
     def execute(self, context, audit):
+        audit.transition(AUDIT.ONGOING, hostname='engine-1')
+        self.go(context, audit)
+
+    def go(self, context, audit):
+        self.contexts[audit.uuid] = context
         with self.lock:
             self.concurrent += 1
             self.most = max(self.most, self.concurrent)
-        self.contexts[audit.uuid] = context
-        audit.transition(AUDIT.ONGOING, hostname='engine-1')
         self.started.append(audit.uuid)
         self.gate.wait(4 * base.PATIENCE)
         with self.lock:
@@ -282,7 +286,7 @@ class TestDispatcher(DispatcherTestCase):
         self.dispatcher.start()
         for audit in waiting:
             self.wait_for_state(audit, AUDIT.SUCCEEDED)
-        self.wait_for(lambda: {audit.uuid for audit in broken[:2]}
+        self.wait_for(lambda: {audit.uuid for audit in broken}
                       == self.dispatcher._hopeless)
         # They are left alone.
         self.at_rest()
@@ -337,56 +341,85 @@ class TestDispatcher(DispatcherTestCase):
 class TestInterrupted(DispatcherTestCase):
     """Audits that were running when an engine ended."""
 
-    def test_own_audits_are_cancelled_at_the_start(self):
-        def ongoing(**fields):
-            return self.audit(state=AUDIT.ONGOING,
-                              **{'hostname': 'engine-1', **fields})
-        oneshot = ongoing()
-        event = ongoing(audit_type=factories.EVENT)
-        continuous = ongoing(audit_type=factories.CONTINUOUS, interval='60')
-        of_other_host = ongoing(hostname='engine-2')
-        waiting = self.audit()
+    def ongoing(self, **fields):
+        return self.audit(state=AUDIT.ONGOING,
+                          **{'hostname': 'engine-1', **fields})
+
+    def test_own_audits_are_run_again(self):
+        again = [self.ongoing(), self.ongoing(hostname=None),
+                 self.ongoing(audit_type=factories.EVENT)]
+        continuous = self.ongoing(audit_type=factories.CONTINUOUS,
+                                  interval='60', next_run_time=NOW
+                                  + datetime.timedelta(hours=1))
         self.dispatcher.start()
-        self.wait_for_state(waiting, AUDIT.SUCCEEDED)
-        for audit in (oneshot, event):
-            after = factories.reread(audit)
-            self.assertEqual(AUDIT.CANCELLED, after.state)
-            self.assertIn('engine-1', after.status_message)
-        for audit in (continuous, of_other_host):
-            self.assertEqual(AUDIT.ONGOING, factories.reread(audit).state)
+        for audit in again:
+            self.wait_for_state(audit, AUDIT.SUCCEEDED)
+        self.at_rest()
+        self.assertEqual(sorted(audit.uuid for audit in again),
+                         sorted(self.handler.started))
+        self.assertEqual(AUDIT.ONGOING, factories.reread(continuous).state)
+
+    def test_of_a_database_that_is_not_upgraded(self):
+        """Nothing would end a run that kills each engine."""
+        audit = self.ongoing()
+        with mock.patch.object(
+                objects.AuditRun, 'set', side_effect=exception.
+                DatabaseNotUpgraded(table='audit_runs')):
+            self.dispatcher.start()
+            self.wait_for_state(audit, AUDIT.CANCELLED)
+        self.assertIn('engine-1', factories.reread(audit).status_message)
+
+    def test_one_that_every_engine_dies_of(self):
+        audit = self.ongoing()
+        objects.AuditRun.set(factories.context(), audit.id, attempts=3)
+        self.dispatcher.start()
+        self.wait_for_state(audit, AUDIT.FAILED)
+        self.assertIn('interrupted 3 times',
+                      factories.reread(audit).status_message)
+        self.assertEqual([], self.handler.started)
 
     def test_no_plan_of_an_interrupted_audit_is_left(self):
-        oneshot = self.audit(state=AUDIT.ONGOING, hostname='engine-1')
-        event = self.audit(state=AUDIT.ONGOING, hostname='engine-1',
-                           audit_type=factories.EVENT)
+        oneshot = self.ongoing()
+        event = self.ongoing(audit_type=factories.EVENT)
         strategy = factories.strategy(self.goal)
-        plan = factories.plan(oneshot, strategy)
-        started = factories.plan(oneshot, strategy, state='PENDING')
         of_earlier_run = factories.plan(event, strategy)
-        waiting = self.audit()
+        began = of_earlier_run.created_at + datetime.timedelta(hours=1)
+        objects.AuditRun.set(factories.context(), event.id, started_at=began)
+        of_this_run = factories.plan(event, strategy)
+        of_this_run.dbapi.update_action_plan(
+            of_this_run.uuid, {'created_at': began.replace(tzinfo=None)})
+        plan = factories.plan(oneshot, strategy)
         self.dispatcher.start()
-        self.wait_for_state(waiting, AUDIT.SUCCEEDED)
-        after = factories.reread(plan)
-        self.assertEqual('CANCELLED', after.state)
-        self.assertIn(oneshot.uuid, after.status_message)
-        self.assertEqual('PENDING', factories.reread(started).state)
+        for audit in (oneshot, event):
+            self.wait_for_state(audit, AUDIT.SUCCEEDED)
+        for left in (plan, of_this_run):
+            self.assertEqual('CANCELLED', factories.reread(left).state)
+        self.assertIn(event.uuid, factories.reread(left).status_message)
         self.assertEqual('RECOMMENDED', factories.reread(of_earlier_run).state)
+
+    def test_one_whose_plan_is_started_has_its_result(self):
+        audit = self.ongoing()
+        strategy = factories.strategy(self.goal)
+        plan = factories.plan(audit, strategy, state='PENDING')
+        self.dispatcher.start()
+        self.wait_for_state(audit, AUDIT.SUCCEEDED)
+        self.assertEqual([], self.handler.started)
+        self.assertEqual('PENDING', factories.reread(plan).state)
 
     def test_one_problem_does_not_stop_the_start(self):
         broken = self.audit(state=AUDIT.ONGOING, hostname='engine-1')
         stale = self.audit(state=AUDIT.ONGOING, hostname='engine-1')
-        real = objects.Audit.transition
+        real = objects.Audit.swap
 
-        def transition(this, *args, **kwargs):
+        def swap(this, *args, **kwargs):
             if this.uuid == broken.uuid:
                 raise RuntimeError('cannot be announced')
             return real(this, *args, **kwargs)
-        with mock.patch.object(objects.Audit, 'transition', transition):
+        with mock.patch.object(objects.Audit, 'swap', swap):
             waiting = self.audit()
             self.dispatcher.start()
             self.wait_for_state(waiting, AUDIT.SUCCEEDED)
-            self.assertEqual(AUDIT.CANCELLED,
-                             factories.reread(stale).state)
+            self.wait_for_state(stale, AUDIT.SUCCEEDED)
 
     def test_running_audits_are_no_orphans(self):
         self.handler.gate.clear()
@@ -412,7 +445,7 @@ class TestInterrupted(DispatcherTestCase):
             self.dispatcher.stop(2 * base.PATIENCE)
         self.assertEqual(AUDIT.SUCCEEDED, factories.reread(audit).state)
 
-    def test_stop_cancels_a_long_audit_within_seconds(self):
+    def test_stop_gives_a_long_audit_back_within_seconds(self):
         self.handler.gate.clear()
         audit, waiting = self.audit(), self.audit()
         self.config(group='watcher_decision_engine', max_audit_workers=1)
@@ -422,11 +455,9 @@ class TestInterrupted(DispatcherTestCase):
         self.dispatcher.stop(1)
         self.assertLess(time.monotonic() - begin, base.PATIENCE)
         after = factories.reread(audit)
-        self.assertEqual(AUDIT.CANCELLED, after.state)
-        self.assertIn('engine-1 was stopped', after.status_message)
-        self.handler.gate.set()
-        self.wait_for(lambda: not self.dispatcher._running)
-        self.assertEqual(AUDIT.CANCELLED, factories.reread(audit).state)
+        self.assertEqual((AUDIT.ONGOING, None), (after.state, after.hostname))
+        self.assertEqual(0, objects.AuditRun.get(
+            factories.context(), audit.id).attempts)
         self.assertEqual(AUDIT.PENDING, factories.reread(waiting).state)
 
     def test_stop_gives_a_continuous_audit_to_the_next_engine(self):
@@ -450,7 +481,7 @@ class TestInterrupted(DispatcherTestCase):
         self.dispatcher.stop(0.2)
         self.assertEqual(AUDIT.ONGOING, factories.reread(audit).state)
 
-    def test_stop_names_triggers_that_are_lost(self):
+    def test_stop_names_what_waits(self):
         self.handler.gate.clear()
         self.config(group='watcher_decision_engine', max_audit_workers=1)
         self.audit()

@@ -323,8 +323,9 @@ class TestFailures(AuditTestCase):
                 raise db_exc.DBConnectionError()
             return real(this, state, *args, **kwargs)
         self.replace(objects.Audit, 'transition', transition)
-        self.assertEqual(AUDIT.ONGOING, self.run_audit(audit).state)
-        self.assertIn('cannot be stored now', self.logger.output)
+        self.assertRaises(db_exc.DBConnectionError, self.run_audit, audit)
+        self.assertEqual(AUDIT.ONGOING, factories.reread(audit).state)
+        self.assertIn('will run again', self.logger.output)
 
 
 class TestTakenAway(AuditTestCase):
@@ -416,12 +417,12 @@ class TestTakenAway(AuditTestCase):
     def test_two_engines_take_the_same_audit(self):
         audit = self.audit()
         barrier = threading.Barrier(2)
-        real = audit_base.AuditHandler._busy_plan
+        real = audit_base.busy_plan
 
         def busy_plan(context):
             barrier.wait()
             return real(context)
-        self.replace(audit_base.AuditHandler, '_busy_plan',
+        self.replace(audit_base, 'busy_plan',
                      staticmethod(busy_plan))
         threads = [threading.Thread(target=self.run_audit, args=(audit,))
                    for _ in range(2)]
