@@ -135,15 +135,16 @@ class ChangeNodePowerState(nova_action.NovaUser):
                       'node': node.uuid, 'host': ident})
         if host.servers:
             raise exception.ActionExecutionFailure(
-                _('Node %(node)s is not switched off: %(number)d servers '
-                  'are on its compute node %(host)s (%(servers)s)') % {
+                _('Node %(node)s is not switched off: its compute node '
+                  '%(host)s has servers (%(number)d: %(servers)s)') % {
                       'node': node.uuid, 'number': len(host.servers),
                       'host': host.hypervisor_hostname,
                       'servers': self._named(host.servers)})
 
     @staticmethod
     def _named(servers):
-        names = [server.get('name') or server.get('uuid') or '?'
+        # By what people can look for: these names are those of guests.
+        names = [server.get('uuid') or server.get('name') or '?'
                  for server in servers[:_NAMED]]
         if len(servers) > _NAMED:
             names.append('...')

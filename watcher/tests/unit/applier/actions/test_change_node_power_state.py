@@ -134,12 +134,14 @@ class TestServers(PowerTestCase):
         self.assertEqual([], self.ironic.calls)
 
     def test_servers(self):
-        self.host.servers = [{'uuid': 'u1', 'name': 'web'}, {'uuid': 'u2'}]
-        self.assertStaysOn('2 servers', 'compute-1', 'web, u2')
+        self.host.servers = [{'uuid': 'u1', 'name': 'instance-00000001'},
+                             {'name': 'instance-00000002'}]
+        self.assertStaysOn('compute-1 has servers',
+                           '(2: u1, instance-00000002)')
 
     def test_many_servers_are_counted(self):
         self.host.servers = [{'name': f's{number}'} for number in range(9)]
-        self.assertStaysOn('9 servers', '(s0, s1, s2, ...)')
+        self.assertStaysOn('(9: s0, s1, s2, ...)')
 
     def test_no_compute_node_is_noted(self):
         self.change(extra={})
