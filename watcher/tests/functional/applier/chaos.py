@@ -122,16 +122,14 @@ class Monkey:
         """One round of trouble."""
         faults = [
             self.killed_and_back, self.killed_for_good, self.worker_killed,
-            self.killed_at_request, self.killed_at_request, self.frozen,
-            self.frozen, self.terminated, self.doubled,
-            self.connections_killed, self.connections_killed,
-            self.database_away, self.database_silent, self.broker_cut,
-            self.broker_away]
+            self.killed_at_request, self.frozen, self.terminated,
+            self.doubled, self.connections_killed, self.database_away,
+            self.database_silent, self.broker_cut, self.broker_away]
         self._random.shuffle(faults)
         return faults
 
     def pause(self) -> float:
-        return self._random.uniform(0.1, 1.0)
+        return self._random.uniform(0.1, 0.7)
 
     def chance(self, probability: float) -> bool:
         return self._random.random() < probability
@@ -148,10 +146,10 @@ class Monkey:
 
     def supervise(self) -> None:
         """Start again what has ended, and thaw what is taken for dead."""
-        expired = self._expired()
+        dead = self._dead()
         with self._lock:
             for applier in list(self._appliers):
-                if applier.frozen and applier.host in expired:
+                if applier.frozen and applier.host in dead:
                     applier.thaw()
                 if not applier.runs:
                     self._remove(applier)
@@ -200,6 +198,8 @@ class Monkey:
         self._ledger.at_next(self._kill_the_one_who_asked)
 
     def frozen(self) -> None:
+        """One at a time, so that others can take over."""
+        self.thaw_all()
         self._choose().freeze()
 
     def terminated(self) -> None:
@@ -283,9 +283,13 @@ class Monkey:
         return None
 
     @staticmethod
-    def _expired():
-        """Hosts whose lease is over."""
+    def _dead():
+        """Hosts whose lease is over and whose plans others have."""
         with session.get_engine().connect() as connection:
-            return {name.partition(':')[2] for name in connection.execute(
-                sa.text('SELECT name FROM leases WHERE '
-                        'expires_at < UTC_TIMESTAMP(6)')).scalars()}
+            expired = connection.execute(sa.text(
+                'SELECT name FROM leases WHERE '
+                'expires_at < UTC_TIMESTAMP(6)')).scalars()
+            busy = connection.execute(sa.text(
+                'SELECT hostname FROM action_plans WHERE '
+                "state IN ('ONGOING', 'CANCELLING')")).scalars()
+            return {name.partition(':')[2] for name in expired} - set(busy)

@@ -33,7 +33,7 @@ from watcher.tests.functional.applier import deeds
 PLANS = int(os.environ.get('WATCHER_TEST_CHAOS_PLANS', '100'))
 SEED = int(os.environ.get('WATCHER_TEST_CHAOS_SEED', '1'))
 #: Seconds between two events at most: how long outages last.
-_LONGEST_WAIT = 2.5
+_LONGEST_WAIT = 2.0
 
 #: What the logs of appliers tell, for the figures.
 _TOLD = {
