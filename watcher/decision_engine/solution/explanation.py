@@ -43,9 +43,14 @@ MAX_MEASURES = 50
 MAX_REMARKS = 100
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number of things in words: 1 host, 2 hosts."""
-    return f'{number} {noun}' if number == 1 else f'{number} {noun}s'
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """Return a number of things in words: 1 host, 2 hosts.
+
+    :param many: if it is not the former with an s.
+    """
+    if number == 1:
+        return f'1 {one}'
+    return f"{number} {many or one + 's'}"
 
 
 def plain_number(value: Any) -> int | float | None:

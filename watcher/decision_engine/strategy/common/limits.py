@@ -15,6 +15,7 @@ import collections
 
 import numpy
 
+from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import settings
 
@@ -69,7 +70,8 @@ class Limits:
                 and self.by_destination[host] >= self._destination
                 and self._state.host_of[server] != host):
             problem = (f'{self._state.hosts[host].hostname} receives '
-                       f'{self._destination} servers already')
+                       + explanation.counted(self._destination, 'server')
+                       + ' already')
         return problem
 
     def _why_not_leave(self, server):
@@ -78,13 +80,17 @@ class Limits:
             # It is on its way already, to wherever.
             return None
         if self._total and self.total >= self._total:
-            return f'the plan moves {self._total} servers already'
+            count = explanation.counted(self._total, 'server')
+            return f'the plan moves {count} already'
         if self._source and self.by_source[home] >= self._source:
-            return (f'{self._source} servers leave '
+            leaving = explanation.counted(self._source, 'server leaves',
+                                          'servers leave')
+            return (f'{leaving} '
                     f'{self._state.hosts[home].hostname} already')
         project = self._state.servers[server].project
         if self._project and self.by_project[project] >= self._project:
-            return (f'{self._project} servers of the project {project} move '
+            count = explanation.counted(self._project, 'server')
+            return (f'the plan moves {count} of the project {project} '
                     'already')
         return None
 

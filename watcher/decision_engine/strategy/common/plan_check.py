@@ -22,6 +22,7 @@ from typing import Any
 
 from oslo_log import log
 
+from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import settings
 from watcher.decision_engine.strategy.common import simulation
@@ -184,7 +185,8 @@ def _judge(solution, comparison, enforce, guessed):
     if guessed:
         solution.add_remark(
             f'The plan may make things worse: {comparison}, if Nova places '
-            f'{guessed} servers where most memory is free.')
+            f"{explanation.counted(guessed, 'server')} where most memory is "
+            'free.')
         return
     verdict = f'The plan would make things worse: {comparison}'
     if not enforce:

@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy
 
+from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import destinations
 from watcher.decision_engine.strategy.common import eligibility
@@ -266,7 +267,8 @@ class Simulation:
         servers = self.state.count_on(host)
         name = self.state.hosts[host].hostname
         if servers:
-            raise Refused(f'{servers} servers are on {name}', host)
+            found = explanation.counted(servers, 'server is', 'servers are')
+            raise Refused(f'{found} on {name}', host)
         self.rules.close(host, f'the plan switches {name} off')
 
     def _stop(self, parameters):

@@ -27,6 +27,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 
 from watcher.decision_engine.model import workload
+from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import cluster
 
 #: How many servers with unusable texts a remark names.
@@ -109,8 +110,9 @@ class Workloads:
             f'{self._state.servers[server].label}: {problem}'
             for server, problem in list(self.problems.items())[:MAX_NAMED])
         more = '; ...' if len(self.problems) > MAX_NAMED else ''
-        return [f'The workload characters of {len(self.problems)} servers '
-                f'are not used: {named}{more}']
+        servers = explanation.counted(len(self.problems), 'server')
+        return [f'The workload characters of {servers} are not used: '
+                f'{named}{more}']
 
 
 def _value(loads, server):

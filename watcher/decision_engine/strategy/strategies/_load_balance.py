@@ -304,8 +304,10 @@ class _Balancer:
         count = int(self.sources.sum())
         share = self.loads.share
         left = int((self.sources & (share >= self.given.threshold)).sum())
+        hosts = explanation.counted(int(self.loads.usable.sum()), 'host')
         return explanation.Explanation(
-            f'{count} of {int(self.loads.usable.sum())} hosts reach '
+            f'{count} of {hosts} '
+            f"{'reaches' if count == 1 else 'reach'} "
             f'{self.given.threshold:g} % of their {self._resource()}, '
             f'{left} when this is done', 'overload',
             self._highest(share), self.refused)
@@ -334,7 +336,8 @@ class _Balancer:
             top = int(numpy.argmax(numpy.where(
                 usable & ~self.loads.blind, self.before, -1)))
             blind = int(self.loads.blind.sum())
-            doubt = (f'; nothing is known of {blind} hosts' if blind else '')
+            doubt = ('; nothing is known of '
+                     + explanation.counted(blind, 'host') if blind else '')
             return (f'No host reaches {self.given.threshold:g} % of its '
                     f'{self._resource()}: the highest is '
                     f'{self.state.hosts[top].hostname} with '

@@ -82,8 +82,10 @@ class Situation:
         if not self.above.any():
             return f'no host has reached {limit}', 'nothing_above'
         if not self.below.any():
-            return (f'{int(self.above.sum())} hosts have reached {limit}, '
-                    'and no host is far enough below to take servers',
+            hosts = explanation.counted(int(self.above.sum()), 'host has',
+                                        'hosts have')
+            return (f'{hosts} reached {limit}, and no host is far enough '
+                    'below to take servers',
                     'nothing_below')
         return None
 

@@ -147,8 +147,9 @@ class _Emptier:
         for last in range(len(self.order) - 1, -1, -1):
             host = self.order[last]
             if attempts and failures > attempts:
-                self.kept[host] = (f'{failures} hosts in a row could not be '
-                                   'emptied (migration_attempts)')
+                hosts = explanation.counted(failures, 'host')
+                self.kept[host] = (f'{hosts} in a row could not be emptied '
+                                   '(migration_attempts)')
                 continue
             self.last = last
             self.index.close(last)

@@ -214,8 +214,9 @@ class _Finder:
     def _why_nowhere(self, server, targets):
         if not targets:
             return 'there is no host without such a problem'
-        more = (f' (and {len(targets) - 1} more hosts refuse it)'
-                if len(targets) > 1 else '')
+        others = explanation.counted(len(targets) - 1, 'more host refuses',
+                                     'more hosts refuse')
+        more = f' (and {others} it)' if len(targets) > 1 else ''
         problem = self.given.rules.why_not(server, targets[0]) or (
             'a server there, as important or more, uses less of the cache '
             'than before')
@@ -238,14 +239,17 @@ class _Finder:
         if not conflicts:
             return ('No server uses so much more of the L3 cache than '
                     'before that another one on its host, as important or '
-                    f'more, has less; {judged} servers were compared',
+                    'more, has less; '
+                    + explanation.counted(judged, 'server was',
+                                          'servers were') + ' compared',
                     'quiet')
+        hosts = explanation.counted(len(conflicts), 'host has', 'hosts have')
         if not targets:
-            return (f'{len(conflicts)} hosts have noisy servers, and there '
-                    'is no other host to move them to', 'no_target')
+            return (f'{hosts} noisy servers, and there is no other host '
+                    'to move them to', 'no_target')
         server, problem = next(iter(self.refused.items()))
-        return (f'{len(conflicts)} hosts have noisy servers, but none can '
-                f'be moved; for instance {server}: {problem}',
+        return (f'{hosts} noisy servers, but none can be moved; for '
+                f'instance {server}: {problem}',
                 'no_destination')
 
 

@@ -471,13 +471,15 @@ class _Stabilizer:
             for metric, value, limit in zip(
                 self.given.metrics, self.found, self.given.thresholds,
                 strict=True))
-        return (f'The loads of {self.table.count} hosts are even enough: '
-                f'their deviation is {found}', 'balanced')
+        hosts = explanation.counted(self.table.count, 'host')
+        return (f'The loads of {hosts} are even enough: their deviation is '
+                f'{found}', 'balanced')
 
     def _summary(self):
         left = exceeded(self.table, self.given.thresholds)
-        reason = (f'The deviation of loads of {self.table.count} hosts goes '
-                  f'from {self.decision.before:.4g} to '
+        hosts = explanation.counted(self.table.count, 'host')
+        reason = (f'The deviation of loads of {hosts} goes from '
+                  f'{self.decision.before:.4g} to '
                   f'{self.decision.after:.4g}')
         if left is not None:
             metric = self.given.metrics[left]
@@ -496,7 +498,8 @@ class _Stabilizer:
             return (f'{start}, but no server that can be moved has values '
                     'of all metrics', 'no_candidate')
         if not self.refused:
-            return (f'{start}, but none of {self.tried} servers '
+            servers = explanation.counted(self.tried, 'server')
+            return (f'{start}, but none of {servers} '
                     'would make it less where it was tried '
                     f'({self.given.host_choice})', 'no_improvement')
         name, problem = next(iter(self.refused.items()))

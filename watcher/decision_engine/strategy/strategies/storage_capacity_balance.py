@@ -210,7 +210,8 @@ class StorageCapacityBalance(base.WorkloadStabilizationBaseStrategy):
             code, words = 'balanced', f'every pool is used below {limit}'
         else:
             count = len(decision.sources)
-            words = (f'{count} of {count + len(decision.takers)} pools are '
+            pools = explanation.counted(count + len(decision.takers), 'pool')
+            words = (f"{count} of {pools} {'is' if count == 1 else 'are'} "
                      f'used to {limit} or more')
             if not decision.takers:
                 code = 'no_destination'
@@ -219,8 +220,11 @@ class StorageCapacityBalance(base.WorkloadStabilizationBaseStrategy):
                 code = 'nothing_movable'
                 words += ', and none of their volumes can leave'
             else:
-                words += (f'; {len(decision.moves)} volumes move, and '
-                          f'{len(decision.left)} pools remain')
+                moving = explanation.counted(
+                    len(decision.moves), 'volume moves', 'volumes move')
+                left = explanation.counted(
+                    len(decision.left), 'pool remains', 'pools remain')
+                words += f'; {moving}, and {left}'
         self.solution.explain(words, code, [
             Measure('standard_deviation', decision.before, decision.after),
             Measure('pools_too_full', len(decision.sources),

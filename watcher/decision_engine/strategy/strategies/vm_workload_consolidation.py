@@ -256,7 +256,7 @@ class _Report:
             return f'there is no other host for {label}'
         counts = collections.Counter(
             self.packer.why_not(server, place) for place in places)
-        reasons = ', '.join(f'{reason} ({count} hosts)'
+        reasons = ', '.join(f"{reason} ({explanation.counted(count, 'host')})"
                             for reason, count in counts.most_common(3))
         return f'no more loaded host takes {label}: {reasons}'
 

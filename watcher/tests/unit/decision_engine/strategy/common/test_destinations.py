@@ -479,14 +479,14 @@ class TestLimits(RulesTestCase):
         rules = rules_of(cloud(A=['a', 'b'], B=['c'], C=[]),
                          max_migrations_per_source=1)
         rules.state.move(0, 2)
-        self.refuses('1 servers leave host-A already', rules, 1, 1)
+        self.refuses('1 server leaves host-A already', rules, 1, 1)
         self.allows(rules, 2, 0, 2)
 
     def test_destination(self):
         rules = rules_of(cloud(A=['a', 'b'], B=[], C=[]),
                          max_migrations_per_destination=1)
         rules.state.move(0, 2)
-        self.refuses('host-C receives 1 servers already', rules, 1, 2)
+        self.refuses('host-C receives 1 server already', rules, 1, 2)
         self.allows(rules, 1, 1)
 
     def test_project(self):
@@ -497,7 +497,8 @@ class TestLimits(RulesTestCase):
             models.node('B'): []}), max_migrations_per_project=1)
         rules.state.move(0, 1)
         project = models.uuid('project')
-        self.refuses(f'1 servers of the project {project} move already',
+        self.refuses(f'the plan moves 1 server of the project {project} '
+                     'already',
                      rules, 1, 1)
         self.allows(rules, 2, 1)
 
@@ -515,7 +516,7 @@ class TestLimits(RulesTestCase):
         state.move(0, 1)
         rules = destinations.DestinationRules(
             state, settings.Settings(max_migrations=1))
-        self.refuses('the plan moves 1 servers already', rules, 1, 1)
+        self.refuses('the plan moves 1 server already', rules, 1, 1)
 
 
 class TestProperties(base.TestCase):

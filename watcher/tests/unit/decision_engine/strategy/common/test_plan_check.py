@@ -186,7 +186,7 @@ class TestPlanCheck(base.TestCase):
         self.assertEqual([('vm-a', None)], brief(solution))
         self.assertEqual(
             ['The plan may make things worse: hosts_in_use 2 -> 3, if Nova '
-             'places 1 servers where most memory is free.'],
+             'places 1 server where most memory is free.'],
             solution.remarks)
 
     def test_whom_nova_may_find_no_host(self):

@@ -140,7 +140,7 @@ class TestApply(base.TestCase):
     def test_limits_hold_where_nova_chooses(self):
         made = begin({'A': ['a', 'b'], 'B': [], 'C': []}, max_migrations=1)
         made.apply(migrate('a', 'A'))
-        self.refuses('the plan moves 1 servers already', made,
+        self.refuses('the plan moves 1 server already', made,
                      migrate('b', 'A'))
 
     def test_services(self):
@@ -165,7 +165,7 @@ class TestApply(base.TestCase):
 
     def test_only_empty_hosts_are_switched_off(self):
         made = begin({'A': ['a'], 'B': []})
-        self.assertEqual('1 servers are on host-A',
+        self.assertEqual('1 server is on host-A',
                          made.apply(switch('A', 'off')))
         self.assertIsNone(made.apply(switch('B', 'off')))
         self.refuses('the plan switches host-B off', made,
@@ -242,7 +242,7 @@ class TestArrange(base.TestCase):
         self.assertEqual([set(), set(), {0, 1}],
                          simulation.needs(made.actions, state_of(nodes)))
         made = simulation.arrange(actions[:2], begin(nodes))
-        self.assertEqual([(actions[0], '1 servers are on host-A')],
+        self.assertEqual([(actions[0], '1 server is on host-A')],
                          made.refused)
 
     def test_members_of_a_group_make_way(self):

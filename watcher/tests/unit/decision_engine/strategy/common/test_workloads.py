@@ -43,7 +43,7 @@ class TestWorkloads(base.TestCase):
 
     def test_what_cannot_be_used_is_named(self):
         [remark] = self.workloads.remarks()
-        self.assertIn('of 1 servers', remark)
+        self.assertIn('of 1 server ', remark)
         self.assertIn('vm-a2', remark)
 
     def test_with_loads(self):

@@ -217,7 +217,7 @@ class TestAgain(base.TestCase):
         self.assertEqual(([], 'no_destination'),
                          (first.actions, first.explanation.code))
         self.assertIn('as important or more, uses less of the cache than '
-                      'before (and 1 more hosts refuse it)',
+                      'before (and 1 more host refuses it)',
                       first.explanation.reason)
 
 

@@ -121,7 +121,7 @@ class TestWorkedExample(base.TestCase):
             '(limit 80); used_capacity of h2@b2#p2 30 -> 40 % (limit 80)',
             str(solution.actions[0].explanation))
         self.assertEqual(
-            '1 of 3 pools are used to 80 % or more; 2 volumes move, and 0 '
+            '1 of 3 pools is used to 80 % or more; 2 volumes move, and 0 '
             'pools remain', solution.explanation.reason)
 
     def test_efficacy(self):

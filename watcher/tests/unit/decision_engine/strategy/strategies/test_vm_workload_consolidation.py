@@ -203,7 +203,7 @@ class TestHosts(base.TestCase):
             servers=dict.fromkeys(('a1', 'a2', 'b1', 'b2'), (50,))))
         self.assertEqual([], brief(solution))
         self.assertEqual((2, 0, 0), figures(solution))
-        self.assertIn('host-B is disabled (bad DIMM) (1 hosts)',
+        self.assertIn('host-B is disabled (bad DIMM) (1 host)',
                       solution.explanation.reason)
 
     def test_figures_never_become_negative(self):

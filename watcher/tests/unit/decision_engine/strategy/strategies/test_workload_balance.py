@@ -224,7 +224,7 @@ class TestUnknown(base.TestCase):
         solution = run(hosts(A=[server('a1')], B=[server('b1')]),
                        {'b1': 0}, threshold=40)
         self.assertIn('the highest is host-B with 0 %; nothing is known of '
-                      '1 hosts', solution.explanation.reason)
+                      '1 host', solution.explanation.reason)
         self.assertEqual(['host-B'], [
             measure.of for measure in solution.explanation.measures])
 
