@@ -36,7 +36,9 @@ OPTS = [
         mutable=True,
         help='How often a failing metric query is tried before the audit is '
              'told that the data source does not answer. What a repetition '
-             'cannot help, like a query the source refuses, is tried once.'),
+             'cannot help, like a query the source refuses, is tried once, '
+             'and no query is repeated after 90 seconds spent waiting for '
+             'answers.'),
     cfg.IntOpt(
         'query_interval',
         default=1,
