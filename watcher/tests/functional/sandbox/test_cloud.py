@@ -106,8 +106,10 @@ class TestNovaReading(CloudTestCase):
 
     def test_deleted_servers_are_in_changes(self):
         uuid = self.first_server()
-        self.nova.delete_server(uuid)
-        self.nova.wait_for_delete(self.nova.get_server(uuid), interval=0.05)
+        # Read before: it may be gone as soon as that is asked for.
+        server = self.nova.get_server(uuid)
+        self.nova.delete_server(server)
+        self.nova.wait_for_delete(server, interval=0.05)
 
         changed = {s.id: s.status for s in self.nova.servers(
             all_projects=True, changes_since='2026-06-01T00:00:00Z')}
