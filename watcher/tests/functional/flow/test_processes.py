@@ -13,11 +13,14 @@
 
 import signal
 
+import requests
 import testscenarios
+from prometheus_client import parser
 
 from watcher.tests import base
 from watcher.tests.fixtures import cloud as cloud_fixture
 from watcher.tests.fixtures import database
+from watcher.tests.fixtures import ports
 from watcher.tests.fixtures import services
 
 load_tests = testscenarios.load_tests_apply_scenarios
@@ -47,8 +50,11 @@ class TestProcesses(base.TestCase):
         super().setUp()
         self.cloud = self.useFixture(cloud_fixture.SandboxCloud(
             hosts=3, placement={'compute-1': 2, 'compute-2': 2}))
+        self.ports = {f'{name}_port': ports.free_port()
+                      for name in ('api', 'decision_engine', 'applier')}
         self.watcher = self.useFixture(services.Processes(
-            self.engine, self.transport, self.cloud))
+            self.engine, self.transport, self.cloud, overrides={
+                'service_metrics': {'enabled': True, **self.ports}}))
 
     def maintain(self, host):
         audit = self.watcher.audit(*MAINTENANCE, maintenance_node=host)
@@ -59,10 +65,50 @@ class TestProcesses(base.TestCase):
         plan = self.watcher.execute(self.maintain('compute-1'))
         self.assertEqual('SUCCEEDED', plan.state, plan.status_message)
         self.assertEqual([], self.cloud.servers_of('compute-1'))
+        self.check_metrics()
 
         self.end_applier_at_work()
         self.end(self.watcher.decision_engine)
         self.end(self.watcher.api)
+
+    def scrape(self, name):
+        """Samples of a process, by name and labels."""
+        text = requests.get(
+            'http://127.0.0.1:%d/metrics' % self.ports[f'{name}_port'],
+            timeout=services.PATIENCE).text
+        return {(sample.name, *sorted(sample.labels.values())): sample.value
+                for family in parser.text_string_to_metric_families(text)
+                for sample in family.samples}
+
+    def wait_for_count(self, name, *key):
+        """What is stored is counted, a moment after everybody sees it."""
+        services.wait_until(lambda: self.scrape(name).get(key) == 1,
+                            what=f'counting of {key}')
+
+    def check_metrics(self):
+        """All three processes tell of the work."""
+        self.wait_for_count('decision_engine', 'watcher_audit_runs_total',
+                            'ONESHOT', MAINTENANCE[1], 'succeeded')
+        engine = self.scrape('decision_engine')
+        self.assertEqual(1, engine['watcher_audits', 'ONESHOT',
+                                   'SUCCEEDED', MAINTENANCE[1]])
+        self.assertEqual(3, engine['watcher_model_elements', 'compute',
+                                   'nodes'])
+        self.assertEqual(4, engine['watcher_model_elements', 'compute',
+                                   'instances'])
+        self.assertEqual(1, engine['watcher_model_usable', 'compute'])
+        self.wait_for_count('applier', 'watcher_action_plan_seconds_count',
+                            'SUCCEEDED')
+        applier = self.scrape('applier')
+        self.assertEqual(2, applier['watcher_action_results_total',
+                                    'SUCCEEDED', 'migrate'])
+        self.assertEqual(2, applier['watcher_action_seconds_count',
+                                    'migrate'])
+        self.assertEqual(0, applier['watcher_action_plans', 'ONGOING'])
+        self.assertEqual(1, applier['watcher_lease_valid',])
+        api = self.scrape('api')
+        self.assertEqual(1, api['watcher_api_requests_total', '/v1/audits',
+                                '201', 'POST'])
 
     def end_applier_at_work(self):
         """A plan that is running is brought to a defined state."""
