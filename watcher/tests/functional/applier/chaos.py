@@ -254,11 +254,14 @@ class Monkey:
         return applier
 
     def _choose(self):
+        """One that runs, and best one that has something to do."""
+        busy = self._busy()
         with self._lock:
-            return self._random.choice([
-                applier for applier in self._appliers
-                if not applier.frozen and applier.runs]
-                or self._appliers)
+            awake = [applier for applier in self._appliers
+                     if not applier.frozen and applier.runs]
+            return self._random.choice(
+                [applier for applier in awake if applier.host in busy]
+                or awake or self._appliers)
 
     def _kill_the_one_who_asked(self, deed):
         host = self._host_of(deed)
@@ -282,14 +285,19 @@ class Monkey:
                     return plan.hostname
         return None
 
-    @staticmethod
-    def _dead():
+    def _dead(self):
         """Hosts whose lease is over and whose plans others have."""
         with session.get_engine().connect() as connection:
             expired = connection.execute(sa.text(
                 'SELECT name FROM leases WHERE '
                 'expires_at < UTC_TIMESTAMP(6)')).scalars()
-            busy = connection.execute(sa.text(
+            hosts = {name.partition(':')[2] for name in expired}
+        return hosts - self._busy()
+
+    @staticmethod
+    def _busy():
+        """Hosts that have plans."""
+        with session.get_engine().connect() as connection:
+            return set(connection.execute(sa.text(
                 'SELECT hostname FROM action_plans WHERE '
-                "state IN ('ONGOING', 'CANCELLING')")).scalars()
-            return {name.partition(':')[2] for name in expired} - set(busy)
+                "state IN ('ONGOING', 'CANCELLING')")).scalars())
