@@ -236,12 +236,23 @@ def undoable() -> Iterator[None]:
 
     PostgreSQL refuses everything after an error inside a transaction. A
     transaction of one statement doesn't need this.
+
+    MariaDB undoes the whole transaction after a deadlock, so that nothing is
+    left to return to. What counts then is the deadlock, not that.
     """
     if _current.depth <= 1:
         yield
         return
-    with _current.session.begin_nested():
-        yield
+    try:
+        with _current.session.begin_nested():
+            yield
+    except Exception as error:
+        cause = error.__context__
+        while cause is not None and not isinstance(cause, db_exc.DBDeadlock):
+            cause = cause.__context__
+        if cause is None:
+            raise
+        raise cause from None
 
 
 def after_commit(callback: Callable[[], None]) -> None:

@@ -14,6 +14,8 @@
 They work at every version: alarming services cannot send the header.
 """
 
+from oslo_log import log
+
 from watcher import conf
 from watcher import objects
 from watcher._i18n import _
@@ -21,13 +23,17 @@ from watcher.api.controllers import base
 from watcher.api.controllers import body
 from watcher.api.controllers.v1 import audit as audits
 from watcher.common import exception
+from watcher.common import rpc
 from watcher.common import rpcapi
 from watcher.objects import states
 
 CONF = conf.CONF
 
-#: States in which an audit waits for an event.
-TRIGGERABLE = (states.AuditState.PENDING, states.AuditState.SUCCEEDED)
+LOG = log.getLogger(__name__)
+
+#: States in which an audit waits for an event, or will when its run is over.
+TRIGGERABLE = (states.AuditState.PENDING, states.AuditState.SUCCEEDED,
+               states.AuditState.ONGOING)
 
 
 class Webhooks:
@@ -56,13 +62,30 @@ class Webhooks:
             base.enforce('webhook:trigger')
         audit = self.audits.find(ident)
         _check(audit)
+        stored = _store(audit)
         engine = rpcapi.DecisionEngineAPI()
-        if not engine.trigger_audit(base.context(), audit.uuid):
-            # An event leaves no row in which the engine could find it.
+        # Nobody waits for a broker that is away: the engine finds the row.
+        sent = ((not stored or rpc.bus_reachable())
+                and engine.trigger_audit(base.context(), audit.uuid))
+        if not stored and not sent:
             raise exception.ServiceUnavailable(
                 service=engine.service_name,
                 reason=_('the message broker did not take the event'))
         return base.respond_empty(202)
+
+
+def _store(audit: 'objects.Audit') -> bool:
+    """Note the event where the engine finds it; several become one run."""
+    try:
+        objects.AuditRun.trigger(base.context(), audit.id)
+    except exception.DatabaseNotUpgraded as exc:
+        if audit.state == states.AuditState.ONGOING:
+            raise exception.AuditStateNotAllowed(state=audit.state) from exc
+        LOG.warning('The event for audit %(uuid)s is only told to the '
+                    'engine: %(reason)s',
+                    {'uuid': audit.uuid, 'reason': exc})
+        return False
+    return True
 
 
 def _check(audit: 'objects.Audit') -> None:

@@ -71,6 +71,27 @@ class TestDeadlockMysql(ConcurrencyTestCase):
                  for row in self.dbapi.get_goal_list(self.context)}
         self.assertEqual({str(runs[-1])}, names)
 
+    def test_real_deadlock_inside_a_savepoint(self):
+        self.config(group='database', db_retry_interval=1)
+        one, two = (self.records.goal(name=name) for name in 'ab')
+        met = threading.Barrier(2, timeout=30)
+        runs = []
+
+        def change(first, second):
+            def work():
+                runs.append(first)
+                self.dbapi.update_goal(first, {'display_name': f'{first}'})
+                if len(runs) <= 2:
+                    met.wait()
+                with session.undoable():
+                    self.dbapi.update_goal(second,
+                                           {'display_name': f'{first}'})
+            return lambda: self.dbapi.run_in_transaction(work)
+
+        self.assertEqual([], self.together(change(one.id, two.id),
+                                           change(two.id, one.id)))
+        self.assertEqual(3, len(runs))
+
     def test_lost_connections_are_replaced(self):
         self.records.goal(name='a')
         with session.get_engine().connect() as connection:

@@ -11,9 +11,12 @@
 # under the License.
 """Errors that are not the caller's fault, and how they leave."""
 
+from unittest import mock
+
 import oslo_messaging as messaging
 from oslo_db import exception as db_exc
 
+from watcher import objects
 from watcher.api import errors
 from watcher.common import exception
 from watcher.common import rpc
@@ -88,8 +91,14 @@ class TestBus(base.ApiTestCase):
                                    audit_type='EVENT')
         rpc.cleanup()
         rpc.init(self._unreachable())
-        # No row tells the engine about it, so the caller has to know.
-        response = self.post(f'/v1/webhooks/{audit.uuid}', {}, status=503)
+        # The engine finds it.
+        self.post(f'/v1/webhooks/{audit.uuid}', {}, status=202)
+        # Not in a database that is not upgraded: the caller has to know.
+        with mock.patch.object(
+                objects.AuditRun, 'trigger', side_effect=exception.
+                DatabaseNotUpgraded(table='audit_runs')):
+            response = self.post(f'/v1/webhooks/{audit.uuid}', {},
+                                 status=503)
         self.assert_refused(503, response, 'watcher-decision-engine')
 
     def _unreachable(self):

@@ -13,6 +13,7 @@
 
 import os
 import time
+from unittest import mock
 
 import fixtures
 import oslo_messaging as messaging
@@ -492,10 +493,26 @@ class TestWebhooks(AuditTestCase):
         self.records.audit(self.goal, name='o')
         self.trigger('o', status=400)
         self.trigger('nope', status=404)
-        self.event.transition('ONGOING')
-        self.trigger(status=400)
-        self.event.transition('SUCCEEDED')
-        self.trigger(status=202)
+        for state in ('CANCELLED', 'FAILED', 'SUSPENDED'):
+            self.records.audit(self.goal, name=state, audit_type='EVENT',
+                               state=state)
+            self.trigger(state, status=400)
+
+    def test_stored(self):
+        for state in ('PENDING', 'ONGOING', 'SUCCEEDED'):
+            if state != 'PENDING':
+                self.event.transition(state)
+            self.trigger(status=202)
+        self.assertEqual(3, objects.AuditRun.get(
+            None, self.event.id).triggers)
+
+    def test_database_that_is_not_upgraded(self):
+        with mock.patch.object(
+                objects.AuditRun, 'trigger', side_effect=exception.
+                DatabaseNotUpgraded(table='audit_runs')):
+            self.trigger(status=202)
+            self.event.transition('ONGOING')
+            self.trigger(status=400)
 
     def test_bodies(self):
         for body in ([], 'x', 3, {'alarm_id': 'x'}):
