@@ -156,3 +156,11 @@ class TestTests(base.TestCase):
                         and node.func.attr in self.CLOCKS):
                     wrong.append(f'{path}:{node.lineno}')
         self.assertEqual([], wrong)
+
+    def test_examples_are_the_same_each_time(self):
+        """And take as long as they take."""
+        for path in (ROOT / 'tests').rglob('test_*.py'):
+            text = path.read_text()
+            if path != pathlib.Path(__file__) and 'hypothesis.given' in text:
+                self.assertIn('derandomize=True', text, path)
+                self.assertIn('deadline=None', text, path)
