@@ -22,9 +22,13 @@ import sys
 import threading
 from collections.abc import Callable
 
+from oslo_log import log
+
 from watcher.api import app
 from watcher.cmd import common
 from watcher.common import utils
+
+LOG = log.getLogger(__name__)
 
 PROGRAM = 'watcher-api'
 
@@ -43,6 +47,9 @@ def initialize_wsgi_app() -> Callable:
             common.bootstrap(
                 [PROGRAM, *arguments],
                 default_config_files=[named] if named else None)
+            if common.CONF.service_metrics.enabled:
+                LOG.warning('[service_metrics] has no effect here: metrics '
+                            'are not offered under a web server')
             with common.explained_failures():
                 _applications.append(app.setup_app())
         return _applications[0]

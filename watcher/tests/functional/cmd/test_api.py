@@ -160,10 +160,12 @@ class TestWSGI(base.CommandTestCase):
         self.assertServes(self.serve())
 
     def test_configuration_from_the_environment(self):
-        path = self.write_config()
+        path = self.write_config(service_metrics={'enabled': 'true'})
         os.rename(path, self.path('other.conf'))
-        self.assertServes(self.serve(
-            OS_WATCHER_CONFIG_FILE=self.path('other.conf')))
+        result = self.serve(OS_WATCHER_CONFIG_FILE=self.path('other.conf'))
+        self.assertServes(result)
+        self.assertIn('metrics are not offered under a web server',
+                      result.stderr)
 
     def test_configuration_among_foreign_arguments(self):
         path = self.write_config()

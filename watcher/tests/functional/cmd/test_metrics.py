@@ -21,6 +21,7 @@ from prometheus_client import parser
 
 from watcher.tests.fixtures import ports
 from watcher.tests.functional.cmd import base
+from watcher.tests.unit.common import test_wsgi_server
 
 PORTS = {'watcher-decision-engine': 'decision_engine_port',
          'watcher-applier': 'applier_port', 'watcher-api': 'api_port'}
@@ -86,17 +87,13 @@ class TestEngines(MetricsTestCase):
         self.assertEqual(0.0, samples['watcher_metrics_missing_total',])
         self.assertIn('testhost', text)
 
-    def test_nothing_else_is_served(self):
-        _daemon, url = self.serve('watcher-applier')
-        for path in ('/', '/v1/audits'):
-            answer = self.session.get(
-                url.replace('/metrics', path), timeout=60)
-            self.assertEqual(404, answer.status_code)
-        answer = self.session.post(url, timeout=60)
-        self.assertEqual(405, answer.status_code)
-
-    def test_applier(self):
-        daemon, url = self.serve('watcher-applier')
+    def test_applier_by_https(self):
+        """And nothing else is served there."""
+        certificate, key = test_wsgi_server.make_certificate(self.directory)
+        self.session.trust_env, self.session.verify = False, certificate
+        self.options['ssl'] = {'cert_file': certificate, 'key_file': key}
+        daemon, url = self.serve('watcher-applier', enable_ssl='true')
+        url = url.replace('http://127.0.0.1', 'https://localhost')
         daemon.wait_for_log('is running')
         text, samples = self.scrape(url)
         self.check(text)
@@ -104,6 +101,12 @@ class TestEngines(MetricsTestCase):
         self.assertEqual(1.0, samples['watcher_lease_valid',])
         self.assertEqual(0.0, samples['watcher_running_plans',])
         self.assertIn(('watcher_pool_threads', 'plans'), samples)
+        for path in ('/', '/v1/audits'):
+            answer = self.session.get(
+                url.replace('/metrics', path), timeout=60)
+            self.assertEqual(404, answer.status_code)
+        answer = self.session.post(url, timeout=60)
+        self.assertEqual(405, answer.status_code)
 
     def test_a_port_in_use_keeps_nobody_from_working(self):
         port = ports.free_port()
@@ -116,12 +119,6 @@ class TestEngines(MetricsTestCase):
         daemon.wait_for_log('watcher-applier-metrics answers on')
         _text, samples = self.scrape(f'http://127.0.0.1:{port}/metrics')
         self.assertIn(('watcher_running_plans',), samples)
-
-    def test_nothing_listens_unless_asked_for(self):
-        daemon = self.start('watcher-applier')
-        daemon.wait_for_log('is running')
-        daemon.stop()
-        self.assertNotIn('-metrics', daemon.log)
 
 
 class TestAPI(MetricsTestCase):
