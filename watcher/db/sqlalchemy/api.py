@@ -49,6 +49,7 @@ from watcher.db.sqlalchemy import entities
 from watcher.db.sqlalchemy import explanations
 from watcher.db.sqlalchemy import figures
 from watcher.db.sqlalchemy import generic
+from watcher.db.sqlalchemy import jobs
 from watcher.db.sqlalchemy import leases
 from watcher.db.sqlalchemy import models
 from watcher.db.sqlalchemy import optional
@@ -66,8 +67,8 @@ def get_backend() -> 'Connection':
 
 
 class Connection(generic.EntityOperations, explanations.Operations,
-                 figures.Operations, leases.Operations, runs.Operations,
-                 slots.Operations):
+                 figures.Operations, jobs.Operations, leases.Operations,
+                 runs.Operations, slots.Operations):
     """All operations; see the module for those every entity has."""
 
     def missing_tables(self) -> list[str]:

@@ -45,6 +45,7 @@ from watcher.decision_engine.audit import continuous
 from watcher.decision_engine.audit import event
 from watcher.decision_engine.audit import history
 from watcher.decision_engine.audit import interrupted
+from watcher.decision_engine.audit import leftovers
 from watcher.decision_engine.audit import oneshot
 from watcher.decision_engine.audit import scheduler
 
@@ -187,6 +188,7 @@ class AuditDispatcher:
         with self._lock:
             running = set(self._running)
         try:
+            leftovers.sweep()
             self._scheduler.settle(running)
         except db_exc.DBError:
             raise

@@ -219,6 +219,37 @@ class TestTakeover(EngineTestCase):
         read.assert_not_called()
 
 
+class TestLeftovers(EngineTestCase):
+
+    def make_job(self, host, age=0):
+        self.beat(host, age)
+        service_row, = objects.Service.list(self.context,
+                                            filters={'host': host})
+        with session.get_engine().begin() as connection:
+            connection.execute(sa.insert(models.SchedulerJob).values(
+                id=f'job-{host}', job_state=b'pickle', next_run_time=1.0,
+                service_id=service_row.id))
+
+    def jobs(self):
+        with session.get_engine().connect() as connection:
+            return sorted(connection.scalars(
+                sa.select(models.SchedulerJob.id)))
+
+    def test_only_timers_of_living_old_engines_are_kept(self):
+        """Field report, part 5 test 19: no leftover job, no busy loop."""
+        self.make_job('old-alive')
+        self.make_job('old-dead', age=100)
+        # It has this release now, and so has this engine.
+        self.make_job('upgraded')
+        self.take('upgraded')
+        self.make_job(HERE)
+        self.look()
+        self.assertEqual(['job-old-alive'], self.jobs())
+        self.beat('old-alive', age=100)
+        self.look()
+        self.assertEqual([], self.jobs())
+
+
 class TestTriggers(EngineTestCase):
 
     def trigger(self, audit, times=1):
