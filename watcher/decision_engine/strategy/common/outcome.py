@@ -170,10 +170,11 @@ class _Look:
             return None
         volume = self._pools.volumes[uuid]
         if given.get('migration_type') == storage.RETYPE:
+            place = 'of the type'
             wanted, found = given.get('destination_type'), volume.type
         else:
-            wanted = given.get('destination_node')
+            place, wanted = 'in', given.get('destination_node')
             found = self._pools.pool_of[uuid]
         if wanted is None or wanted == found:
             return None
-        return f'{volume.label} is in {found}, not in {wanted}'
+        return f'{volume.label} is {place} {found}, not {place} {wanted}'

@@ -99,7 +99,8 @@ class TestOutcome(base.TestCase):
             'v', migration_type='retype', destination_type='gold'))
         found = self.assert_effect([False], volume(
             'v', migration_type='retype', destination_type='lead'))
-        self.assertIn('is in gold, not in lead', found.remarks[0])
+        self.assertIn('is of the type gold, not of the type lead',
+                      found.remarks[0])
 
     def test_what_nobody_can_see_is_believed(self):
         action = {'action_type': 'nop', 'input_parameters': None}
