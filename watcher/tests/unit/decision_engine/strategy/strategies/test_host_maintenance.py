@@ -570,8 +570,9 @@ class TestProperties(properties.StrategyProperties, base.TestCase):
         ways = ({}, {'disable_live_migration': True},
                 {'disable_live_migration': True,
                  'disable_cold_migration': True})
-        for way in ways:
-            plans = [self._twice(seed, way) for seed in self.SEEDS]
+        for number, way in enumerate(ways):
+            plans = [self._twice(seed, way)
+                     for seed in self.SEEDS[number::len(ways)]]
             self.assertTrue(any(plans), way)
 
     def _twice(self, seed, way):
