@@ -63,7 +63,7 @@ class DecisionEngineManager:
             lambda: CONF.watcher_decision_engine.lease_renewal_interval,
             self._on_lease_lost)
         self._dispatcher = dispatcher.AuditDispatcher(
-            lease=lambda: self._keeper.lease)
+            lease=lambda: self.lease)
         self._expiry = periodic.Loop(
             'action-plan-expiry', _supersede_expired_plans,
             lambda: CONF.watcher_decision_engine.check_periodic_interval)
@@ -80,6 +80,11 @@ class DecisionEngineManager:
             repair_endpoint.RepairEndpoint(),
         ]
         report.register()
+
+    @property
+    def lease(self) -> objects.Lease | None:
+        """What lets this process run audits."""
+        return self._keeper.lease
 
     @property
     def models(self) -> 'ModelSynchronisation':

@@ -85,6 +85,7 @@ class TestEngines(MetricsTestCase):
         self.assertEqual(0.0, samples['watcher_pool_waiting', 'audits'])
         self.assertIn(('watcher_notifications_topics',), samples)
         self.assertEqual(0.0, samples['watcher_metrics_missing_total',])
+        self.assertEqual(1.0, samples['watcher_lease_valid',])
         self.assertIn('testhost', text)
 
     def test_applier_by_https(self):
