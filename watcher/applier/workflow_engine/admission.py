@@ -67,7 +67,9 @@ class Admission(graph.Gate):
 
     @property
     def holding(self) -> bool:
-        return bool(self._waiting)
+        # Nobody looks after those that wait once the engine gave up; one
+        # that has ended may be why it did.
+        return bool(self._waiting) and self._engine.halted is None
 
     def is_over(self, task: Container) -> bool:
         return task.state not in (State.PENDING, *container.IN_FLIGHT)

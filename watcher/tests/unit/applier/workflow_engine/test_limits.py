@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from watcher import objects
 from watcher.applier.actions import base as action_base
 from watcher.applier.workflow_engine import limits
+from watcher.common import exception
 from watcher.tests import base
 from watcher.tests.unit.applier import harness
 from watcher.tests.unit.applier.workflow_engine import engine_case
@@ -257,3 +258,25 @@ class TestWaitingEnds(LimitsTestCase):
         self.assertFalse(thread.is_alive())
         self.assertEqual('ONGOING', self.read(self.plan).state)
         self.assertEqual(['PENDING'] * 2, self.states(self.plan))
+
+
+class TestGivingUp(LimitsTestCase):
+
+    def test_what_waits_does_not_outlive_the_run(self):
+        """Nobody would look after it any more."""
+        self.useFixture(fixtures.MonkeyPatch(
+            'watcher.applier.workflow_engine.admission.LOOK_INTERVAL', 3600))
+        self.run_elsewhere({'subjects': ['busy']})
+        plan = self.make_claiming({}, {'subjects': ['busy']})
+
+        def execute(action):
+            self.manager.stopping.set()
+            raise exception.WaitInterrupted(what='the cloud')
+        self.hooks['execute'] = execute
+        thread = threading.Thread(target=self.run_plan, args=(plan,),
+                                  daemon=True)
+        thread.start()
+        thread.join(base.PATIENCE)
+        self.assertFalse(thread.is_alive())
+        self.assertEqual('CANCELLED', self.read(plan).state)
+        self.assertEqual(['CANCELLED'] * 2, self.states(plan))
