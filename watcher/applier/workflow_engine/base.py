@@ -148,7 +148,8 @@ class BaseWorkFlowEngine(loadable.Loadable):
         values = {}
         if status_message is not None:
             values['status_message'] = status_message
-        persistence.transition(db_action, state, self.stopping, **values)
+        persistence.transition(db_action, state, self.stopping,
+                               fence=self.lease, **values)
         return db_action
 
     def notify_cancel_start(self, action_plan_uuid: str) -> None:
@@ -218,6 +219,8 @@ class BaseWorkFlowEngine(loadable.Loadable):
         :raises: Postponed when there is none
         """
         objects.Lease.serialize(self.context, limits.SLOTS)
+        # The pre-condition may have taken long, as waiting here may.
+        standing.check_pause(self.plan_id)
         running = [row for row in standing.running_actions()
                    if row.id != action.id]
         self._note_others(running)

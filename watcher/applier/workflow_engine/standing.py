@@ -20,6 +20,8 @@ from oslo_log import log
 from watcher import conf
 from watcher import objects
 from watcher.applier.workflow_engine import control
+from watcher.applier.workflow_engine import graph
+from watcher.applier.workflow_engine import limits
 from watcher.common import exception
 from watcher.objects import action as action_objects
 from watcher.objects import action_plan as plan_objects
@@ -61,6 +63,16 @@ def why_not(plan_id: int, row: Any) -> exception.WatcherException | None:
     if cancelled:
         return exception.ActionPlanCancelled(uuid=row.uuid)
     return None
+
+
+def check_pause(plan_id: int) -> None:
+    """Refuse to start an action of a plan that was paused a moment ago.
+
+    :raises: Postponed
+    """
+    row = read(plan_id)
+    if row is not None and row.paused and row.state == State.ONGOING:
+        raise graph.Postponed(limits.PAUSE)
 
 
 def tell_pause(context: Any, row: Any) -> None:

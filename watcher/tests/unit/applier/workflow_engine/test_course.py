@@ -328,6 +328,14 @@ class TestFence(engine_case.EngineTestCase):
         self.assertEqual('ONGOING', plan.state)
         self.assertEqual(['PENDING'] * 2, self.states(plan))
 
+    def test_engines_of_others_write_nothing_without_the_lease(self):
+        plan = self.make_graph([[]])
+        engine = self.make_engine()
+        self.take()
+        self.assertRaises(exception.LeaseLost, engine.notify,
+                          self.actions(plan)[0], 'ONGOING')
+        self.assertEqual(['PENDING'], self.states(plan))
+
     def test_nothing_is_written_without_the_lease(self):
         for result in (True, False):
             ran = []

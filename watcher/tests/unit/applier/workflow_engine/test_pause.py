@@ -95,6 +95,22 @@ class TestPause(engine_case.EngineTestCase):
             if 'CANCELLING>' in event or 'cancel' in event
             or 'PENDING>CANCELLED' in event])
 
+    def test_paused_while_an_action_is_checked(self):
+        self.executed.append(-1)
+        checks = []
+
+        def check(action):
+            if not checks:
+                self.pause()
+            checks.append(action)
+        self.hooks['pre_condition'] = check
+        thread = self.start([[]])
+        self.assertEqual(['PENDING'], self.states(self.plan))
+        self.assertEqual([-1], self.executed)
+        self.pause(False)
+        self.assertEqual('SUCCEEDED', self.end(thread).state)
+        self.assertEqual([-1, 0], self.executed)
+
     def test_the_applier_stops(self):
         thread = self.start([[], [0]])
         self.manager.stopping.set()
