@@ -206,6 +206,9 @@ class Queue:
         def change():
             if not _allows():
                 objects.Lease.serialize(context, CLAIMS)
+                # Before the first look, which MySQL remembers: a pause that
+                # is stored meanwhile must be seen below.
+                plan.lock()
                 obstacle = self._running().obstacle(reach)
                 if obstacle is not None:
                     raise _Overlaps(obstacle)
