@@ -20,6 +20,7 @@ from oslo_utils import timeutils
 from watcher import conf
 from watcher import objects
 from watcher._i18n import _
+from watcher.applier.workflow_engine import limits
 from watcher.common import exception
 from watcher.objects import action as action_objects
 from watcher.objects import action_plan as plan_objects
@@ -117,6 +118,9 @@ def cancel_interrupted(context: Any, plan: objects.ActionPlan,
     started = []
 
     def change():
+        # A thread that was left behind must not begin one between the look
+        # and the change.
+        objects.Lease.serialize(context, limits.SLOTS)
         started[:] = _list_started(context, plan)
         plan.transition(
             PlanState.CANCELLED, expected=RUNNING, where={'hostname': host},

@@ -63,7 +63,9 @@ def find_orphans(context: Any, host: str, busy: Collection[str],
         if orphan.uuid in busy:
             continue
         if orphan.host == host:
-            mine.append(orphan)
+            # One that is not begun is in our line.
+            if orphan.state != State.RECOMMENDED:
+                mine.append(orphan)
         else:
             others.setdefault(orphan.host, []).append(orphan)
     yield from mine

@@ -20,8 +20,10 @@ from oslo_db import exception as db_exc
 from oslo_utils import timeutils
 
 from watcher import objects
+from watcher.applier import recovery
 from watcher.applier import takeover
 from watcher.applier import tenure
+from watcher.applier.workflow_engine import limits
 from watcher.common import exception
 from watcher.common import service
 from watcher.db.sqlalchemy import clock
@@ -516,3 +518,28 @@ class TestLife(TakeoverTestCase):
         self.assertEqual('ONGOING', self.read(plan).state)
         self.look()
         self.assertEqual('FAILED', self.read(plan).state)
+
+
+class TestOwn(TakeoverTestCase):
+
+    def test_what_waits_here_is_no_orphan(self):
+        """It would be read at every look for nothing."""
+        self.make_plan({}, state='RECOMMENDED', hostname=harness.HOST)
+        left = self.make_plan({}, state='ONGOING', hostname=harness.HOST)
+        self.assertEqual([left.uuid], [
+            orphan.uuid for orphan in takeover.find_orphans(
+                self.context, harness.HOST, (), 'watcher-applier')])
+
+    def test_nothing_begins_while_a_plan_is_ended(self):
+        plan = self.make_plan({'state': 'ONGOING'}, state='ONGOING',
+                              hostname=harness.HOST)
+        look = recovery._list_started
+        locked = []
+
+        def list_started(context, plan):
+            locked.extend(objects.Lease.known(context, limits.SLOTS))
+            return look(context, plan)
+        with mock.patch.object(recovery, '_list_started', list_started):
+            recovery.cancel_interrupted(self.context, plan, harness.HOST)
+        self.assertEqual(1, len(locked))
+        self.assertEqual(['CANCELLED'], self.states(plan))
