@@ -96,7 +96,8 @@ class Keeper:
         with self._lock:
             lost = (self._lease is not None and not self._released
                     and not self._renew(self._lease))
-        if lost:
+        # Who gives it back meanwhile does not lose it.
+        if lost and not self._released:
             self._released = True
             self._on_lost()
 

@@ -113,6 +113,18 @@ class TestKeeper(base.TestCase):
         self.assertEqual([], self.lost)
         self.keeper.release()
 
+    def test_given_back_while_it_is_renewed(self):
+        self.keeper.take()
+        lease = self.leases[0]
+
+        def renew():
+            self.keeper.release()
+            return False
+        lease.renew = renew
+        self.keeper.keep()
+        self.assertTrue(lease.released.is_set())
+        self.assertEqual([], self.lost)
+
     def test_the_end_does_not_wait_for_the_database(self):
         self.keeper.take()
         go_on = threading.Event()
