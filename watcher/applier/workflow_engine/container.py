@@ -30,15 +30,14 @@ from taskflow import task as flow_task
 
 from watcher import objects
 from watcher._i18n import _
-from watcher.applier import persistence
 from watcher.applier.actions import base as action_base
 from watcher.applier.workflow_engine import control
 from watcher.applier.workflow_engine import limits
+from watcher.applier.workflow_engine import record
 from watcher.applier.workflow_engine import rules
 from watcher.applier.workflow_engine import runs
 from watcher.common import exception
 from watcher.common import rest
-from watcher.notifications import action as action_notifications
 from watcher.objects import action as action_objects
 
 LOG = log.getLogger(__name__)
@@ -72,6 +71,7 @@ class BaseTaskFlowActionContainer(flow_task.Task):
         super().__init__(name=name)
         self._db_action = db_action
         self._engine = engine
+        self._record = record.Record(engine, db_action)
         self._action: action_base.BaseAction | None = None
         self._announced = False
         self._remark: str | None = None
@@ -187,7 +187,7 @@ class BaseTaskFlowActionContainer(flow_task.Task):
             self._give_up()
         if not self._begin():
             return self.state in rules.GOOD
-        self._log_progress('starts')
+        self._record.log('starts')
         return self._run(self._execute, *args, **kwargs)
 
     def post_execute(self) -> None:
@@ -224,7 +224,7 @@ class BaseTaskFlowActionContainer(flow_task.Task):
         try:
             return bool(self._action.check_abort())
         except Exception as error:
-            self._log_failure('check_abort', error)
+            self._record.log_failure('check_abort', error)
             return False
 
     def abort_running(self, overdue: bool = False) -> None:
@@ -241,12 +241,12 @@ class BaseTaskFlowActionContainer(flow_task.Task):
                 return
             self._abortion = runs.Abortion(overdue)
         try:
-            if not overdue and self._store(State.CANCELLING):
-                self._announce_cancel('start')
+            if not overdue and self._record.store(State.CANCELLING):
+                self._record.announce_cancel('start')
             with rest.permitted_by(self._engine.hold_lease):
                 self._abortion.stopped = bool(self.do_abort())
         except Exception as error:
-            self._log_failure('abort', error)
+            self._record.log_failure('abort', error)
             self._abortion.error = error
         finally:
             self._abortion.over.set()
@@ -255,7 +255,7 @@ class BaseTaskFlowActionContainer(flow_task.Task):
         """Announce that the action starts, once however often it waits."""
         if not self._announced:
             self._announced = True
-            self._announce('start')
+            self._record.announce('start')
 
     # Steps ------------------------------------------------------------
 
@@ -300,7 +300,7 @@ class BaseTaskFlowActionContainer(flow_task.Task):
         :raises: Postponed
         """
         run = self.course.begin(runs.time_needed(self.action))
-        begun = self._store(
+        begun = self._record.store(
             State.ONGOING,
             first=lambda: self._engine.take_place(self._db_action),
             then=lambda: self.course.store(run))
@@ -366,11 +366,11 @@ class BaseTaskFlowActionContainer(flow_task.Task):
         if error is not None:
             self._fail('execute', error)
         elif self._succeed():
-            self._log_progress('succeeded')
-            self._announce('end')
+            self._record.log('succeeded')
+            self._record.announce('end')
         if abortion is not None and not abortion.overdue:
-            self._announce_cancel('error' if abortion.error else 'end',
-                                  abortion.error)
+            self._record.announce_cancel(
+                'error' if abortion.error else 'end', abortion.error)
         return error is None
 
     def _conclude_stopped(self, abortion):
@@ -378,12 +378,12 @@ class BaseTaskFlowActionContainer(flow_task.Task):
             self._fail('execute', exception.ActionExecutionFailure(_(
                 'it was stopped because it took longer than expected')))
         elif self._end_silently(State.CANCELLED):
-            self._announce_cancel('end')
+            self._record.announce_cancel('end')
         return False
 
     def _succeed(self):
         values = {'status_message': self._remark} if self._remark else {}
-        return self._store(State.SUCCEEDED, then=self._end_of_run(
+        return self._record.store(State.SUCCEEDED, then=self._end_of_run(
             progress=100.0,
             inverse=runs.undoing(self.action, self.course.run)), **values)
 
@@ -424,7 +424,7 @@ class BaseTaskFlowActionContainer(flow_task.Task):
 
     def _put_back(self):
         """Let an action that never began wait for its turn again."""
-        if self._store(State.PENDING):
+        if self._record.store(State.PENDING):
             self._action = None
             self._engine.postpone()
 
@@ -434,7 +434,7 @@ class BaseTaskFlowActionContainer(flow_task.Task):
         :returns: whether it was stored here
         """
         values = {} if message is None else {'status_message': message}
-        stored = self._store(state, then=self._end_of_run(), **values)
+        stored = self._record.store(state, then=self._end_of_run(), **values)
         if stored:
             LOG.info('Action %s is %s. %s', self._db_action.uuid, state,
                      message or '')
@@ -442,15 +442,15 @@ class BaseTaskFlowActionContainer(flow_task.Task):
 
     def _fail(self, phase, error):
         """Store and announce a failure."""
-        self._log_failure(phase, error)
+        self._record.log_failure(phase, error)
         message = self._db_action.status_message
         if phase != 'post_condition' or not message:
             message = _('Action failed in %(phase)s: %(reason)s') % {
                 'phase': phase, 'reason': control.failure_reason(error)}
         self._engine.note_failure(error)
-        if self._store(State.FAILED, status_message=message,
-                       then=self._end_of_run()):
-            self._announce('error', error)
+        if self._record.store(State.FAILED, status_message=message,
+                              then=self._end_of_run()):
+            self._record.announce('error', error)
 
     def _fail_safely(self, phase, error):
         try:
@@ -461,72 +461,27 @@ class BaseTaskFlowActionContainer(flow_task.Task):
             self._engine.halt(exception.WorkflowExecutionException(
                 error=control.failure_reason(store_error)))
 
-    def _log_progress(self, what):
-        LOG.info('The %(type)s action %(uuid)s %(what)s', {
-            'type': self._db_action.action_type,
-            'uuid': self._db_action.uuid, 'what': what})
-
-    def _log_failure(self, phase, error):
-        values = {'uuid': self._db_action.uuid,
-                  'type': self._db_action.action_type,
-                  'phase': phase, 'reason': control.failure_reason(error)}
-        expected = isinstance(error, exception.WatcherException)
-        LOG.error('The %(type)s action %(uuid)s failed in %(phase)s: '
-                  '%(reason)s', values,
-                  exc_info=None if expected else error)
-
-    def _store(self, state, **values):
-        """Change the state unless somebody else has changed it before.
-
-        :returns: whether the state was changed here
-        :raises: Fenced when this applier must not change anything any more
-        """
-        try:
-            persistence.transition(
-                self._db_action, state, self._engine.stopping,
-                fence=self._engine.lease, **values)
-            return True
-        except exception.LeaseLost:
-            self._engine.fence_off()
-            self._engine.raise_halted()
-        except exception.StateConflict as conflict:
-            LOG.warning('Action %(uuid)s does not become %(state)s: '
-                        '%(reason)s', {'uuid': self._db_action.uuid,
-                                       'state': state, 'reason': conflict})
-            persistence.insist(
-                self._db_action.refresh, self._engine.stopping,
-                f'reading action {self._db_action.uuid} again')
-        return False
-
-    def _announce(self, phase, error=None):
-        action_notifications.send_execution_notification(
-            self._engine.context, self._db_action, phase=phase, exc=error)
-
-    def _announce_cancel(self, phase, error=None):
-        action_notifications.send_cancel_notification(
-            self._engine.context, self._db_action, phase=phase, exc=error)
-
     def _cancel_pending(self):
         self._adopt_context()
-        self._announce_cancel('start')
-        if self._store(State.CANCELLED):
-            self._announce_cancel('end')
+        self._record.announce_cancel('start')
+        if self._record.store(State.CANCELLED):
+            self._record.announce_cancel('end')
 
     def _abort(self):
         self._adopt_context()
-        if not self._store(State.CANCELLING):
+        if not self._record.store(State.CANCELLING):
             return
-        self._announce_cancel('start')
+        self._record.announce_cancel('start')
         try:
             with rest.permitted_by(self._engine.hold_lease):
                 stopped = self.do_abort()
         except Exception as error:
-            self._log_failure('abort', error)
+            self._record.log_failure('abort', error)
             self._engine.note_failure(error)
-            if self._store(State.FAILED, status_message=_(
+            if self._record.store(State.FAILED, status_message=_(
                     'Action failed in abort: %s')
                     % control.failure_reason(error)):
-                self._announce_cancel('error', error)
+                self._record.announce_cancel('error', error)
             return
-        if self._store(State.CANCELLED if stopped else State.SUCCEEDED):
-            self._announce_cancel('end')
+        if self._record.store(State.CANCELLED if stopped else State.SUCCEEDED):
+            self._record.announce_cancel('end')
