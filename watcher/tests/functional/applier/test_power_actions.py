@@ -44,7 +44,7 @@ class TestPower(base.ActionTestCase):
         busy, spare = self.nodes['node-compute-1'], self.nodes['spare-1']
         with self.cloud.state.lock:
             spare.power_state = 'power on'
-        self.assertFails(self.switch('off', busy), BEFORE, '3 servers',
+        self.assertFails(self.switch('off', busy), BEFORE, 'servers (3:',
                          'compute-1')
         self.assertFails(self.switch('off', spare), BEFORE,
                          'compute_node_id')
