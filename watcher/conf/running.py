@@ -46,8 +46,10 @@ OPTS = [
         default=0,
         min=0,
         mutable=True,
-        help='Number of actions that may take volumes from or to one storage '
-             'pool at the same time. ' + _LIMIT),
+        help='Number of actions that may bring volumes to one storage pool '
+             'at the same time. Those for which Cinder chooses the pool do '
+             'not count, nor do those that take volumes away from it. ' +
+             _LIMIT),
     cfg.StrOpt(
         'overlapping_plans',
         default='queue',
