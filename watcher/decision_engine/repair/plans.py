@@ -21,6 +21,7 @@ from oslo_utils import timeutils
 from watcher import conf
 from watcher import objects
 from watcher._i18n import _
+from watcher.common import clients
 from watcher.common import exception
 from watcher.common.loader import default as loader
 from watcher.db import api as db_api
@@ -36,6 +37,7 @@ from watcher.decision_engine.strategy.common import cluster
 from watcher.decision_engine.strategy.common import settings
 from watcher.decision_engine.strategy.common import simulation
 from watcher.decision_engine.strategy.common import stability
+from watcher.decision_engine.strategy.common import storage
 from watcher.objects import states
 
 CONF = conf.CONF
@@ -192,13 +194,15 @@ def _look(plan, draft, ended):
     """Look at the cloud as it is now, in any case after the plan."""
     types = {wish['action_type'] for wish in draft.wishes}
     manager = collectors.CollectorManager()
-    storage = None
+    model, snapshots = None, frozenset()
     if types.intersection(_OF_STORAGE) and not manager.missing_service(
             'storage'):
-        storage = _model(manager, 'storage', ended)
+        model = _model(manager, 'storage', ended)
+        snapshots = storage.with_snapshots(
+            clients.OpenStackClients(), LOG.warning)
     return reality.Reality(
         cluster.ClusterState.from_model(_model(manager, 'compute', ended)),
-        storage, settings.Settings.of_strategy(plan.strategy.name))
+        model, settings.Settings.of_strategy(plan.strategy.name), snapshots)
 
 
 def _model(manager, name, ended):

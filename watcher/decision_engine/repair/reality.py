@@ -18,6 +18,7 @@ it, and what would not work, is left out with the reason.
 
 import dataclasses
 from collections.abc import Callable
+from collections.abc import Collection
 from typing import Any
 
 from watcher.decision_engine.repair import steps as repair_steps
@@ -64,11 +65,13 @@ class Reality:
     :ivar storage: the storage model, None if it is not needed or there is
         none.
     :ivar options: the shared options of the strategy whose plan it is.
+    :ivar snapshots: uuids of the volumes that have snapshots.
     """
 
     state: cluster.ClusterState
     storage: Any = None
     options: settings.Settings = settings.Settings()
+    snapshots: Collection[str] = ()
 
 
 def examine(draft: repair_steps.Draft,
@@ -169,8 +172,10 @@ class _Judge:
         self._options = unlimited(reality.options)
         self._eligibility = eligibility.Eligibility(
             reality.state, self._options)
-        self._storage = (storage.StorageState.from_model(reality.storage)
-                         if reality.storage else None)
+        self._storage = (
+            storage.StorageState.from_model(reality.storage,
+                                            reality.snapshots)
+            if reality.storage else None)
         # Where servers and volumes are, and what hosts are, by then.
         self._places: dict[int, str] = {}
         self._pools: dict[str, str] = {}

@@ -17,6 +17,7 @@ from unittest import mock
 from oslo_utils import timeutils
 
 from watcher import objects
+from watcher.common import cinder_helper
 from watcher.common import context as watcher_context
 from watcher.common import exception
 from watcher.decision_engine.messaging import repair_endpoint
@@ -270,3 +271,38 @@ class TestRetry(RepairTestCase):
 
     def test_succeeded(self):
         self.refused(self.ended(), 'its state is SUCCEEDED', kind='retry')
+
+
+class TestVolumes(RepairTestCase):
+
+    def test_snapshots_are_asked_for_once(self):
+        plan = objects.ActionPlan.create_with(
+            self.context,
+            {'audit_id': self.audit.id, 'strategy_id': self.strategy.id,
+             'state': 'FAILED', 'global_efficacy': []},
+            [{'action_type': 'volume_migrate', 'state': 'FAILED',
+              'parents': [], 'input_parameters': {
+                  'resource_id': models.uuid(name),
+                  'migration_type': 'migrate',
+                  'destination_node': 'host@backend#y'}} for name in 'vw'])
+        sizes = {'total_capacity_gb': 100, 'free_capacity_gb': 50}
+        storage = models.storage({
+            'host@backend#x': (sizes, [models.volume('v'),
+                                       models.volume('w')]),
+            'host@backend#y': (dict(sizes), [])})
+
+        def model(collectors, name, ended):
+            return storage if name == 'storage' else self.model
+        snapshot = mock.Mock(volume_id=models.uuid('v'))
+        with mock.patch.object(plans, '_model', model), mock.patch.object(
+                    manager.CollectorManager, 'missing_service',
+                    return_value=None), mock.patch.object(
+                    cinder_helper, 'CinderHelper') as helper:
+            asked = helper.return_value.get_volume_snapshots_list
+            asked.return_value = [snapshot]
+            made = self.ask(plan, 'retry')
+        asked.assert_called_once_with()
+        self.assertEqual(
+            [models.uuid('w')],
+            [action.input_parameters['resource_id']
+             for action in self.actions(made)])

@@ -83,14 +83,14 @@ def off(name, reason):
                        disabled_reason=reason)
 
 
-def look(nodes, storage=None, **options):
+def look(nodes, storage=None, snapshots=(), **options):
     """Hosts of 4 vCPUs with servers of 2."""
     model = models.cloud({
         node if not isinstance(node, str) else models.node(node, vcpus=4):
         [server if not isinstance(server, str) else models.instance(server)
          for server in servers] for node, servers in nodes.items()})
     return reality.Reality(cluster.ClusterState.from_model(model), storage,
-                           settings.Settings(**options))
+                           settings.Settings(**options), snapshots)
 
 
 class RealityTestCase(base.TestCase):
@@ -368,6 +368,19 @@ class TestVolumes(RealityTestCase):
                      'attachments': models.attached('a')}}, y={}))
         self.assertEqual(['s'], self.order(draft))
         self.assertIn('is stopped', ' '.join(draft.left_out.values()))
+
+    def test_snapshots(self):
+        """Cinder migrates no such volume; it may give it another type."""
+        snapshots = {models.uuid('v')}
+        self.assertLeftOut(self.undo(
+            [in_pool('v', self.pool('x'), self.pool('y'))], {'A': []},
+            storage=self.pools(x={}, y={'v': {}}), snapshots=snapshots),
+            'it has snapshots')
+        draft = self.undo(
+            [in_pool('v', 'slow', 'fast', 'retype')], {'A': []},
+            storage=self.pools(y={'v': {'volume_type': 'fast'}}),
+            snapshots=snapshots)
+        self.assertEqual(['v'], self.order(draft), draft.left_out)
 
     def test_no_storage(self):
         step = in_pool('v', self.pool('x'), self.pool('y'))
