@@ -218,9 +218,18 @@ class ApplierManager:
                 self._contexts.popitem(last=False)
 
     def _take_on(self, plan):
-        """Put our host on a waiting plan."""
+        """Put our host on a waiting plan, and leave its place in the line.
+        """
+        if plan.hostname == CONF.host:
+            # Only a nudge: a pause has ended, or a message came twice.
+            return
+        values = {'hostname': CONF.host}
+        if plan.state == State.PENDING:
+            # The date is its place, and it has had that since it was
+            # started; a RECOMMENDED one gets in line only now.
+            values['updated_at'] = plan.updated_at
         try:
-            plan.swap({'state': plan.state}, self.lease, hostname=CONF.host)
+            plan.swap({'state': plan.state}, self.lease, **values)
         except exception.StateConflict:
             LOG.info('Action plan %s was started or cancelled before this '
                      'applier could accept it', plan.uuid)
@@ -251,8 +260,7 @@ class ApplierManager:
     def _find_orphans(self, context):
         with self._lock:
             busy = {*self._runs, *self._unsettled, *self._queue.doubtful}
-        return list(takeover.find_orphans(context, CONF.host, busy,
-                                          self.service_name))
+        return list(takeover.find_orphans(context, CONF.host, busy))
 
     def _look_for_orphans(self):
         if self.lease is None:

@@ -51,8 +51,8 @@ class Orphan:
     host: str | None
 
 
-def find_orphans(context: Any, host: str, busy: Collection[str],
-                 service_name: str) -> Iterator[Orphan]:
+def find_orphans(context: Any, host: str,
+                 busy: Collection[str]) -> Iterator[Orphan]:
     """Find plans whose applier is gone, and make sure that it is.
 
     :param host: of this applier

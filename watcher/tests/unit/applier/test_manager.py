@@ -11,10 +11,12 @@
 # under the License.
 """The queue of plans: accepted, claimed once, run, stopped."""
 
+import datetime
 import threading
 import time
 
 from oslo_db import exception as db_exc
+from oslo_utils import timeutils
 
 from watcher import objects
 from watcher.applier import claims
@@ -106,6 +108,19 @@ class TestLaunch(ManagerTestCase):
         plan = self.make_plan({}, {'state': 'SKIPPED'}, state='CANCELLED')
         self.launch(plan)
         self.assertEqual(['CANCELLED', 'SKIPPED'], self.states(plan))
+
+    def test_a_message_takes_no_plan_its_place_in_the_line(self):
+        """A resumed plan is launched again; it has waited long enough."""
+        for hostname in (None, 'other', harness.HOST):
+            plan = self.make_plan({}, hostname=hostname)
+            since = timeutils.utcnow(with_timezone=True).replace(
+                microsecond=0) - datetime.timedelta(hours=1)
+            plan.swap({'state': 'PENDING'}, updated_at=since)
+            self.launch(plan)
+            self.launch(plan)
+            self.assertEqual((harness.HOST, since),
+                             (self.read(plan).hostname,
+                              self.read(plan).updated_at))
 
     def test_many_messages_run_a_plan_once(self):
         runs = self.count_runs()

@@ -528,7 +528,7 @@ class TestOwn(TakeoverTestCase):
         left = self.make_plan({}, state='ONGOING', hostname=harness.HOST)
         self.assertEqual([left.uuid], [
             orphan.uuid for orphan in takeover.find_orphans(
-                self.context, harness.HOST, (), 'watcher-applier')])
+                self.context, harness.HOST, ())])
 
     def test_nothing_begins_while_a_plan_is_ended(self):
         plan = self.make_plan({'state': 'ONGOING'}, state='ONGOING',
