@@ -232,8 +232,8 @@ class _Evaluation:
             self._mark(self._model.get_all_instances().values())
         if self._unreadable:
             self._report(
-                _('%(count)d instances are excluded because they may be of '
-                  'an excluded workload: %(named)s') % {
+                _('Instances that may be of an excluded workload are excluded '
+                  '(%(count)d): %(named)s') % {
                       'count': len(self._unreadable),
                       'named': '; '.join(self._unreadable[:MAX_NAMED])})
 

@@ -17,6 +17,7 @@ Pure: all that counts is in the :class:`Situation`.
 import dataclasses
 from collections.abc import Mapping
 
+from watcher.decision_engine.solution import explanation
 from watcher.decision_engine.strategy.common import feasibility
 
 STOP = 'stop'
@@ -212,8 +213,8 @@ def _why_not_backup(backup: feasibility.Host | None,
         return 'none of the instances may be there'
     shortage = backup.free.shortage(feasibility.total(servers))
     return shortage and (
-        f'it has too little room for all {len(servers)} instances '
-        f'({shortage})')
+        'it has too little room for the '
+        f"{explanation.counted(len(servers), 'instance')} ({shortage})")
 
 
 def _share(situation: Situation, decision: Decision,

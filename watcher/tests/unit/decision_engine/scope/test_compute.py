@@ -280,7 +280,7 @@ class TestServers(ComputeScopeTestCase):
     def test_workloads_that_cannot_be_read_are_spared(self):
         self.assertEqual(['bad'], self.workloads(
             'database', bad='cpu_util is high', good='web: vcpus = 1'))
-        self.assertIn('1 instances are excluded', self.handler.unmatched[0])
+        self.assertIn('are excluded (1): ', self.handler.unmatched[0])
 
     def test_servers_without_metadata_or_project(self):
         model = cloud()
