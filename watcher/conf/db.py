@@ -26,6 +26,18 @@ OPTS = [
              'MariaDB. It must be transactional and know foreign keys, so '
              'leave it at InnoDB unless your cluster software demands '
              'another name.'),
+    cfg.IntOpt(
+        'idle_transaction_timeout',
+        default=30,
+        min=0,
+        help='Seconds after which MariaDB or PostgreSQL ends a transaction '
+             'in which nothing happens any more, with its connection. A '
+             'process that is frozen in the middle of one (a paused or '
+             'migrated virtual machine, a host that swaps) would keep its '
+             'locks and hold up all other services otherwise. Keep it below '
+             '[DEFAULT] service_down_time. 0 leaves it to the server. MySQL '
+             'has no such limit for transactions alone: set wait_timeout '
+             'there.'),
 ]
 
 

@@ -95,9 +95,37 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
                 connection.execute('PRAGMA synchronous = NORMAL')
 
 
-def _prepare_engine(engine: sa.Engine) -> None:
+# MySQL reads the part that is meant for MariaDB as a comment, and an empty
+# statement as an error.
+_LIMIT_IDLENESS = {
+    'mysql': 'SET /*M!100300 idle_transaction_timeout = {seconds}, */ '
+             'wait_timeout = @@wait_timeout',
+    'postgresql':
+        "SET idle_in_transaction_session_timeout = '{seconds}s'",
+}
+
+
+def _limit_idleness(engine: sa.Engine) -> None:
+    """Have the server end transactions of processes that are frozen."""
+    statement = _LIMIT_IDLENESS[engine.dialect.name].format(
+        seconds=CONF.database.idle_transaction_timeout)
+
+    @sa.event.listens_for(engine, 'connect')
+    def _connect(connection: Any, record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute(statement)
+        cursor.close()
+        # On PostgreSQL, a SET is undone with its transaction.
+        connection.commit()
+
+
+def prepare_engine(engine: sa.Engine) -> None:
+    """Give all connections of an engine the settings they need."""
     if engine.dialect.name == 'sqlite':
         _prepare_sqlite(engine)
+    elif (engine.dialect.name in _LIMIT_IDLENESS
+          and CONF.database.idle_transaction_timeout):
+        _limit_idleness(engine)
 
 
 def _get_manager() -> Any:
@@ -110,7 +138,7 @@ def _get_manager() -> Any:
             parameters = _connection_parameters()
             if parameters:
                 manager.configure(connection_parameters=parameters)
-            manager.append_on_engine_create(_prepare_engine)
+            manager.append_on_engine_create(prepare_engine)
             _manager = manager
         return _manager
 

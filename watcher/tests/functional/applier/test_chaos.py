@@ -63,6 +63,7 @@ class ChaosTestCase(base.OverCloud):
     def overrides(self):
         return {
             'DEFAULT': {'host': '@HOST@', 'service_down_time': 4},
+            'database': {'idle_transaction_timeout': 3},
             'nova': {'migration_interval': 0.3},
             'watcher_applier': {
                 'workers': 4, 'reconcile_interval': 1,

@@ -128,6 +128,45 @@ class TestDeadlockPostgresql(TestDeadlockMysql):
                 'AND pid <> pg_backend_pid()')
 
 
+class TestFrozenMysql(ConcurrencyTestCase):
+    engine = database.MYSQL
+
+    def test_locks_of_a_frozen_process_are_released(self):
+        goal = self.records.goal(name='a')
+        self.config(group='database', idle_transaction_timeout=1)
+        others = sa.create_engine(self.database.url,
+                                  poolclass=sa.pool.NullPool)
+        session.prepare_engine(others)
+        frozen = others.connect()
+        self.addCleanup(frozen.invalidate)
+        change = sa.update(models.Goal).values(display_name='frozen')
+        frozen.execute(change)
+        self.assertEqual([], self.together(lambda: self.dbapi.update_goal(
+            goal.id, {'display_name': 'alive'})))
+        self.assertRaises(sa.exc.DBAPIError, frozen.execute, change)
+        self.assertEqual(['alive'], [
+            row.display_name
+            for row in self.dbapi.get_goal_list(self.context)])
+
+    def test_first_connection_is_prepared(self):
+        self.assertEqual(30, self._limit())
+
+    def _limit(self):
+        with session.get_engine().connect() as connection:
+            return connection.exec_driver_sql(
+                'SELECT @@idle_transaction_timeout').scalar()
+
+
+class TestFrozenPostgresql(TestFrozenMysql):
+    engine = database.POSTGRESQL
+
+    def _limit(self):
+        with session.get_engine().connect() as connection:
+            return int(connection.exec_driver_sql(
+                'SHOW idle_in_transaction_session_timeout'
+            ).scalar().removesuffix('s'))
+
+
 class TestRaces(ConcurrencyTestCase):
 
     def test_cancel_against_start(self):

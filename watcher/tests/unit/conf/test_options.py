@@ -195,6 +195,7 @@ class TestContract(base.TestCase):
             ('cinder', 'migration_timeout'),
             ('cinder', 'migration_timeout_per_gb'),
             ('compute_model', 'pci_aliases'),
+            ('database', 'idle_transaction_timeout'),
             ('nova', 'migration_overdue'),
             ('nova', 'migration_rate'),
             ('collector', 'incomplete_hosts'),
