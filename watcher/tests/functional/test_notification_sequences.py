@@ -420,18 +420,17 @@ class TestSequences(base.TestCase):
         self.watcher.services.applier.manager.pre_start()
 
     def scenario_engine_restarted(self):
-        """It finds two audits that it was running when it was killed."""
+        """It finds an audit that it was running when it was killed."""
         admin = context.admin_context()
         goal = objects.Goal.get_by_name(admin, 'dummy')
-        for name in ('first', 'second'):
-            objects.Audit(
-                admin, name=name, audit_type='ONESHOT', state='ONGOING',
-                goal_id=goal.id, auto_trigger=False, parameters={},
-                hostname='controller-1').create()
+        objects.Audit(
+            admin, name='interrupted', audit_type='ONESHOT', state='ONGOING',
+            goal_id=goal.id, auto_trigger=False, parameters={},
+            hostname='controller-1').create()
         self.dispatcher._loop.wake()
         services.wait_until(
             lambda: not objects.Audit.list(admin, filters={
-                'state': 'ONGOING'}), what='the end of both audits')
+                'state': 'ONGOING'}), what='the end of the audit')
 
     def scenario_service_failed(self):
         """Another host dies and comes back."""
