@@ -188,6 +188,8 @@ class TestPatch(ContinuousTestCase):
     def change_force(self):
         admin = context.admin_context()
         stored = objects.ActionPlan.get_by_uuid(admin, self.plans()[-1].uuid)
+        # Plans of hosts that do not live are taken over.
+        objects.Service.heartbeat(admin, 'watcher-applier', 'elsewhere')
         blocking = objects.ActionPlan(
             admin, audit_id=stored.audit_id, hostname='elsewhere',
             strategy_id=stored.strategy_id, state='ONGOING').create()
