@@ -20,7 +20,9 @@ of things, never single ones.
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 
 import prometheus_client as prometheus
 
@@ -32,6 +34,7 @@ LONG = (.1, .5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 10800)
 SUCCEEDED = 'succeeded'
 FAILED = 'failed'
 CANCELLED = 'cancelled'
+UNANSWERED = 'unanswered'
 
 
 class Instruments:
@@ -77,6 +80,20 @@ class Instruments:
             'watcher_rpc_seconds',
             'How long RPC methods took that this process was asked for.',
             ('method', 'result'), buckets=SHORT, registry=None)
+        self.rpc_client_seconds = prometheus.Histogram(
+            'watcher_rpc_client_seconds',
+            'How long this process waited for what it asked of another '
+            'service, or for the bus where it needs no answer.',
+            ('service', 'method', 'result'), buckets=SHORT, registry=None)
+        self.metric_resources = prometheus.Gauge(
+            'watcher_metric_resources',
+            'Hosts, servers or pools of which an audit last wanted a metric, '
+            'by what the data source had: fresh, stale or missing.',
+            ('datasource', 'metric', 'state'), registry=None)
+        self.told = prometheus.Counter(
+            'watcher_own_notifications',
+            'Notifications of Watcher, by what became of them. Those dropped '
+            'found the queue full.', ('result',), registry=None)
         self.requests = prometheus.Counter(
             'watcher_api_requests', 'Answered requests of the REST API.',
             ('method', 'route', 'status'), registry=None)
@@ -182,31 +199,47 @@ def query_refused(datasource: str) -> None:
         use.queries.labels(datasource, 'refused').inc()
 
 
-@contextlib.contextmanager
-def query(datasource: str) -> Iterator[None]:
+def query(datasource: str) -> contextlib.AbstractContextManager[None]:
     """Measure a question to a data source; an exception is a failure."""
-    began, result = time.monotonic(), FAILED
-    try:
-        yield
-        result = SUCCEEDED
-    finally:
-        if (use := _USE.instruments) is not None:
-            use.queries.labels(datasource, result).inc()
-            use.query_seconds.labels(datasource).observe(
-                time.monotonic() - began)
+    def note(use: Instruments, result: str, seconds: float) -> None:
+        use.queries.labels(datasource, result).inc()
+        use.query_seconds.labels(datasource).observe(seconds)
+    return _measured(note)
 
 
-@contextlib.contextmanager
-def rpc(method: str) -> Iterator[None]:
+def metric_read(datasource: str, metric: str,
+                amounts: Mapping[str, int]) -> None:
+    """A metric of many resources was read.
+
+    :param amounts: of resources, by state
+    """
+    if (use := _USE.instruments) is not None:
+        for state, amount in amounts.items():
+            use.metric_resources.labels(datasource, metric, state).set(amount)
+
+
+def rpc(method: str) -> contextlib.AbstractContextManager[None]:
     """Measure an RPC method; an exception is a failure."""
-    began, result = time.monotonic(), FAILED
-    try:
-        yield
-        result = SUCCEEDED
-    finally:
-        if (use := _USE.instruments) is not None:
-            use.rpc_seconds.labels(method, result).observe(
-                time.monotonic() - began)
+    return _measured(lambda use, result, seconds: (
+        use.rpc_seconds.labels(method, result).observe(seconds)))
+
+
+def asking(service: str, method: str,
+           unanswered: tuple[type[Exception], ...] = ()
+           ) -> contextlib.AbstractContextManager[None]:
+    """Measure asking another service for something; exceptions are failures.
+
+    :param unanswered: exceptions that mean that nobody answered
+    """
+    return _measured(lambda use, result, seconds: (
+        use.rpc_client_seconds.labels(service, method, result).observe(
+            seconds)), unanswered)
+
+
+def told(result: str) -> None:
+    """A notification of Watcher was sent, or not."""
+    if (use := _USE.instruments) is not None:
+        use.told.labels(result).inc()
 
 
 def answered(method: str, route: str, status: str, seconds: float) -> None:
@@ -214,3 +247,19 @@ def answered(method: str, route: str, status: str, seconds: float) -> None:
     if (use := _USE.instruments) is not None:
         use.requests.labels(method, route, status).inc()
         use.request_seconds.labels(method, route).observe(seconds)
+
+
+@contextlib.contextmanager
+def _measured(note: Callable[[Instruments, str, float], None],
+              unanswered: tuple[type[Exception], ...] = ()
+              ) -> Iterator[None]:
+    began, result = time.monotonic(), FAILED
+    try:
+        yield
+        result = SUCCEEDED
+    except unanswered:
+        result = UNANSWERED
+        raise
+    finally:
+        if (use := _USE.instruments) is not None:
+            note(use, result, time.monotonic() - began)

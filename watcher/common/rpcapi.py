@@ -20,6 +20,7 @@ process. ``before_casts`` takes what has to be on the bus by then.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,7 @@ from oslo_log import log
 from watcher import conf
 from watcher._i18n import _
 from watcher.common import exception
+from watcher.common import metrics
 from watcher.common import rpc
 from watcher.common import utils
 
@@ -51,6 +53,10 @@ CAST_RETRY = 1
 
 #: Seconds a cast may take before the caller goes on without knowing.
 CAST_TIMEOUT = 5.0
+
+#: Seconds for which nobody waits for casts after one that was not sent. They
+#: are tried all the same; the first that is sent ends this.
+OUTAGE = 30.0
 
 #: Seconds that a call may last beyond its own timeout.
 CALL_GRACE = 2.0
@@ -94,6 +100,34 @@ def _call_hooks():
         except Exception:
             LOG.exception('What goes before a message failed; the message '
                           'is sent nevertheless')
+
+
+class _Outage:
+    """Whether the broker just took no message.
+
+    Without this every request of the API would wait for a dead broker.
+    """
+
+    def __init__(self) -> None:
+        # Replaced as a whole: whoever reads it needs no lock.
+        self._of: tuple[Any, float] | None = None
+
+    def begin(self, transport: Any) -> None:
+        """A message was not sent."""
+        self._of = (transport, time.monotonic() + OUTAGE)
+
+    def end(self) -> None:
+        """A message was sent."""
+        self._of = None
+
+    def lasts(self, transport: Any) -> bool:
+        """Tell whether it is of no use to wait for this transport."""
+        known = self._of
+        return (known is not None and known[0] is transport
+                and time.monotonic() < known[1])
+
+
+_outage = _Outage()
 
 
 class _Outcome:
@@ -150,24 +184,44 @@ class BaseAPI:
         target = messaging.Target(topic=self.topic, version=API_VERSION)
         return rpc.get_client(target, **kwargs)
 
-    def _cast(self, context, method, **kwargs) -> bool:
+    def _cast(self, context, method, patience=None, **kwargs) -> bool:
         _call_hooks()
+        transport = rpc.get_transport()
         client = self._client(retry=CAST_RETRY)
+
+        def send():
+            client.cast(context, method, **kwargs)
+            _outage.end()
+
+        if _outage.lasts(transport):
+            patience = 0
         try:
-            _run_bounded(f'cast-{method}',
-                         lambda: client.cast(context, method, **kwargs),
-                         context, CAST_TIMEOUT)
+            with metrics.asking(self.service_name, method, (TimeoutError,)):
+                _run_bounded(f'cast-{method}', send, context,
+                             CAST_TIMEOUT if patience is None else patience)
         except Exception as exc:
+            reason = exc
+            if patience == 0:
+                # Not prolonged: some time somebody has to wait again.
+                reason = _('the broker did not take an earlier one, so '
+                           'nobody waits for this one')
+            else:
+                _outage.begin(transport)
             LOG.warning(
                 'The message %(method)s %(arguments)s to %(service)s was not '
                 'sent: %(reason)s. Check the message broker. Work that '
                 'stands in the database is found there by %(service)s.',
                 {'method': method, 'arguments': kwargs,
-                 'service': self.service_name, 'reason': exc})
+                 'service': self.service_name, 'reason': reason})
             return False
         return True
 
-    def _call(self, context, method, version=API_VERSION, **kwargs) -> Any:
+    def _call(self, context, method, **kwargs) -> Any:
+        with metrics.asking(self.service_name, method,
+                            (exception.ServiceUnavailable,)):
+            return self._ask(context, method, **kwargs)
+
+    def _ask(self, context, method, version=API_VERSION, **kwargs) -> Any:
         if not rpc.bus_reachable():
             raise self._unavailable(_('the message broker does not answer'))
         client = self._client(retry=CAST_RETRY).prepare(version=version)
@@ -239,13 +293,16 @@ class DecisionEngineAPI(BaseAPI):
         """Topic of the decision engine."""
         return CONF.watcher_decision_engine.conductor_topic
 
-    def trigger_audit(self, context, audit_uuid: str) -> bool:
+    def trigger_audit(self, context, audit_uuid: str,
+                      patience: float | None = None) -> bool:
         """Tell the engine that the audit waits; False if that failed.
 
+        :param patience: seconds to wait for the broker, if not the usual
         :raises: InvalidUuidOrName
         """
         _check_uuid(audit_uuid)
-        return self._cast(context, 'trigger_audit', audit_uuid=audit_uuid)
+        return self._cast(context, 'trigger_audit', patience,
+                          audit_uuid=audit_uuid)
 
     def get_strategy_info(self, context, strategy_name: str) -> list:
         """Return the state of what the strategy needs.
@@ -270,7 +327,6 @@ class DecisionEngineAPI(BaseAPI):
             # Engines of older releases get the call that they know.
             wanted.update(version=DESCRIBED_MODEL, described=True)
         return self._call(context, 'get_data_model_info', **wanted)
-
 
     def repair_action_plan(self, context, action_plan_uuid: str,
                            kind: str) -> str:

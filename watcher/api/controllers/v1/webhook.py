@@ -23,7 +23,6 @@ from watcher.api.controllers import base
 from watcher.api.controllers import body
 from watcher.api.controllers.v1 import audit as audits
 from watcher.common import exception
-from watcher.common import rpc
 from watcher.common import rpcapi
 from watcher.objects import states
 
@@ -34,6 +33,9 @@ LOG = log.getLogger(__name__)
 #: States in which an audit waits for an event, or will when its run is over.
 TRIGGERABLE = (states.AuditState.PENDING, states.AuditState.SUCCEEDED,
                states.AuditState.ONGOING)
+
+#: Seconds to wait for the broker when the event is stored already.
+PATIENCE = 1.0
 
 
 class Webhooks:
@@ -65,8 +67,8 @@ class Webhooks:
         stored = _store(audit)
         engine = rpcapi.DecisionEngineAPI()
         # Nobody waits for a broker that is away: the engine finds the row.
-        sent = ((not stored or rpc.bus_reachable())
-                and engine.trigger_audit(base.context(), audit.uuid))
+        sent = engine.trigger_audit(base.context(), audit.uuid,
+                                    patience=PATIENCE if stored else None)
         if not stored and not sent:
             raise exception.ServiceUnavailable(
                 service=engine.service_name,

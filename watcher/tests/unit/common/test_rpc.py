@@ -26,6 +26,7 @@ from oslo_serialization import jsonutils
 
 from watcher.common import context
 from watcher.common import exception
+from watcher.common import metrics
 from watcher.common import rpc
 from watcher.common import rpcapi
 from watcher.common import utils
@@ -451,6 +452,70 @@ class TestSilentBroker(RPCTestCase):
         self.assertRaises(exception.ServiceUnavailable,
                           self.api.get_strategy_info, self.context, 'dummy')
         # and the number of those that hang is bounded
+        self.forget_outage()
         self.assertIs(False, self.api.trigger_audit(
             self.context, utils.generate_uuid()))
         self.assertIn('waiting already', self.logger.output)
+
+    def forget_outage(self):
+        rpcapi._outage.end()
+
+    def waits(self, **kwargs):
+        """Return how long a message was waited for."""
+        found = []
+        real = rpcapi._Outcome.wait
+
+        def wait(outcome, timeout):
+            found.append(timeout)
+            return real(outcome, timeout)
+
+        with mock.patch.object(rpcapi._Outcome, 'wait', wait):
+            self.assertIs(False, self.api.trigger_audit(
+                self.context, utils.generate_uuid(), **kwargs))
+        return found
+
+    def test_only_the_first_waits(self):
+        """Requests of the API would queue up behind a dead broker."""
+        self.patchobject(rpcapi, '_pending', threading.BoundedSemaphore(9))
+        self.assertEqual([0.2], self.waits(patience=0.2))
+        for _number in range(2):
+            self.assertEqual([0], self.waits())
+        self.assertIn('nobody waits for this one', self.logger.output)
+        # Some time somebody has to find out whether it is back.
+        self.patchobject(rpcapi, 'OUTAGE', -1)
+        rpcapi._outage.begin(rpc.get_transport())
+        self.assertEqual([0.3], self.waits())
+
+    def test_the_broker_is_back(self):
+        self.assertEqual([0.3], self.waits())
+        client = mock.Mock()
+        with mock.patch.object(rpc, 'get_client', return_value=client):
+            sent = threading.Event()
+            client.cast.side_effect = lambda *args, **kwargs: sent.set()
+            # This one is not waited for, and goes out.
+            self.api.trigger_audit(self.context, utils.generate_uuid())
+            self.assertTrue(sent.wait(base.PATIENCE))
+            # Its thread has still to say so.
+            while rpcapi._outage._of is not None:
+                threading.Event().wait(.01)
+            self.patchobject(rpcapi, 'CAST_TIMEOUT', base.PATIENCE)
+            self.assertIs(True, self.api.trigger_audit(
+                self.context, utils.generate_uuid()))
+
+    def test_another_bus_is_waited_for(self):
+        self.assertEqual([0.3], self.waits())
+        self.assertTrue(rpcapi._outage.lasts(rpc.get_transport()))
+        self.assertFalse(rpcapi._outage.lasts(mock.Mock()))
+
+    def test_what_is_measured(self):
+        instruments = metrics.begin()
+        self.addCleanup(metrics.end)
+        self.waits()
+        self.assertRaises(exception.ServiceUnavailable,
+                          self.api.get_strategy_info, self.context, 'dummy')
+        counted = {
+            (sample.labels['method'], sample.labels['result']): sample.value
+            for family in instruments.rpc_client_seconds.collect()
+            for sample in family.samples if sample.name.endswith('_count')}
+        self.assertEqual({('trigger_audit', 'unanswered'): 1,
+                          ('get_strategy_info', 'unanswered'): 1}, counted)

@@ -542,7 +542,7 @@ class TestWholeOrNothing(ValidationTestCase):
             self.assertIn('taken', text)
 
     def _look(self, found):
-        def cast(api, context, method, **arguments):
+        def cast(api, context, method, patience=None, **arguments):
             # A message that overtakes its commit would find an old row.
             self.assertFalse(objects.Audit.dbapi.in_transaction())
             uuid, = arguments.values()
