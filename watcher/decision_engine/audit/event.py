@@ -35,7 +35,9 @@ def is_answered(run: 'objects.AuditRun') -> bool:
     """Whether a message only repeats a trigger that has had its run."""
     if run.triggers or run.triggered_at is None:
         return False
-    age = timeutils.utcnow(with_timezone=True) - run.triggered_at
+    # Later triggers of a long wait are known by the run that answered them.
+    latest = max(run.triggered_at, run.started_at or run.triggered_at)
+    age = timeutils.utcnow(with_timezone=True) - latest
     return abs(age.total_seconds()) < NUDGE_AGE
 
 
