@@ -22,6 +22,10 @@
 #   tools/ci-services.sh stop     stop what start has started
 #   tools/ci-services.sh check    exit code 0 if start needs to install nothing
 #
+#   tools/ci-services.sh start mariadb rabbitmq    only these; also with stop.
+#                                 A server that comes back keeps its port
+#   tools/ci-services.sh rabbitmqctl ARGUMENTS     ask the broker
+#
 # CI_SERVICES_DIR      where everything lies, default .ci-services below the
 #                      checkout
 # CI_SERVICES_TIMEOUT  seconds each server is given to answer, default 90
@@ -194,6 +198,14 @@ is_running() {
 save_port() { printf '%s\n' "$2" >"$DATA/$1.port"; }
 port_of() { cat "$DATA/$1.port"; }
 
+# choose_port NAME FIRST: the port it had before if that is free, so that its
+# clients find it again; else the first free one.
+choose_port() {
+    local first=$2
+    [ ! -s "$DATA/$1.port" ] || first=$(port_of "$1")
+    save_port "$1" "$(free_port "$first")"
+}
+
 # launch NAME COMMAND...: in the background, in a session of its own, so that
 # neither the terminal nor the caller's end takes it along.
 launch() {
@@ -271,8 +283,8 @@ CREATE USER IF NOT EXISTS '$ACCOUNT'@'%' IDENTIFIED BY '$PASSWORD';
 GRANT ALL PRIVILEGES ON *.* TO '$ACCOUNT'@'%' WITH GRANT OPTION;
 SQL
     chmod 644 "$DATA/mariadb.sql"
-    port=$(free_port 23306)
-    save_port mariadb "$port"
+    choose_port mariadb 23306
+    port=$(port_of mariadb)
     # Durability is nothing to a test; speed is. The socket's path is
     # relative to the data folder, because a long one is refused.
     launch mariadb "$server" --no-defaults --datadir="$dir" \
@@ -315,8 +327,8 @@ start_postgresql() {
             die "initdb failed, see $DATA/log"
     fi
     rm -f "$dir/postmaster.pid"
-    port=$(free_port 25432)
-    save_port postgresql "$port"
+    choose_port postgresql 25432
+    port=$(port_of postgresql)
     launch postgresql "$POSTGRES_BIN/postgres" -D "$dir" -p "$port" \
         -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
         -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
@@ -370,10 +382,10 @@ start_rabbitmq() {
         return
     fi
     stop_rabbitmq
-    save_port rabbitmq "$(free_port 26672)"
-    save_port rabbitmq-dist "$(free_port 27672)"
-    save_port rabbitmq-ctl "$(free_port 28672)"
-    save_port epmd "$(free_port 24369)"
+    choose_port rabbitmq 26672
+    choose_port rabbitmq-dist 27672
+    choose_port rabbitmq-ctl 28672
+    choose_port epmd 24369
     cat >"$dir/rabbitmq.conf" <<CONF
 default_user = $ACCOUNT
 default_pass = $PASSWORD
@@ -432,8 +444,8 @@ start_prometheus() {
     stop_one prometheus TERM
     # What an earlier run measured is of no use.
     as_server rm -rf "$dir/data"
-    port=$(free_port 29090)
-    save_port prometheus "$port"
+    choose_port prometheus 29090
+    port=$(port_of prometheus)
     # The tests write their samples into it; only one target is scraped, so
     # that there is one.
     cat >"$dir.yml" <<YAML
@@ -458,35 +470,63 @@ YAML
 
 # --- commands ---------------------------------------------------------------
 
+SERVERS=(mariadb postgresql rabbitmq prometheus)
+
+# write_env SERVER...: only what has been started here is named.
 write_env() {
-    cat >"$BASE/env" <<ENV
+    local server
+    for server in "$@"; do
+        case $server in
+            mariadb) cat <<ENV ;;
 export WATCHER_TEST_MYSQL_URL='mysql+pymysql://$ACCOUNT:$PASSWORD@127.0.0.1:$(port_of mariadb)/mysql?ssl_disabled=true'
+ENV
+            postgresql) cat <<ENV ;;
 export WATCHER_TEST_POSTGRESQL_URL='postgresql+psycopg2://$ACCOUNT:$PASSWORD@127.0.0.1:$(port_of postgresql)/postgres'
+ENV
+            rabbitmq) cat <<ENV ;;
 export WATCHER_TEST_RABBIT_URL='rabbit://$ACCOUNT:$PASSWORD@127.0.0.1:$(port_of rabbitmq)/'
+ENV
+            prometheus) cat <<ENV ;;
 export WATCHER_TEST_PROMETHEUS_URL='http://127.0.0.1:$(port_of prometheus)'
 ENV
+        esac
+    done >"$BASE/env"
+}
+
+check_names() {
+    local name
+    for name in "$@"; do
+        [[ " ${SERVERS[*]} " == *" $name "* ]] ||
+            die "there is no server $name, only ${SERVERS[*]}"
+    done
 }
 
 start() {
+    local server running=()
     mkdir -p "$BASE"
     install_packages
     prepare_folders
-    start_mariadb
-    start_postgresql
-    start_rabbitmq
-    start_prometheus
-    write_env
+    for server in "$@"; do
+        "start_$server"
+    done
+    for server in "${SERVERS[@]}"; do
+        ! is_running "$server" || running+=("$server")
+    done
+    write_env "${running[@]}"
     say "variables for the tests: eval \"\$(tools/ci-services.sh env)\""
 }
 
+stop_mariadb() { stop_one mariadb TERM; }
+stop_postgresql() { stop_one postgresql INT; }
+stop_prometheus() { stop_one prometheus TERM; }
+
 stop() {
+    local server
     [ -d "$BASE" ] || return 0
     prepare_folders
-    rm -f "$BASE/env"
-    stop_one prometheus TERM
-    stop_rabbitmq
-    stop_one postgresql INT
-    stop_one mariadb TERM
+    for server in "$@"; do
+        "stop_$server"
+    done
 }
 
 show_env() {
@@ -494,13 +534,35 @@ show_env() {
     cat "$BASE/env"
 }
 
-case "${1:-}" in
-    start) start ;;
-    stop) stop ;;
+ask_rabbitmq() {
+    prepare_folders
+    RABBITMQ_BIN=$(find_rabbitmq)
+    is_running rabbitmq || die "rabbitmq is not running"
+    rabbitmq rabbitmqctl "$@" </dev/null
+}
+
+command=${1:-}
+[ $# -eq 0 ] || shift
+case "$command" in
+    start)
+        check_names "$@"
+        [ $# -gt 0 ] || set -- "${SERVERS[@]}"
+        start "$@"
+        ;;
+    stop)
+        check_names "$@"
+        if [ $# -eq 0 ]; then
+            rm -f "$BASE/env"
+            set -- prometheus rabbitmq postgresql mariadb
+        fi
+        stop "$@"
+        ;;
     env) show_env ;;
     check) [ -z "$(missing_packages)" ] ;;
+    rabbitmqctl) ask_rabbitmq "$@" ;;
     *)
-        echo "usage: ${BASH_SOURCE[0]} start|stop|env|check" >&2
+        echo "usage: ${BASH_SOURCE[0]} start|stop|env|check|rabbitmqctl" \
+            "[SERVER or argument...]" >&2
         exit 2
         ;;
 esac

@@ -240,6 +240,14 @@ class TestScripts(base.TestCase):
         self.assertIn('ci-services.sh start', done.stderr)
         self.assertEqual('', done.stdout)
 
+    def test_ci_services_names_servers_it_has(self):
+        folder = self.useFixture(fixtures.TempDir()).path
+        for command in ('start', 'stop'):
+            done = self.run_script('tools/ci-services.sh', command, 'oracle',
+                                   CI_SERVICES_DIR=folder)
+            self.assertEqual(1, done.returncode)
+            self.assertIn('no server oracle, only mariadb', done.stderr)
+
     def test_shell_scripts_parse(self):
         scripts = [*ROOT.glob('tools/*.sh'), ROOT / '.ci' / 'run']
         self.assertGreater(len(scripts), 3)
