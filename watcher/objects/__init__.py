@@ -12,8 +12,8 @@
 """The versioned objects.
 
 Importing this package registers all of them; ``objects.<Name>`` is the newest
-version of each class. Leases and runs are no versioned objects: they never
-leave the process.
+version of each class. Leases, runs and schedules are no versioned objects:
+they never leave the process.
 """
 
 from watcher.objects.action import Action
@@ -27,13 +27,14 @@ from watcher.objects.lease import Lease
 from watcher.objects.run import ActionRun
 from watcher.objects.run import AuditRun
 from watcher.objects.run import PlanRun
+from watcher.objects.schedule import AuditSchedule
 from watcher.objects.scoring_engine import ScoringEngine
 from watcher.objects.service import Service
 from watcher.objects.strategy import Strategy
 
 __all__ = ('Action', 'ActionDescription', 'ActionPlan', 'ActionRun', 'Audit',
-           'AuditRun', 'AuditTemplate', 'EfficacyIndicator', 'Goal', 'Lease',
-           'PlanRun', 'ScoringEngine', 'Service', 'Strategy',
+           'AuditRun', 'AuditSchedule', 'AuditTemplate', 'EfficacyIndicator',
+           'Goal', 'Lease', 'PlanRun', 'ScoringEngine', 'Service', 'Strategy',
            'register_all')
 
 _PERSISTED = (Goal, Strategy, AuditTemplate, Audit, ActionPlan, Action,

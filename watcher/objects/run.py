@@ -36,7 +36,7 @@ def _aware(value: Any) -> Any:
     return value
 
 
-class _Stored:
+class Stored:
     """Reading and writing; dates are aware and in UTC."""
 
     dbapi = db_api.get_instance()
@@ -79,7 +79,7 @@ class _Stored:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class PlanRun(_Stored):
+class PlanRun(Stored):
     """The run of an action plan.
 
     :ivar paused: whether no further action is to be started
@@ -146,7 +146,7 @@ class PlanRun(_Stored):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ActionRun(_Stored):
+class ActionRun(Stored):
     """The run of an action.
 
     :ivar attempts: how often it was started
@@ -178,13 +178,15 @@ class ActionRun(_Stored):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class AuditRun(_Stored):
+class AuditRun(Stored):
     """The runs of an audit.
 
     :ivar attempts: runs since one came to an end, whatever it was
     :ivar failures: how many of the last runs failed, one after the other
     :ivar last_error: why the last of these failed
     :ivar triggers: how often a run was asked for since the last one began
+    :ivar triggered_at: when the first of these came, or the last ones
+        before, by the clock of the database
     :ivar started_at: when the last run began, by the clock of its engine
     """
 

@@ -26,10 +26,10 @@ which these models define and every migrated database has, is:
 
 The baseline migration creates that shape except for the indexes, the next one
 brings both old shapes to it, the others add the indexes and the tables that
-are ours: explanations, leases and the records of runs. A test holds models
-and migrations against each other on every database. (A migration that makes a
-table of SQLite anew has to make its index in lower case anew, too: reflection
-does not see it.)
+are ours: explanations, leases, schedules and the records of runs. A test
+holds models and migrations against each other on every database. (A migration
+that makes a table of SQLite anew has to make its index in lower case anew,
+too: reflection does not see it.)
 
 No column has a server-side default. Dates are naive UTC. ``deleted`` is 0 for
 a living row and its own id for a soft deleted one, so that unique keys over
@@ -402,6 +402,25 @@ class AuditRun(Base):
     triggered_at: orm.Mapped[datetime.datetime | None] = _moment()
     started_at: orm.Mapped[datetime.datetime | None] = _moment()
     finished_at: orm.Mapped[datetime.datetime | None] = _moment()
+
+
+class AuditSchedule(Base):
+    """In which time zone an audit lives, and when it may act; ours.
+
+    What is NULL is not said: the options of the services count.
+    """
+
+    __tablename__ = 'audit_schedules'
+    __table_args__ = (
+        sa.UniqueConstraint('audit_id',
+                            name='uniq_audit_schedules0audit_id'),
+    )
+
+    id: orm.Mapped[int] = _id()
+    audit_id: orm.Mapped[int] = _owner('audits', null=False)
+    time_zone: orm.Mapped[str | None] = _string(64)
+    run_windows: orm.Mapped[Any] = _json()
+    execution_windows: orm.Mapped[Any] = _json()
 
 
 class ScoringEngine(RecordMixin, Base):

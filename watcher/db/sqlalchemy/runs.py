@@ -9,7 +9,10 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""What is known of the runs of action plans and actions."""
+"""Records beside audits, action plans and actions, one for each at most.
+
+What is known of their runs, and the schedules of audits.
+"""
 
 import datetime
 from collections.abc import Iterable
@@ -38,10 +41,11 @@ _IDENTS = 10000
 #: How many runs of plans are looked at when it is only about recent ones.
 _RECENT = 10000
 
-#: What runs: the table of its runs, and the column that names it.
+#: What there is one of: its table, and the column that names the owner.
 OWNERS = {'action_plan': (models.PlanRun, models.PlanRun.action_plan_id),
           'action': (models.ActionRun, models.ActionRun.action_id),
-          'audit': (models.AuditRun, models.AuditRun.audit_id)}
+          'audit': (models.AuditRun, models.AuditRun.audit_id),
+          'schedule': (models.AuditSchedule, models.AuditSchedule.audit_id)}
 
 
 def _stored(owner: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,8 +58,9 @@ def _stored(owner: str, values: Mapping[str, Any]) -> dict[str, Any]:
                              } | ({'id', key.key} & set(values))
     if unknown:
         raise exception.Invalid(
-            _('The run of an %(owner)s has no field %(unknown)s.')
-            % {'owner': owner, 'unknown': ', '.join(sorted(unknown))})
+            _('The table %(table)s has no field %(unknown)s.')
+            % {'table': model.__tablename__,
+               'unknown': ', '.join(sorted(unknown))})
     return {name: db_values.naive_utc(value)
             if isinstance(value, datetime.datetime) else value
             for name, value in values.items()}
@@ -74,7 +79,7 @@ class Operations:
                 fence: leases.Fence | None = None) -> None:
         """Store what is known of a run; what is not given stays.
 
-        :param owner: ``action_plan``, ``action`` or ``audit``
+        :param owner: ``action_plan``, ``action``, ``audit`` or ``schedule``
         :param ident: its id
         :param fence: a lease that must be held
         :raises watcher.common.exception.LeaseLost: if it is not
@@ -129,7 +134,8 @@ class Operations:
                     session.execute(statement, chunk)
         except db_exc.DBReferenceError:
             raise exception.ResourceNotFound(
-                name=owner, id=', '.join(map(str, list(runs)[:3])))
+                name=key.key.removesuffix('_id'),
+                id=', '.join(map(str, list(runs)[:3])))
 
     @db_session.write
     def create_runs(self, owner: str,
@@ -180,9 +186,13 @@ class Operations:
     @db_session.write
     def _count_trigger(self, audit_id: int) -> None:
         run = models.AuditRun
+        # The date is set first: MySQL lets an expression see what was set
+        # before it in the same statement.
+        since = sa.case((run.triggers == 0, clock.utc_in()),
+                        else_=run.triggered_at)
         db_session.current().execute(
-            sa.update(run).where(run.audit_id == audit_id).values(
-                triggers=run.triggers + 1, triggered_at=clock.utc_in()),
+            sa.update(run).where(run.audit_id == audit_id).ordered_values(
+                (run.triggered_at, since), (run.triggers, run.triggers + 1)),
             execution_options=generic.NO_SYNC)
 
     def list_triggered_audits(self, states: Iterable[str], limit: int

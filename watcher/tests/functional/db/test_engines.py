@@ -43,7 +43,8 @@ CLASSES = (
     test_persistence.TestEvents, test_persistence.TestActionPlan,
     test_persistence.TestExpiry, test_leases.TestLease,
     test_leases.TestFence, test_runs.TestAuditRuns, test_runs.TestRuns,
-    test_runs.TestWithoutTheTables, test_figures.TestReading,
+    test_runs.TestSchedules, test_runs.TestWithoutTheTables,
+    test_figures.TestReading,
 )
 
 for _class in CLASSES:

@@ -67,7 +67,8 @@ class TestTables(base.TestCase):
         migration.upgrade('7d25c8e1a604')
         code, details = self.check()
         self.assertEqual(upgradecheck.Code.WARNING, code)
-        for word in ('action_runs, audit_runs, leases, plan_runs',
+        for word in ('action_runs, audit_runs, audit_schedules, leases, '
+                     'plan_runs',
                      'watcher-db-manage upgrade'):
             self.assertIn(word, details)
 

@@ -204,9 +204,77 @@ class TestAuditRuns(RunTestCase):
         self.assertEqual([], objects.AuditRun.triggered(
             [self.audit.state], 9))
 
+    def test_further_triggers_do_not_move_it_back_in_the_line(self):
+        other = self.records.audit()
+        dates = []
+        for audit in (self.audit, other, self.audit):
+            objects.AuditRun.trigger(self.context, audit.id)
+            dates.append(self.run_of_audit().triggered_at)
+        self.assertEqual(1, len(set(dates)))
+        found = objects.AuditRun.triggered([self.audit.state], 9)
+        self.assertEqual([self.audit.uuid, other.uuid],
+                         [uuid for _since, uuid in found])
+
+    def test_a_trigger_after_a_run_has_a_date_of_its_own(self):
+        objects.AuditRun.set(self.context, self.audit.id, triggers=0,
+                             triggered_at=MOMENT)
+        objects.AuditRun.trigger(self.context, self.audit.id)
+        self.assertNotEqual(MOMENT, self.run_of_audit().triggered_at)
+
     def test_of_an_audit_that_is_gone(self):
         self.assertRaises(exception.ResourceNotFound,
                           objects.AuditRun.trigger, self.context, 99999)
+
+
+class TestSchedules(RunTestCase):
+
+    def schedule(self):
+        return objects.AuditSchedule.get(self.context, self.audit.id)
+
+    def test_what_is_not_given_stays(self):
+        self.assertIsNone(self.schedule())
+        objects.AuditSchedule.set(
+            self.context, self.audit.id, time_zone='Europe/Berlin',
+            run_windows=('Mon-Fri 22:00-05:00', '!2026-12-24'))
+        objects.AuditSchedule.set(self.context, self.audit.id,
+                                  execution_windows=['00:00-24:00'])
+        self.assertEqual(objects.AuditSchedule(
+            audit_id=self.audit.id, time_zone='Europe/Berlin',
+            run_windows=('Mon-Fri 22:00-05:00', '!2026-12-24'),
+            execution_windows=('00:00-24:00',)), self.schedule())
+        objects.AuditSchedule.set(self.context, self.audit.id,
+                                  time_zone=None, run_windows=None,
+                                  execution_windows=[])
+        self.assertEqual(objects.AuditSchedule(audit_id=self.audit.id),
+                         self.schedule())
+
+    def test_of_several_audits(self):
+        other = self.records.audit()
+        objects.AuditSchedule.set(self.context, other.id, time_zone='UTC')
+        with self.statements() as sent:
+            found = objects.AuditSchedule.of_audits([self.audit.id, other.id])
+        self.assertEqual({other.id: objects.AuditSchedule(
+            audit_id=other.id, time_zone='UTC')}, found)
+        self.assertEqual(1, len(sent), sent)
+
+    def test_unknown_field_and_audit(self):
+        error = self.assertRaises(
+            exception.Invalid, objects.AuditSchedule.set, self.context,
+            self.audit.id, windows=())
+        self.assertIn('audit_schedules has no field windows', str(error))
+        self.assertRaises(exception.ResourceNotFound,
+                          objects.AuditSchedule.set, self.context, 99999,
+                          time_zone='UTC')
+
+    def test_gone_with_the_audit(self):
+        audit = self.records.audit()
+        objects.AuditSchedule.set(self.context, audit.id, time_zone='UTC')
+        self.dbapi.soft_delete_audit(audit.id)
+        # Whoever looks at deleted audits still sees it.
+        self.assertEqual('UTC', objects.AuditSchedule.get(
+            self.context, audit.id).time_zone)
+        purge.PurgeCommand(assume_yes=True, out=lambda text: None).execute()
+        self.assertIsNone(objects.AuditSchedule.get(self.context, audit.id))
 
 
 class TestWithoutTheTables(RunTestCase):
@@ -220,13 +288,13 @@ class TestWithoutTheTables(RunTestCase):
 
     def _change(self, how):
         with session.get_engine().begin() as connection:
-            for model in (models.AuditRun, models.ActionRun, models.PlanRun,
-                          models.Lease):
+            for model in (models.AuditSchedule, models.AuditRun,
+                          models.ActionRun, models.PlanRun, models.Lease):
                 getattr(model.__table__, how)(connection)
 
     def test_they_are_named(self):
-        self.assertEqual(['action_runs', 'audit_runs', 'leases',
-                          'plan_runs'],
+        self.assertEqual(['action_runs', 'audit_runs', 'audit_schedules',
+                          'leases', 'plan_runs'],
                          self.dbapi.missing_tables())
 
     def test_nothing_is_known(self):
@@ -240,6 +308,16 @@ class TestWithoutTheTables(RunTestCase):
         self.assertEqual([], objects.AuditRun.triggered(['PENDING'], 9))
         self.assertRaises(exception.DatabaseNotUpgraded,
                           objects.AuditRun.trigger, self.context, 1)
+
+    def test_no_audit_has_a_schedule(self):
+        self.assertIsNone(objects.AuditSchedule.get(
+            self.context, self.audit.id))
+        self.assertEqual({}, objects.AuditSchedule.of_audits(
+            [self.audit.id]))
+        error = self.assertRaises(
+            exception.DatabaseNotUpgraded, objects.AuditSchedule.set,
+            self.context, self.audit.id, time_zone='UTC')
+        self.assertIn('audit_schedules', str(error))
 
     def test_plans_are_made_without(self):
         with self.assertLogs('watcher.db.sqlalchemy.runs',
