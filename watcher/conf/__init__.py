@@ -46,6 +46,7 @@ from watcher.conf import running
 from watcher.conf import service
 from watcher.conf import service_metrics
 from watcher.conf import strategies
+from watcher.conf import windows
 from watcher.conf import wsgi
 
 CONF = cfg.CONF
@@ -53,7 +54,7 @@ CONF = cfg.CONF
 MODULES = (
     service, service_metrics, paths, exception, notifications, api, wsgi,
     db,
-    decision_engine, applier, running, planner, strategies, collector,
+    decision_engine, applier, running, windows, planner, strategies, collector,
     compute_model, datasources,
     clients_auth, nova, cinder, keystone, placement,
     gnocchi_client, ironic, maas_client, aetos_client,

@@ -38,7 +38,7 @@ ROOT = PACKAGE.parent
 #: Imported where a database URL asks for it, used by tools, or run as a
 #: program: needed although no module imports it.
 NOT_IMPORTED = {
-    'requirements.txt': {'pbr', 'oslo-i18n', 'python-memcached'},
+    'requirements.txt': {'pbr', 'oslo-i18n', 'python-memcached', 'tzdata'},
     'test-requirements.txt': {
         'coverage', 'psycopg2-binary', 'pymysql', 'ruff', 'stestr',
         'python-openstackclient', 'python-subunit', 'python-watcherclient',

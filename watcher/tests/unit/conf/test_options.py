@@ -189,6 +189,10 @@ class TestContract(base.TestCase):
                        and not name.startswith('migration_')}
         self.assertEqual(like_cinder | {
             ('DEFAULT', 'heartbeat_interval'),
+            ('DEFAULT', 'time_zone'),
+            ('DEFAULT', 'windows_bind'),
+            ('watcher_applier', 'execution_windows'),
+            ('watcher_decision_engine', 'run_windows'),
             ('cinder', 'http_retries'),
             ('cinder', 'http_retry_interval'),
             ('cinder', 'migration_overdue'),
