@@ -23,6 +23,12 @@ FIRST, BEST = 'first', 'best'
 #: Values of check_recommended_plans.
 OFF, GONE, CHANGED = 'off', 'gone', 'changed'
 
+#: Values of blocking_plans, and of supersede_overtaken (with OFF).
+ANY, OVERLAPPING, ALL = 'any', 'overlapping', 'all'
+
+#: Values of blocked_audits.
+CANCEL, WAIT = 'cancel', 'wait'
+
 OPTS = [
     cfg.StrOpt(
         'conductor_topic',
@@ -67,6 +73,27 @@ OPTS = [
         help='Which strategy an audit runs that names a goal but no '
              'strategy. Comparing costs the time of all strategies of the '
              'goal.'),
+    cfg.StrOpt(
+        'blocking_plans',
+        default=ANY,
+        choices=[
+            (ANY, 'any action plan that is changing the cloud'),
+            (OVERLAPPING, 'one that changes hosts, servers, volumes, pools '
+                          'or bare metal nodes in the scope of the audit; '
+                          'for an audit without a scope any')],
+        mutable=True,
+        help='Which running action plans keep an audit without force from '
+             'running. Whichever it is, the status message of the audit '
+             'names it, and CONTINUOUS and EVENT audits are tried again.'),
+    cfg.StrOpt(
+        'blocked_audits',
+        default=CANCEL,
+        choices=[
+            (CANCEL, 'it is CANCELLED'),
+            (WAIT, 'it stays PENDING until that plan has ended')],
+        mutable=True,
+        help='What becomes of a ONESHOT audit that a running action plan '
+             'keeps from running, see blocking_plans.'),
     cfg.IntOpt(
         'max_audit_workers',
         default=2,

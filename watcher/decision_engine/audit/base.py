@@ -45,6 +45,7 @@ from watcher.common import rpcapi
 from watcher.common import utils
 from watcher.db import api as db_api
 from watcher.decision_engine.audit import history
+from watcher.decision_engine.audit import obstacles
 from watcher.decision_engine.planner import manager as planner_manager
 from watcher.decision_engine.strategy.context import default
 from watcher.notifications import audit as notifications
@@ -54,10 +55,6 @@ LOG = log.getLogger(__name__)
 
 STATE = objects.audit.State
 PLAN_STATE = objects.action_plan.State
-
-#: Plans that are changing the cloud. Those being cancelled still have running
-#: actions.
-_BUSY_PLANS = [PLAN_STATE.ONGOING, PLAN_STATE.CANCELLING]
 
 #: Errors that are part of normal life: they are explained, not traced.
 _EXPECTED = (exception.WatcherException, jsonschema.ValidationError,
@@ -115,13 +112,6 @@ def _hand_over(context, plan_uuid: str, fence) -> bool:
     return True
 
 
-def busy_plan(context) -> 'objects.ActionPlan | None':
-    """Return a plan that is changing the cloud at this moment."""
-    plans = objects.ActionPlan.list(
-        context, filters={'state__in': _BUSY_PLANS}, limit=1)
-    return plans[0] if plans else None
-
-
 class AuditHandler(abc.ABC):
     """Runs audits of one type; used by several threads at once.
 
@@ -141,16 +131,21 @@ class AuditHandler(abc.ABC):
         self.planner_manager = planner_manager.PlannerManager()
         self.applier = rpcapi.ApplierAPI()
 
-    def execute(self, context, audit: 'objects.Audit') -> None:
+    def execute(self, context, audit: 'objects.Audit'
+                ) -> obstacles.Obstacle | None:
         """Run the audit to its end; what goes wrong is stored.
 
         :param audit: loaded with its relations, as it is now.
+        :returns: the plan that the audit waits for, if it does
         :raises oslo_db.exception.DBError: if the run has to be repeated,
             because its end could not be stored
         """
-        claimed = self._begin(context, audit)
-        if claimed is not None:
-            self.go(context, claimed)
+        begun = self._begin(context, audit)
+        if isinstance(begun, obstacles.Obstacle):
+            return begun
+        if begun is not None:
+            self.go(context, begun)
+        return None
 
     def go(self, context, audit: 'objects.Audit') -> None:
         """Run an audit that is claimed.
@@ -181,8 +176,12 @@ class AuditHandler(abc.ABC):
 
     # Begin ----------------------------------------------------------------
 
-    def _begin(self, context, audit) -> 'objects.Audit | None':
-        """Claim the audit; None if it is not to be run now."""
+    def _begin(self, context, audit
+               ) -> 'objects.Audit | obstacles.Obstacle | None':
+        """Claim the audit; return what it waits for if it cannot be run.
+
+        None if it is not to be run at all, or at another date.
+        """
         if audit.state not in self.startable:
             LOG.info('Audit %(uuid)s is %(state)s and is not run',
                      {'uuid': audit.uuid, 'state': audit.state})
@@ -190,8 +189,7 @@ class AuditHandler(abc.ABC):
         plan = self._obstacle(context, audit)
         try:
             if plan is not None:
-                self._blocked(audit, plan)
-                return None
+                return plan if self._blocked(audit, plan) else None
             return db_api.get_instance().run_in_transaction(
                 self._store_begin, context, audit)
         except exception.StateConflict as exc:
@@ -206,13 +204,22 @@ class AuditHandler(abc.ABC):
         history.begin(context, audit, self._fence())
         return audit
 
-    def _obstacle(self, context, audit):
+    def _obstacle(self, context, audit) -> obstacles.Obstacle | None:
         """Return a plan because of which the audit must not run now."""
-        return None if audit.force else busy_plan(context)
+        return None if audit.force else obstacles.find(context, audit)
 
     @abc.abstractmethod
-    def _blocked(self, audit, plan) -> None:
-        """Decide about an audit that meets a running plan."""
+    def _blocked(self, audit, plan: obstacles.Obstacle) -> bool:
+        """Decide about an audit that meets a running plan.
+
+        :returns: whether it waits for the end of that plan
+        """
+
+    def _tell(self, audit, message: str) -> None:
+        """Store why an audit waits, unless that is known."""
+        if audit.status_message != message:
+            audit.swap({'state': audit.state}, self._fence(),
+                       status_message=message)
 
     def _claim(self, context, audit) -> None:
         """Make the audit ONGOING on this host.

@@ -33,6 +33,7 @@ from watcher.common import exception
 from watcher.common import schedule
 from watcher.decision_engine.audit import base
 from watcher.decision_engine.audit import history
+from watcher.decision_engine.audit import obstacles
 
 CONF = conf.CONF
 LOG = log.getLogger(__name__)
@@ -139,13 +140,15 @@ class ContinuousAuditHandler(base.AuditHandler):
         waiting = objects.ActionPlan.list(
             context, limit=1, filters={'audit_id': audit.id,
                                        'state': PLAN_STATE.PENDING})
-        return waiting[0] if waiting else super()._obstacle(context, audit)
+        if waiting:
+            return obstacles.Obstacle(waiting[0].uuid, PLAN_STATE.PENDING)
+        return super()._obstacle(context, audit)
 
     def _blocked(self, audit, plan):
         due = audit.next_run_time
         audit.status_message = (
             f'The run of {due} UTC was left out: the action plan '
-            f'{plan.uuid} was {plan.state}')
+            f'{plan.plan} was {plan.state}{plan.why}')
         put_off(audit, self._now())
         audit.save(where={'state': audit.state, 'hostname': CONF.host},
                    fence=self._fence())
@@ -153,6 +156,7 @@ class ContinuousAuditHandler(base.AuditHandler):
                     '%(next)s UTC', {'uuid': audit.uuid,
                                      'message': audit.status_message,
                                      'next': audit.next_run_time})
+        return False
 
     def _claim(self, context, audit):
         # This engine claimed it when it put its name into the row. The

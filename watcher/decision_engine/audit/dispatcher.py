@@ -27,6 +27,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 from oslo_db import exception as db_exc
 from oslo_log import log
@@ -46,6 +47,7 @@ from watcher.decision_engine.audit import event
 from watcher.decision_engine.audit import history
 from watcher.decision_engine.audit import interrupted
 from watcher.decision_engine.audit import leftovers
+from watcher.decision_engine.audit import obstacles
 from watcher.decision_engine.audit import oneshot
 from watcher.decision_engine.audit import scheduler
 
@@ -69,6 +71,12 @@ def _context_for(context):
     context.show_deleted = False
     context.update_store()
     return context
+
+
+def _same_moment(one: Any, other: Any) -> bool:
+    """Compare dates that may be naive or missing."""
+    return (one and timeutils.normalize_time(one)) == (
+        other and timeutils.normalize_time(other))
 
 
 def _stack_of(thread: threading.Thread) -> str:
@@ -102,6 +110,8 @@ class AuditDispatcher:
         self._given_up: set[threading.Thread] = set()
         self._orphans: dict[str, interrupted.Orphan] = {}
         self._triggered = collections.OrderedDict()
+        # Audits that wait for plans, and when they were changed last.
+        self._blocked: dict[str, tuple[obstacles.Obstacle, Any]] = {}
         # Audits that cannot be run, nor can that be stored.
         self._hopeless: set[str] = set()
         self._stopping = False
@@ -228,6 +238,7 @@ class AuditDispatcher:
                 if len(chosen) < free and uuid not in self._running:
                     chosen[uuid] = self._triggered.pop(uuid)
             not_now = self._hopeless.union(self._running)
+        not_now |= self._still_blocked()
         limit = free + len(not_now)
         waiting = [orphan[:2] for orphan in self._orphans.values()]
         waiting += self._waiting(limit) + self._triggers(limit) + self._due()
@@ -259,17 +270,32 @@ class AuditDispatcher:
     @staticmethod
     def _triggers(limit: int) -> list[tuple]:
         """Return since when the longest waiting triggers wait."""
-        found = objects.AuditRun.triggered(
+        return objects.AuditRun.triggered(
             event.EventAuditHandler.startable, limit)
-        if found and base.busy_plan(watcher_context.admin_context()):
-            # They would only be told to wait, again and again.
-            forced = set(objects.Audit.list_columns(
-                watcher_context.admin_context(), ('uuid',),
-                filters={'audit_type': EVENT, 'force': True,
-                         'uuid__in': [uuid for _since, uuid in found]}
-            )['uuid'])
-            found = [entry for entry in found if entry[1] in forced]
-        return found
+
+    def _still_blocked(self) -> set[str]:
+        """Return the audits that need not be looked at now.
+
+        Those that wait for a plan that still runs, and that nobody has
+        changed since: they would only be told to wait, again and again.
+        """
+        with self._lock:
+            blocked = dict(self._blocked)
+        if not blocked:
+            return set()
+        context = watcher_context.admin_context()
+        running = obstacles.running_plans(context)
+        found = objects.Audit.list_columns(
+            context, ('uuid', 'updated_at'),
+            filters={'uuid__in': list(blocked)})
+        changed = dict(zip(found['uuid'], found['updated_at'], strict=True))
+        still = {uuid for uuid, (plan, since) in blocked.items()
+                 if plan.plan in running and uuid in changed
+                 and _same_moment(changed[uuid], since)}
+        with self._lock:
+            for uuid in blocked.keys() - still:
+                self._blocked.pop(uuid, None)
+        return still
 
     def _start(self, uuid: str, context) -> None:
         thread = threading.Thread(
@@ -312,7 +338,11 @@ class AuditDispatcher:
             elif orphan is not None and audit.state == STATE.ONGOING:
                 self._take_over(context, orphan)
             else:
-                self._handlers[audit.audit_type].execute(context, audit)
+                plan = self._handlers[audit.audit_type].execute(context,
+                                                                audit)
+                if plan is not None:
+                    with self._lock:
+                        self._blocked[uuid] = plan, audit.updated_at
         except exception.AuditNotFound as exc:
             LOG.warning('The audit that was asked for is gone: %s', exc)
         except db_exc.DBError as exc:

@@ -60,13 +60,12 @@ class EventAuditHandler(base.AuditHandler):
                 'The trigger of audit %(uuid)s has no effect: the action '
                 'plan %(plan)s is %(state)s. Trigger it again after its '
                 'end, or create such audits with force.',
-                {'uuid': audit.uuid, 'plan': plan.uuid, 'state': plan.state})
-            return
+                {'uuid': audit.uuid, 'plan': plan.plan, 'state': plan.state})
+            return False
         message = (f'The triggered run waits for the end of the action plan '
-                   f'{plan.uuid}')
+                   f'{plan.plan}{plan.why}')
         base.LOG.warning(
             'Audit %(uuid)s: %(message)s. Create such audits with force if '
             'they are not to wait.', {'uuid': audit.uuid, 'message': message})
-        if audit.status_message != message:
-            audit.swap({'state': audit.state}, self._fence(),
-                       status_message=message)
+        self._tell(audit, message)
+        return True

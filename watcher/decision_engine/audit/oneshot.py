@@ -11,8 +11,12 @@
 # under the License.
 """Audits that run once."""
 
+from watcher import conf
 from watcher import objects
+from watcher.conf import decision_engine
 from watcher.decision_engine.audit import base
+
+CONF = conf.CONF
 
 STATE = objects.audit.State
 
@@ -23,9 +27,16 @@ class OneShotAuditHandler(base.AuditHandler):
     startable = (STATE.PENDING,)
 
     def _blocked(self, audit, plan):
-        message = (f'The action plan {plan.uuid} is {plan.state}. Wait for '
-                   f'its end or create the audit with force.')
-        audit.transition(STATE.CANCELLED, status_message=message,
-                         fence=self._fence())
-        base.LOG.warning('Audit %(uuid)s is CANCELLED: %(message)s',
-                         {'uuid': audit.uuid, 'message': message})
+        waits = (CONF.watcher_decision_engine.blocked_audits
+                 == decision_engine.WAIT)
+        message = f'The action plan {plan.plan} is {plan.state}{plan.why}. '
+        if waits:
+            self._tell(audit, f'{message}The audit waits for its end.')
+        else:
+            message += 'Wait for its end or create the audit with force.'
+            audit.transition(STATE.CANCELLED, status_message=message,
+                             fence=self._fence())
+        base.LOG.warning('Audit %(uuid)s is %(state)s: %(message)s', {
+            'uuid': audit.uuid, 'state': audit.state,
+            'message': audit.status_message})
+        return waits

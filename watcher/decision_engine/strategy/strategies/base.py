@@ -70,6 +70,10 @@ class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
     DATASOURCE_METRICS: list[str] = []
     """Names of the metrics that the strategy cannot do without."""
 
+    MODELS: tuple[str, ...] = ('compute', 'storage', 'baremetal')
+    """Which cluster models the strategy looks at. Running plans that change
+    nothing in them need not hold up its audits."""
+
     MIGRATION = 'migrate'
 
     CHECKS_PLAN = True

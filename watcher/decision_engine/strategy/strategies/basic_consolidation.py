@@ -336,6 +336,8 @@ class BasicConsolidation(_consolidation.Consolidation):
     servers. Hosts that somebody has disabled take none either.
     """
 
+    MODELS = ('compute',)
+
     HOST_CPU, SERVER_CPU = 'host_cpu_usage', 'instance_cpu_usage'
 
     DATASOURCE_METRICS = [HOST_CPU, SERVER_CPU]

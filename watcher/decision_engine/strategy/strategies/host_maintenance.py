@@ -58,6 +58,8 @@ class HostMaintenance(base.HostMaintenanceBaseStrategy):
     stay and are named in the log.
     """
 
+    MODELS = ('compute',)
+
     CHANGE_STATE = 'change_nova_service_state'
 
     @classmethod

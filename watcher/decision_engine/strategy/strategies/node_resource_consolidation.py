@@ -279,6 +279,8 @@ class NodeResourceConsolidation(_consolidation.Consolidation):
     the destinations, and enabled again afterwards.
     """
 
+    MODELS = ('compute',)
+
     @classmethod
     def get_name(cls):
         return 'node_resource_consolidation'

@@ -271,6 +271,8 @@ class NoisyNeighbor(base.NoisyNeighborBaseStrategy):
     The metric ``instance_l3_cache_usage``.
     """
 
+    MODELS = ('compute',)
+
     DATASOURCE_METRICS = [CACHE]
 
     def __init__(self, *args, **kwargs):

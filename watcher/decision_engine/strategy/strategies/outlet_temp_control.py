@@ -106,6 +106,8 @@ class OutletTempControl(_relief.Relieving,
                         base.ThermalOptimizationBaseStrategy):
     """Moves one server from the hottest host to the coolest that fits."""
 
+    MODELS = ('compute',)
+
     DATASOURCE_METRICS = [METRIC]
 
     @classmethod

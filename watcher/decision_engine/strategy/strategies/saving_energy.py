@@ -94,6 +94,8 @@ OPTS = [
 class SavingEnergy(base.SavingEnergyBaseStrategy):
     """Keeps as many free hosts running as are needed, and no more."""
 
+    MODELS = ('compute', 'baremetal')
+
     POWER = simulation.POWER_STATE
     CHANGE_STATE = simulation.SERVICE_STATE
 

@@ -53,6 +53,8 @@ Measure = explanation.Measure
 class StorageCapacityBalance(base.WorkloadStabilizationBaseStrategy):
     """Brings pools below a threshold of used capacity."""
 
+    MODELS = ('storage',)
+
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self._planner = 'weight'

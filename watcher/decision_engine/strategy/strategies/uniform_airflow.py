@@ -222,6 +222,8 @@ _EMPTY = {
 class UniformAirflow(_relief.Relieving):
     """Relieves, or empties, the host with the strongest airflow."""
 
+    MODELS = ('compute',)
+
     DATASOURCE_METRICS = [AIRFLOW, INLET, POWER]
 
     @classmethod

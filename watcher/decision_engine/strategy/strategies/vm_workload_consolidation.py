@@ -270,6 +270,8 @@ class VMWorkloadConsolidation(_consolidation.Consolidation):
     else has disabled are neither used nor enabled.
     """
 
+    MODELS = ('compute',)
+
     DATASOURCE_METRICS = [
         'instance_cpu_usage', 'instance_ram_usage',
         'instance_ram_allocated', 'instance_root_disk_size',

@@ -85,6 +85,8 @@ class WorkloadBalance(base.WorkloadStabilizationBaseStrategy):
     balance what servers were given, or their number.
     """
 
+    MODELS = ('compute',)
+
     DATASOURCE_METRICS = [balancing.CPU, balancing.RAM]
 
     def __init__(self, *args, **kwargs):

@@ -129,6 +129,8 @@ class WorkloadStabilization(base.WorkloadStabilizationBaseStrategy):
     servers were given, or their number.
     """
 
+    MODELS = ('compute',)
+
     DATASOURCE_METRICS = [HOST_CPU, CPU, RAM, HOST_RAM]
 
     def __init__(self, *args, **kwargs):

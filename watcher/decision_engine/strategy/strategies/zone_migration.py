@@ -131,6 +131,8 @@ PRIORITY = {
 class ZoneMigration(base.ZoneMigrationBaseStrategy):
     """Moves servers and volumes away from named hosts and pools."""
 
+    MODELS = ('compute', 'storage')
+
     @classmethod
     def get_name(cls):
         return 'zone_migration'

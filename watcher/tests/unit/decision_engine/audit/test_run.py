@@ -23,6 +23,7 @@ from watcher.common import rpcapi
 from watcher.common import utils
 from watcher.decision_engine.audit import base as audit_base
 from watcher.decision_engine.audit import event
+from watcher.decision_engine.audit import obstacles
 from watcher.decision_engine.audit import oneshot
 from watcher.decision_engine.goal import goals
 from watcher.decision_engine.model.collector import manager as collectors
@@ -417,13 +418,12 @@ class TestTakenAway(AuditTestCase):
     def test_two_engines_take_the_same_audit(self):
         audit = self.audit()
         barrier = threading.Barrier(2)
-        real = audit_base.busy_plan
+        real = obstacles.busy_plan
 
         def busy_plan(context):
             barrier.wait()
             return real(context)
-        self.replace(audit_base, 'busy_plan',
-                     staticmethod(busy_plan))
+        self.replace(obstacles, 'busy_plan', busy_plan)
         threads = [threading.Thread(target=self.run_audit, args=(audit,))
                    for _ in range(2)]
         for thread in threads:
