@@ -25,6 +25,7 @@ from watcher.db import api as db_api
 from watcher.db.sqlalchemy import models
 from watcher.db.sqlalchemy import session as db_session
 from watcher.decision_engine.audit import dispatcher
+from watcher.decision_engine.audit import obstacles
 from watcher.tests import base
 from watcher.tests.fixtures import database
 from watcher.tests.unit.decision_engine import factories
@@ -335,6 +336,88 @@ class TestDispatcher(DispatcherTestCase):
         self.assertNotIn('SQL', self.logger.output)
         audit = self.audit()
         self.dispatcher._loop.wake()
+        self.wait_for_state(audit, AUDIT.SUCCEEDED)
+
+
+class TestAuditsThatWaitForPlans(DispatcherTestCase):
+    """They are looked at once, and again when that may tell otherwise."""
+
+    def setUp(self):
+        super().setUp()
+        strategy = factories.strategy(self.goal)
+        self.plans = [factories.plan(
+            self.audit(state=AUDIT.SUCCEEDED), strategy, 'ONGOING')
+            for _number in range(2)]
+        self.looked_at = []
+        self.waits = set()
+        self.handler.execute = self.execute
+
+    def execute(self, context, audit):
+        self.looked_at.append(audit.uuid)
+        if audit.uuid in self.waits:
+            return obstacles.Obstacle(self.plans[0].uuid, 'ONGOING')
+        audit.transition(AUDIT.ONGOING, hostname='engine-1')
+        return self.handler.go(context, audit)
+
+    def waiting(self, count=1, **fields):
+        audits = [self.audit(**fields) for _number in range(count)]
+        self.waits.update(audit.uuid for audit in audits)
+        return audits
+
+    def round(self):
+        self.looked_at.clear()
+        self.dispatcher._loop.wake()
+        self.at_rest()
+
+    def test_they_do_not_hold_up_others(self):
+        blocked = self.waiting(5)
+        free = self.audit()
+        self.dispatcher.start()
+        self.wait_for_state(free, AUDIT.SUCCEEDED)
+        self.wait_for(lambda: len(self.looked_at) == 6)
+        self.at_rest()
+        self.assertEqual(
+            [1] * 5, [self.looked_at.count(audit.uuid) for audit in blocked])
+        self.round()
+        self.assertEqual([], self.looked_at)
+
+    def test_the_end_of_that_plan_counts(self):
+        audit, = self.waiting()
+        self.dispatcher.start()
+        self.wait_for(lambda: self.looked_at)
+        self.at_rest()
+        self.plans[1].transition('SUCCEEDED')
+        self.round()
+        self.assertEqual([], self.looked_at)
+        self.plans[0].transition('SUCCEEDED')
+        self.waits.clear()
+        self.round()
+        self.wait_for_state(audit, AUDIT.SUCCEEDED)
+
+    def test_a_change_of_the_audit_counts(self):
+        """Such as force, or another scope."""
+        audit, = self.waiting(updated_at=NOW)
+        self.dispatcher.start()
+        self.wait_for(lambda: self.looked_at)
+        self.at_rest()
+        self.waits.clear()
+        stored = factories.reread(audit)
+        stored.force = True
+        stored.save()
+        self.round()
+        self.wait_for_state(audit, AUDIT.SUCCEEDED)
+
+    def test_triggers_wait_as_well(self):
+        audit, = self.waiting(audit_type=factories.EVENT)
+        objects.AuditRun.trigger(factories.context(), audit.id)
+        self.dispatcher.start()
+        self.wait_for(lambda: self.looked_at)
+        self.at_rest()
+        self.round()
+        self.assertEqual([], self.looked_at)
+        self.plans[0].transition('FAILED')
+        self.waits.clear()
+        self.round()
         self.wait_for_state(audit, AUDIT.SUCCEEDED)
 
 
