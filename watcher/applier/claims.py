@@ -15,7 +15,7 @@ The longest waiting plan is first. One that overlaps with a plan that runs, or
 with one that waits before it, is left for later; others go ahead. Whether a
 plan overlaps with those that run is judged in the transaction that claims it,
 and one applier at a time is there: two appliers cannot start plans that
-overlap.
+overlap. A plan whose execution window is closed is in nobody's way.
 """
 
 import dataclasses
@@ -30,6 +30,7 @@ from oslo_log import log
 from watcher import conf
 from watcher import objects
 from watcher._i18n import _
+from watcher.applier import hours
 from watcher.applier import overlap
 from watcher.applier import recovery
 from watcher.common import context as watcher_context
@@ -50,6 +51,10 @@ CLAIMS = 'claims'
 #: first one can be claimed.
 _FEW, _MANY = 2, 64
 
+#: Most plans that are told at one look what they wait for, so that those
+#: that can run do not wait meanwhile.
+_TOLD = 64
+
 _WAITS = 'Waits for action plan %(plan)s: %(reason)s.'
 _REFUSED = ('Action plan was not started because of action plan %(plan)s, '
             'which runs: %(reason)s.')
@@ -67,6 +72,12 @@ class _Waiting:
     status_message: str | None
     created_at: datetime.datetime
     updated_at: datetime.datetime | None
+    audit_id: int
+    audit_auto_trigger: bool | None
+
+    @property
+    def origin(self) -> hours.Origin:
+        return hours.Origin(self.id, self.audit_id, self.audit_auto_trigger)
 
     @property
     def rank(self) -> Any:
@@ -100,6 +111,8 @@ class Queue:
         # Plans, by UUID and state before, whose claim failed with the
         # database: it may be stored all the same.
         self._doubtful: list[tuple[str, str]] = []
+        #: When the first window opens for which a plan waits.
+        self.opens: datetime.datetime | None = None
 
     @property
     def doubtful(self) -> list[str]:
@@ -109,7 +122,7 @@ class Queue:
     def claim_next(self) -> objects.ActionPlan | None:
         """Claim the first plan that can run now."""
         context = watcher_context.admin_context()
-        line = self._line(context)
+        line = self._open_ones(context, self._line(context))
         if not line:
             return None
         self._reader.begin()
@@ -149,6 +162,24 @@ class Queue:
                 context, names, filters=filters)
             line += map(_Waiting, *(columns[name] for name in names))
         return sorted(line, key=lambda waiting: waiting.rank)
+
+    def _open_ones(self, context: Any, line: list[_Waiting]
+                   ) -> list[_Waiting]:
+        """Leave out the plans whose window is closed, and tell them."""
+        self.opens = None
+        look = hours.Look([waiting.origin for waiting in line])
+        found, closed, told = [], [], 0
+        for waiting in line:
+            reason = look.closed(waiting.id)
+            if reason is None:
+                found.append(waiting)
+            elif self._may_act() and not self._give_up_expired(
+                    context, waiting):
+                closed.append(reason)
+                if told < _TOLD:
+                    told += self._tell(context, waiting, reason.message)
+        self.opens = hours.earliest(closed)
+        return found
 
     def _reaches(self, line: list[_Waiting]
                  ) -> Iterator[tuple[_Waiting, overlap.Reach]]:
@@ -262,9 +293,15 @@ class Queue:
             self._end(context, waiting, State.CANCELLED,
                       _(_REFUSED) % values)
             return
-        message = _(_WAITS) % values
+        self._tell(context, waiting, _(_WAITS) % values)
+
+    def _tell(self, context: Any, waiting: _Waiting, message: str) -> bool:
+        """Say what a plan waits for, once.
+
+        :returns: whether it was to be said now
+        """
         if message == waiting.status_message:
-            return
+            return False
 
         def tell(plan):
             # The date is its place in the line.
@@ -272,8 +309,9 @@ class Queue:
                       status_message=message, updated_at=waiting.updated_at)
 
         if self._change(context, waiting, tell):
-            LOG.info('Action plan %(uuid)s waits for action plan %(plan)s: '
-                     '%(reason)s', {'uuid': waiting.uuid, **values})
+            LOG.info('Action plan %(uuid)s: %(message)s',
+                     {'uuid': waiting.uuid, 'message': message})
+        return True
 
     def _give_up_expired(self, context: Any, waiting: _Waiting) -> bool:
         """Supersede a plan that was launched when it was too old."""

@@ -21,7 +21,8 @@ messages, and none waits behind a busy applier while another one is idle.
 The process acts under a lease, without which it can change nothing: see
 :mod:`watcher.objects.lease`. Once another process has the lease, this one
 does nothing any more and ends. Plans of appliers that are gone are found by
-:mod:`watcher.applier.takeover`.
+:mod:`watcher.applier.takeover`, those that wait for their execution window
+by :mod:`watcher.applier.resting`.
 """
 
 import collections
@@ -32,16 +33,20 @@ from typing import Any
 
 from oslo_db import exception as db_exc
 from oslo_log import log
+from oslo_utils import timeutils
 
 from watcher import conf
 from watcher import objects
 from watcher.applier import claims
 from watcher.applier import endpoints
+from watcher.applier import hours
 from watcher.applier import recovery
+from watcher.applier import resting
 from watcher.applier import sync
 from watcher.applier import takeover
 from watcher.applier import tenure
 from watcher.applier.action_plan import default as action_plan_handler
+from watcher.applier.workflow_engine import standing
 from watcher.common import context as watcher_context
 from watcher.common import exception
 from watcher.common import keeper
@@ -61,6 +66,10 @@ STOP_TIMEOUT = 8.0
 _STORE_TIME = 2.0
 #: Requests whose context is remembered until the plan starts.
 _CONTEXTS_LIMIT = 1000
+#: Shortest time after which the dispatcher looks whether a window opened.
+_SHORTEST_WAIT = 0.2
+#: Tables without which an applier does its work: audits say nothing then.
+_DISPENSABLE = frozenset({'audit_schedules'})
 
 
 def _context_of(request: Any) -> watcher_context.RequestContext:
@@ -103,7 +112,10 @@ class ApplierManager:
                               DefaultActionPlanHandler] = {}
         self._contexts: collections.OrderedDict[str, Any] = (
             collections.OrderedDict())
+        #: When the plans may run that are executed here.
+        self.hours = hours.Hours()
         self._queue = claims.Queue(self._guard, self._may_act)
+        self._resting = resting.Resting()
         # Orphans whose failure is in the log. Only the dispatcher uses it.
         self._hopeless: set[str] = set()
         self._keeper = keeper.Keeper(
@@ -111,8 +123,7 @@ class ApplierManager:
             lambda: CONF.watcher_applier.lease_renewal_interval,
             self._on_lease_lost)
         self._dispatcher = periodic.Loop(
-            'plan-dispatcher', self._dispatch,
-            lambda: CONF.watcher_applier.reconcile_interval)
+            'plan-dispatcher', self._dispatch, self._seconds_to_rest)
         self._monitor = service_monitor.ServiceMonitor(self.service_name)
 
     @property
@@ -138,7 +149,9 @@ class ApplierManager:
 
         :raises: DatabaseNotUpgraded when there is no table for leases
         """
-        missing = objects.ActionPlan.dbapi.missing_tables()
+        missing = [
+            table for table in objects.ActionPlan.dbapi.missing_tables()
+            if table not in _DISPENSABLE]
         if missing:
             raise exception.DatabaseNotUpgraded(table=', '.join(missing))
         self._keeper.take()
@@ -202,6 +215,10 @@ class ApplierManager:
         plan = objects.ActionPlan.get_by_uuid(own, plan_uuid, eager=True)
         if plan.state == State.CANCELLED:
             recovery.cancel_actions(plan, self.lease)
+        if plan.state == State.ONGOING and plan.hostname is None:
+            # It may go on: a pause has ended.
+            self._dispatcher.wake()
+            return
         if plan.state not in (State.PENDING, State.RECOMMENDED):
             LOG.info('Action plan %(uuid)s is %(state)s; the request to '
                      'launch it is ignored',
@@ -267,7 +284,7 @@ class ApplierManager:
             return
         context = watcher_context.admin_context()
         orphans = self._find_orphans(context)
-        for orphan in orphans:
+        for orphan in self._resting.leave_out(context, orphans):
             if not self._may_act():
                 return
             self._recover(orphan)
@@ -286,7 +303,12 @@ class ApplierManager:
                                                   eager=True)
             if orphan.state == State.RECOMMENDED:
                 self._adopt(plan, orphan)
-            elif recovery.resumes() and orphan.state == State.ONGOING:
+            elif orphan.idle and orphan.state == State.CANCELLING:
+                self._take_from(plan, orphan)
+                return recovery.cancel_idle(context, plan, CONF.host,
+                                            self.lease)
+            elif orphan.state == State.ONGOING and (
+                    orphan.idle or recovery.resumes()):
                 self._resume(plan, orphan)
             else:
                 return recovery.cancel_interrupted(
@@ -307,8 +329,13 @@ class ApplierManager:
         return False
 
     def _take_from(self, plan, orphan):
+        values = {'hostname': CONF.host}
+        if orphan.idle and standing.is_told(plan.status_message):
+            values['status_message'] = None
         plan.swap({'state': orphan.state, 'hostname': orphan.host},
-                  self.lease, hostname=CONF.host)
+                  self.lease, **values)
+        if orphan.idle:
+            return
         LOG.warning('Action plan %(uuid)s, %(whose)s, is taken over', {
             'uuid': plan.uuid, 'whose': 'which was given back'
             if orphan.host is None else
@@ -325,8 +352,9 @@ class ApplierManager:
             return
         if orphan.host != CONF.host:
             self._take_from(plan, orphan)
-        LOG.warning('Action plan %s was interrupted and is resumed',
-                    plan.uuid)
+        if not orphan.idle:
+            LOG.warning('Action plan %s was interrupted and is resumed',
+                        plan.uuid)
         self._launch(plan)
 
     # The dispatcher ---------------------------------------------------
@@ -335,6 +363,9 @@ class ApplierManager:
         if not self._may_act():
             return
         self._settle()
+        self.hours.refresh()
+        # Unknown until somebody looks at those that wait.
+        self._queue.opens = None
         self._look_for_orphans()
         while self._may_act() and self._has_free_worker():
             plan = (self._queue.claimed_before()
@@ -342,6 +373,16 @@ class ApplierManager:
             if plan is None:
                 return
             self._launch(plan)
+
+    def _seconds_to_rest(self):
+        """Return when to look again: at an opening, if one comes first."""
+        interval = CONF.watcher_applier.reconcile_interval
+        openings = [opens for opens in (self._queue.opens,
+                                        self._resting.opens) if opens]
+        if not openings:
+            return interval
+        left = (min(openings) - timeutils.utcnow()).total_seconds()
+        return min(interval, max(left, _SHORTEST_WAIT))
 
     def _has_free_worker(self):
         with self._lock:
@@ -371,6 +412,7 @@ class ApplierManager:
             with self._lock:
                 self._unsettled[plan_uuid] = run.handler
         finally:
+            self.hours.end(run.plan.id)
             with self._lock:
                 del self._runs[plan_uuid]
             self._dispatcher.wake()

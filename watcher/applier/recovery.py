@@ -22,6 +22,7 @@ from watcher import objects
 from watcher._i18n import _
 from watcher.applier.workflow_engine import limits
 from watcher.common import exception
+from watcher.notifications import action_plan as notifications
 from watcher.objects import action as action_objects
 from watcher.objects import action_plan as plan_objects
 
@@ -142,6 +143,30 @@ def cancel_interrupted(context: Any, plan: objects.ActionPlan,
                 'finished: %(started)s', {
                     'uuid': plan.uuid, 'host': host,
                     'started': _listed(started) or 'nothing'})
+    return True
+
+
+def cancel_idle(context: Any, plan: objects.ActionPlan, host: str,
+                fence: objects.Lease | None = None) -> bool:
+    """Carry out the cancel of a plan of which nothing runs.
+
+    :param host: of this applier, which has taken the plan
+    :param fence: the lease without which nothing is changed
+    :returns: as :func:`stop_plan`
+    """
+    notifications.send_cancel_notification(context, plan, phase='start')
+
+    def change():
+        plan.transition_actions(State.CANCELLED, State.PENDING)
+        plan.transition(PlanState.CANCELLED, expected=PlanState.CANCELLING,
+                        where={'hostname': host}, status_message=None,
+                        **_guard(fence))
+        note_end(context, plan)
+
+    if not _changed_together(plan, change):
+        return False
+    LOG.info('Action plan %s is CANCELLED', plan.uuid)
+    notifications.send_cancel_notification(context, plan, phase='end')
     return True
 
 

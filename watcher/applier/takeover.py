@@ -44,11 +44,17 @@ class Orphan:
     """A plan whose applier is gone.
 
     :ivar host: of that applier; None if it gave the plan back
+    :ivar idle: whether it left the plan in good order, while nothing ran
     """
 
     uuid: str
     state: str
     host: str | None
+    plan_id: int
+    status_message: str | None
+    audit_id: int
+    auto_trigger: bool | None
+    idle: bool = False
 
 
 def find_orphans(context: Any, host: str,
@@ -82,6 +88,11 @@ def forget_long_gone(context: Any) -> None:
     tenure.APPLIER.forget_long_gone(context)
 
 
+#: What is read of plans that may be orphans.
+_COLUMNS = ('uuid', 'state', 'hostname', 'id', 'status_message', 'audit_id',
+            'audit_auto_trigger')
+
+
 def _claimed(context: Any) -> list[Orphan]:
     found = []
     for filters in (
@@ -89,9 +100,8 @@ def _claimed(context: Any) -> list[Orphan]:
             # Launched without being PENDING before, and not begun.
             {'state': State.RECOMMENDED, 'hostname__neq': None}):
         columns = objects.ActionPlan.list_columns(
-            context, ('uuid', 'state', 'hostname'), filters=filters,
+            context, _COLUMNS, filters=filters,
             sort_key='id', sort_dir='asc')
         found += [Orphan(*values) for values in zip(
-            columns['uuid'], columns['state'], columns['hostname'],
-            strict=True)]
+            *(columns[name] for name in _COLUMNS), strict=True)]
     return found

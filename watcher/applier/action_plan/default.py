@@ -76,6 +76,8 @@ class DefaultActionPlanHandler(base.BaseActionPlanHandler):
             self._conclusion = self._cancel
         except engine_base.ApplierStopping:
             self._conclusion = self._stop
+        except engine_base.Suspended:
+            self._conclusion = self._suspend
         except (engine_base.PlanTakenAway, exception.LeaseLost) as taken:
             self._leave_alone(taken)
             return
@@ -125,6 +127,11 @@ class DefaultActionPlanHandler(base.BaseActionPlanHandler):
         return True
 
     def _run_engine(self):
+        hours = getattr(self._applier_manager, 'hours', None)
+        if hours is not None:
+            persistence.insist(
+                lambda: hours.begin(self._plan), self._stopping,
+                f'reading the windows of {self._plan.uuid}')
         engine = default.DefaultWorkFlowEngineLoader().load(
             CONF.watcher_applier.workflow_engine,
             context=self._context, applier_manager=self._applier_manager)
@@ -167,6 +174,27 @@ class DefaultActionPlanHandler(base.BaseActionPlanHandler):
         """This applier has to stop."""
         recovery.stop_plan(self._context, self._plan, CONF.host,
                            **self._guard)
+
+    def _suspend(self):
+        """The window has closed and nothing runs: the plan is nobody's.
+
+        Whoever is there when it opens goes on with it, whatever becomes of
+        this applier until then.
+        """
+        try:
+            persistence.insist(
+                lambda: self._plan.swap(
+                    {'state': State.ONGOING, 'hostname': CONF.host},
+                    hostname=None, **self._guard),
+                self._stopping, f'giving back {self._plan.uuid}')
+        except exception.LeaseLost:
+            raise
+        except exception.StateConflict:
+            # Cancelled meanwhile; or stored, and the answer was lost.
+            self._cancel(states=(State.CANCELLING,))
+            return
+        LOG.info('Action plan %s goes on when its execution window opens',
+                 self._plan.uuid)
 
     def _cancel(self, states=(State.CANCELLING, State.CANCELLED)):
         """Answer the cancel request, if the plan is in such a state."""
@@ -224,7 +252,7 @@ class DefaultActionPlanHandler(base.BaseActionPlanHandler):
 
         :returns: false when somebody else has changed it before
         """
-        if self._plan.status_message == standing.PAUSED_MESSAGE:
+        if standing.is_told(self._plan.status_message):
             values.setdefault('status_message', None)
         try:
             persistence.transition(

@@ -11,10 +11,11 @@
 # under the License.
 """Which actions of a plan may start now, and what else is due.
 
-Actions that find no place, and those of a paused plan, wait here without a
-thread. An action that ends lets those start that waited for what it
-occupied, so each end costs as much as what it starts. The database is asked
-what others do only while something waits, every few seconds.
+Actions that find no place, and those of a plan that is paused or whose window
+is closed, wait here without a thread. An action that ends lets those start
+that waited for what it occupied, so each end costs as much as what it starts.
+The database is asked what others do only while something waits, every few
+seconds.
 """
 
 import collections
@@ -178,6 +179,8 @@ class Admission(graph.Gate):
 
     def _look_around(self):
         self._paused = self._engine.look_at_plan()
+        if self._paused and not self._admitted:
+            self._engine.suspend()
         if not self._waiting or self._paused:
             return
         kept = self._waiting.pop(limits.PAUSE, ())

@@ -21,6 +21,7 @@ import threading
 from typing import Any
 
 from watcher import objects
+from watcher.applier import hours
 from watcher.applier import persistence
 from watcher.applier.actions import base as action_base
 from watcher.applier.actions import factory
@@ -42,6 +43,7 @@ ALWAYS = rules.ALWAYS
 ANY = rules.ANY
 PlanTakenAway = control.PlanTakenAway
 ApplierStopping = control.ApplierStopping
+Suspended = control.Suspended
 BaseTaskFlowActionContainer = container.BaseTaskFlowActionContainer
 failure_reason = control.failure_reason
 
@@ -67,6 +69,8 @@ class BaseWorkFlowEngine(loadable.Loadable):
         self._halted: exception.WatcherException | None = None
         self._first_failure: BaseException | None = None
         self._interrupted: list[str] = []
+        # Whether nothing but the window kept the plan at the last look.
+        self._outside = False
         self._occupied = limits.Occupied(self._action_factory)
         self._cooldown = cooldown.Cooldown(self._context,
                                            self._occupied.claims_of)
@@ -177,13 +181,18 @@ class BaseWorkFlowEngine(loadable.Loadable):
         """Ask, before an action starts, whether it still may.
 
         :raises: ActionPlanCancelled, PlanTakenAway or ApplierStopping;
-            Postponed when the plan is paused
+            Postponed when the plan is paused or its window is closed
         """
         if self._halted is None:
             row = self._look_at_plan()
-            if self._halted is None and row.paused:
+            if self._halted is None and (row.paused or self.closed()):
                 raise graph.Postponed(limits.PAUSE)
         self.raise_halted()
+
+    def closed(self) -> hours.Closed | None:
+        """Return why the execution window keeps actions from starting."""
+        known = getattr(self._applier_manager, 'hours', None)
+        return None if known is None else known.closed(self.plan_id)
 
     def check_cooldown(self, action: objects.Action) -> None:
         """Ask whether an action would move what was just moved.
@@ -197,15 +206,28 @@ class BaseWorkFlowEngine(loadable.Loadable):
     def look_at_plan(self) -> bool:
         """Look whether the plan is to go on; called by one thread only.
 
-        :returns: whether the plan is paused
+        :returns: whether no action may start, for a pause or a window
         :raises: as :meth:`check_plan`
         """
         row = self._look_at_plan()
+        closed = self.closed()
         if row is not None and not isinstance(
                 self._halted, control.PlanTakenAway):
-            standing.tell_pause(self.context, row)
+            standing.tell(self.context, row, closed)
         self.raise_halted()
-        return bool(row.paused)
+        self._outside = closed is not None and not row.paused
+        return closed is not None or bool(row.paused)
+
+    def suspend(self) -> None:
+        """Give up a plan of which nothing runs until its window opens.
+
+        Until then it occupies neither a thread nor a worker.
+
+        :raises: Suspended, unless something else keeps it
+        """
+        if self._outside:
+            self.halt(control.Suspended())
+        self.raise_halted()
 
     def look_at_others(self) -> None:
         """Look what the running actions of other plans occupy."""
@@ -221,6 +243,8 @@ class BaseWorkFlowEngine(loadable.Loadable):
         objects.Lease.serialize(self.context, limits.SLOTS)
         # The pre-condition may have taken long, as waiting here may.
         standing.check_pause(self.plan_id)
+        if self.closed():
+            raise graph.Postponed(limits.PAUSE)
         running = [row for row in standing.running_actions()
                    if row.id != action.id]
         self._note_others(running)

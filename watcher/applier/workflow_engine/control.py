@@ -37,6 +37,12 @@ class ApplierStopping(exception.WatcherException):
     msg_fmt = _('The applier is being stopped')
 
 
+class Suspended(exception.WatcherException):
+    """Control flow: the plan goes on when its execution window opens."""
+
+    msg_fmt = _('The execution window of the action plan is closed')
+
+
 def failure_reason(error: BaseException) -> str:
     """Say in one line what went wrong, for a status message.
 

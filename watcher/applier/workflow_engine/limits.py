@@ -39,7 +39,8 @@ SLOTS = 'slots'
 
 SUBJECT = 'subject'
 TOTAL: Key = ('total', '')
-#: What actions of a paused plan wait for; no action occupies it.
+#: What actions wait for when their plan is paused or its window is closed; no
+#: action occupies it.
 PAUSE: Key = ('pause', '')
 
 _OPTIONS = {

@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""How a plan stands that is being executed: cancelled, taken, paused?"""
+"""How a plan stands that is begun: cancelled, taken, paused, closed?"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +19,7 @@ from oslo_log import log
 
 from watcher import conf
 from watcher import objects
+from watcher.applier import hours
 from watcher.applier.workflow_engine import control
 from watcher.applier.workflow_engine import graph
 from watcher.applier.workflow_engine import limits
@@ -75,19 +76,37 @@ def check_pause(plan_id: int) -> None:
         raise graph.Postponed(limits.PAUSE)
 
 
-def tell_pause(context: Any, row: Any) -> None:
-    """Keep the status message of a plan in step with its pause."""
-    told = row.status_message == PAUSED_MESSAGE
-    paused = bool(row.paused) and row.state == State.ONGOING
-    if told == paused:
+def is_told(message: str | None) -> bool:
+    """Whether a plan says that it waits, which it does not when it goes on.
+    """
+    return message is not None and (
+        message == PAUSED_MESSAGE or message.startswith(hours.WAITS))
+
+
+def tell(context: Any, row: Any, closed: hours.Closed | None = None) -> None:
+    """Keep the status message of a plan in step with what it waits for.
+
+    :param row: as :func:`read` returns it
+    :param closed: why its window keeps it from going on
+    """
+    message = None
+    if row.state == State.ONGOING:
+        if row.paused:
+            message = PAUSED_MESSAGE
+        elif closed is not None:
+            message = closed.message_begun
+    if message == row.status_message or (
+            message is None and not is_told(row.status_message)):
         return
     try:
         plan = objects.ActionPlan.get_by_uuid(context, row.uuid, eager=True)
-        plan.status_message = PAUSED_MESSAGE if paused else None
+        plan.status_message = message
         plan.save(where={'state': row.state, 'hostname': row.hostname})
-    except (exception.StateConflict, db_exc.DBConnectionError) as conflict:
+    except (exception.StateConflict, exception.ActionPlanNotFound,
+            db_exc.DBConnectionError) as conflict:
         # The next look tries it again.
-        LOG.debug('The pause is not told: %s', conflict)
+        LOG.debug('What the plan waits for is not told: %s', conflict)
         return
     LOG.info('Action plan %(uuid)s %(what)s', {
-        'uuid': row.uuid, 'what': 'is paused' if paused else 'goes on'})
+        'uuid': row.uuid, 'what': 'goes on' if message is None
+        else f'says: {message}'})

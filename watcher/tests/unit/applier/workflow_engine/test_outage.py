@@ -60,6 +60,6 @@ class TestOutage(engine_case.EngineTestCase):
         objects.PlanRun.set(self.context, plan.id, paused=True)
         broken = self.break_once(objects.ActionPlan, 'get_by_uuid')
         for told in (None, standing.PAUSED_MESSAGE):
-            standing.tell_pause(self.context, standing.read(plan.id))
+            standing.tell(self.context, standing.read(plan.id))
             self.assertEqual(told, self.read(plan).status_message)
         self.assertTrue(broken)
