@@ -22,6 +22,7 @@ from watcher.api import app
 from watcher.cmd import common
 from watcher.common import service
 from watcher.common import wsgi_server
+from watcher.objects import needs
 
 LOG = log.getLogger(__name__)
 
@@ -56,6 +57,6 @@ def main() -> int:
                 SERVICE_NAME, app.setup_app, host, port, conf=conf,
                 use_ssl=conf.api.enable_ssl_api,
                 on_start=(lambda worker: served.start(
-                    metrics_port(worker, conf)),),
+                    metrics_port(worker, conf), (), needs.of_api()),),
                 on_stop=(served.stop, notifications.stop))
             return service.launch(conf, server, workers=workers)

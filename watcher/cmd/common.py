@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,14 +32,19 @@ from watcher import objects
 from watcher.common import context
 from watcher.common import exception
 from watcher.common import exporter
+from watcher.common import health
 from watcher.common import service
 from watcher.common import utils
 from watcher.objects import events
+from watcher.objects import figures as stored
 from watcher.objects import metering
+from watcher.objects import needs
 
 CONF = conf.CONF
 
 LOG = log.getLogger(__name__)
+
+Checks = Mapping[str, Callable[[], health.Finding]]
 
 
 def bootstrap(argv: Sequence[str],
@@ -58,17 +64,20 @@ def bootstrap(argv: Sequence[str],
 
 def create_service(manager_class: type, metrics_port: int = 0,
                    figures: Callable[[Any], Iterable[Any]] = lambda _: (),
+                   checks: Callable[[Any], Checks] = needs.of_engine,
                    config: cfg.ConfigOpts = CONF) -> service.Service:
     """Return the service of this engine, complete but not started.
 
     :param metrics_port: where its metrics are served, if they are wanted
     :param figures: returns what only this engine tells, from its manager
+    :param checks: returns what it needs to be ready, from its manager
     """
     served = Metrics(manager_class.service_name, config)
     return service.Service(
         manager_class, config, heartbeat=_heartbeat,
         on_start=(lambda manager: served.start(metrics_port,
-                                               figures(manager)),),
+                                               figures(manager),
+                                               checks(manager)),),
         on_stop=(served.stop, notifications.stop))
 
 
@@ -84,14 +93,17 @@ class Metrics:
         self._meter = metering.StateMeter()
         self._exporter: exporter.Exporter | None = None
 
-    def start(self, port: int, collectors: Iterable[Any] = ()) -> None:
+    def start(self, port: int, collectors: Iterable[Any],
+              checks: Checks) -> None:
         """Serve them, if they are wanted.
 
         :param port: where
         :param collectors: what only this daemon tells
+        :param checks: what the process needs to be ready
         """
         self._exporter = exporter.Exporter(self._name, port, self._conf)
-        if self._exporter.start(collectors):
+        if self._exporter.start((stored.Connections(), *collectors),
+                                checks):
             events.subscribe(self._meter)
 
     def stop(self) -> None:

@@ -26,5 +26,5 @@ def main() -> int:
         engine = common.create_service(
             manager.DecisionEngineManager,
             common.CONF.service_metrics.decision_engine_port,
-            figures.collectors_of)
+            figures.collectors_of, figures.checks_of)
         return service.launch(common.CONF, engine)

@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""Serves the metrics of one daemon to Prometheus.
+"""Serves the metrics of one daemon to Prometheus, and answers probes.
 
 Each process has its own server: a scrape must see all of one process, not a
 part of any. One daemon has one process; of the API, worker N has the Nth port
@@ -17,18 +17,22 @@ after the configured one.
 """
 
 import os
+import types
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 import prometheus_client as prometheus
 from oslo_config import cfg
 from oslo_log import log
+from oslo_serialization import jsonutils
 from prometheus_client import core
 
 from watcher import conf as watcher_conf
 from watcher import version
+from watcher.common import health as health_checks
 from watcher.common import metrics
 from watcher.common import periodic
 from watcher.common import pool_stats
@@ -41,6 +45,8 @@ CONF = watcher_conf.CONF
 LOG = log.getLogger(__name__)
 
 PATH = '/metrics'
+ALIVE = '/healthcheck'
+READY = '/healthcheck/ready'
 
 #: Seconds between attempts to listen. The process before this one may still
 #: have the port.
@@ -128,22 +134,35 @@ def registry_of(name: str, host: str, collectors: Iterable[Any],
     return registry
 
 
-def application(registry: prometheus.CollectorRegistry) -> Callable:
-    """Return the WSGI application that answers scrapes, and only those."""
+def application(registry: prometheus.CollectorRegistry,
+                health: health_checks.Health) -> Callable:
+    """Return the WSGI application that answers scrapes and probes."""
     metrics_app = prometheus.make_wsgi_app(registry)
 
     def answer(environ: dict[str, Any],
                start_response: Callable) -> list[bytes]:
-        if environ.get('PATH_INFO') != PATH:
-            return _say(start_response, '404 Not Found', f'See {PATH}.')
-        return metrics_app(environ, start_response)
+        path = environ.get('PATH_INFO')
+        if path == PATH:
+            return metrics_app(environ, start_response)
+        if path not in (ALIVE, READY):
+            return _say(start_response, '404 Not Found',
+                        f'See {PATH}, {ALIVE} and {READY}.')
+        if environ.get('REQUEST_METHOD') not in ('GET', 'HEAD'):
+            return _say(start_response, '405 Method Not Allowed',
+                        'GET or HEAD.')
+        if path == ALIVE:
+            return _say(start_response, '200 OK', 'OK')
+        ready, found = health.look()
+        return _say(start_response,
+                    '200 OK' if ready else '503 Service Unavailable',
+                    jsonutils.dumps(found, indent=2), 'application/json')
 
     return answer
 
 
-def _say(start_response, status, text):
+def _say(start_response, status, text, kind='text/plain'):
     body = f'{text}\n'.encode()
-    start_response(status, [('Content-Type', 'text/plain'),
+    start_response(status, [('Content-Type', kind),
                             ('Content-Length', str(len(body)))])
     return [body]
 
@@ -171,17 +190,20 @@ class Exporter:
         server = self._server
         return None if server is None else server.url + PATH
 
-    def start(self, collectors: Iterable[Any] = ()) -> bool:
+    def start(self, collectors: Iterable[Any] = (),
+              checks: Mapping[str, Callable[[], health_checks.Finding]] = (
+                  types.MappingProxyType({}))) -> bool:
         """Begin to count and to serve; returns at once.
 
         :param collectors: what only this daemon offers
+        :param checks: what it needs to be ready, by name
         :returns: whether metrics are wanted
         """
         if not self._conf.service_metrics.enabled:
             return False
         registry = registry_of(self.name, self._conf.host, collectors,
                                metrics.begin())
-        self._app = application(registry)
+        self._app = application(registry, health_checks.Health(checks))
         self._loop.start()
         return True
 

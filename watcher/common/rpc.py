@@ -28,6 +28,7 @@ from oslo_serialization import jsonutils
 from watcher.common import context
 from watcher.common import exception
 from watcher.common import metrics
+from watcher.common import pool_stats
 
 LOG = log.getLogger(__name__)
 
@@ -117,6 +118,22 @@ def _primitive(entity):
     return jsonutils.to_primitive(entity, convert_instances=True)
 
 
+class _Running:
+    """How many methods of a server run at the moment."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self.amount = 0
+
+    def __enter__(self):
+        with self._lock:
+            self.amount += 1
+
+    def __exit__(self, *_error):
+        with self._lock:
+            self.amount -= 1
+
+
 class _Endpoint:
     """Calls the endpoint it stands for, and explains expected failures.
 
@@ -124,8 +141,9 @@ class _Endpoint:
     race) is one line in the log; only a bug gets a traceback.
     """
 
-    def __init__(self, endpoint):
+    def __init__(self, endpoint, running):
         self._endpoint = endpoint
+        self._running = running
 
     def __getattr__(self, name):
         attribute = getattr(self._endpoint, name)
@@ -135,7 +153,7 @@ class _Endpoint:
         @functools.wraps(attribute)
         def method(*args, **kwargs):
             try:
-                with metrics.rpc(name):
+                with metrics.rpc(name), self._running:
                     return attribute(*args, **kwargs)
             except exception.WatcherException as exc:
                 LOG.warning('The RPC method %(name)s ended with %(error)s: '
@@ -219,10 +237,16 @@ def get_server(target: messaging.Target, endpoints: list):
     :param target: topic and server name.
     :param endpoints: objects whose documented methods may be called.
     """
-    return messaging.get_rpc_server(
-        get_transport(), target, [_Endpoint(e) for e in endpoints],
+    running = _Running()
+    server = messaging.get_rpc_server(
+        get_transport(), target, [_Endpoint(e, running) for e in endpoints],
         serializer=RequestContextSerializer(),
         access_policy=DocumentedMethodsPolicy)
+    # registered by oslo.messaging together with the server
+    size = _BUS.conf.executor_thread_pool_size
+    pool_stats.POOLS.watch(
+        'rpc', server, lambda _: pool_stats.Load(size, running.amount))
+    return server
 
 
 def get_notification_listener(targets: list[messaging.Target],

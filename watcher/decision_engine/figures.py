@@ -19,9 +19,14 @@ from typing import Any
 
 from prometheus_client import core
 
+from watcher.common import health
 from watcher.decision_engine.messaging import notification_listener
 from watcher.decision_engine.model import cluster
 from watcher.objects import figures
+from watcher.objects import needs
+
+#: The model without which hardly any strategy works.
+COMPUTE = 'compute'
 
 
 def collectors_of(engine: Any) -> tuple[Any, ...]:
@@ -32,6 +37,35 @@ def collectors_of(engine: Any) -> tuple[Any, ...]:
     return (figures.Stored(figures.read_audits), figures.Lease(engine),
             ModelFigures(lambda: engine.models.collectors),
             NotificationFigures())
+
+
+def checks_of(engine: Any) -> dict[str, Callable[[], health.Finding]]:
+    """Return what this engine needs to be ready.
+
+    :param engine: the manager of the decision engine
+    """
+    return {**needs.of_engine(engine),
+            'models': lambda: _models_ready(engine.models.collectors)}
+
+
+def _models_ready(collectors: Mapping[str, Any]) -> health.Finding:
+    """Tell whether audits find a model of the computing hosts.
+
+    Not every cloud has volumes or bare machines that Watcher can see.
+    """
+    facts = {name: _described(collector.current_model)
+             for name, collector in collectors.items()}
+    wanted = facts.get(COMPUTE, {'usable': True} if facts
+                       else {'usable': False})
+    return health.Finding(wanted['usable'], facts=facts)
+
+
+def _described(model: Any) -> dict[str, Any]:
+    facts: dict[str, Any] = {'usable': bool(model)}
+    if model and isinstance(model, cluster.ClusterModel):
+        facts['age'] = None if model.age is None else round(model.age, 1)
+        facts['incomplete_hosts'] = len(model.incomplete_nodes)
+    return facts
 
 
 class ModelFigures:

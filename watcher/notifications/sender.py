@@ -34,6 +34,8 @@ from typing import Any
 
 from oslo_log import log
 
+from watcher.common import metrics
+from watcher.common import pool_stats
 from watcher.common import rpc
 
 LOG = log.getLogger(__name__)
@@ -103,6 +105,11 @@ class Sender:
         self._given = 0
         self._done = 0
         self._behind = False
+        pool_stats.POOLS.watch('notifications', self, Sender.load)
+
+    def load(self) -> pool_stats.Load:
+        """Messages that are being sent or wait, for the one thread."""
+        return pool_stats.Load(1, self._given - self._done)
 
     @property
     def dropped(self) -> int:
@@ -205,13 +212,17 @@ class Sender:
             self._progress.notify_all()
 
     def _publish_safely(self, message: Message) -> None:
+        result = metrics.FAILED
         try:
             self._publish(message)
+            result = metrics.SUCCEEDED
         except Exception:
             LOG.exception('Notification %s was not sent; the work it tells '
                           'about goes on', message.event_type)
+        metrics.told(result)
 
     def _count_drop(self, message: Message) -> None:
+        metrics.told('dropped')
         with self._lock:
             self._dropped += 1
             self._gap += 1

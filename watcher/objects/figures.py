@@ -12,7 +12,8 @@
 """What the database tells metrics: how many there are of each kind.
 
 All processes that read one database tell the same. It is asked at most once
-in ``[service_metrics] database_interval`` seconds, whoever scrapes.
+in ``[service_metrics] database_interval`` seconds, whoever scrapes. A database
+that hangs holds up no scrape for long: its figures are missing then.
 """
 
 import threading
@@ -25,6 +26,7 @@ from typing import Any
 from oslo_config import cfg
 from prometheus_client import core
 
+from watcher.common import asking
 from watcher.db import api as db_api
 from watcher.objects import states
 
@@ -34,6 +36,9 @@ CONF = cfg.CONF
 #: counters tell about it.
 OPEN = (states.ActionPlanState.RECOMMENDED, states.ActionPlanState.PENDING,
         states.ActionPlanState.ONGOING, states.ActionPlanState.CANCELLING)
+
+#: Seconds that a scrape waits for the database; Prometheus gives up after 10.
+PATIENCE = 3.0
 
 #: States of plans that are being executed.
 RUNNING = (states.ActionPlanState.ONGOING, states.ActionPlanState.CANCELLING)
@@ -57,7 +62,8 @@ class Stored:
 
     def __init__(self, read: Callable[[], Iterable[core.Metric]],
                  clock: Callable[[], float] = time.monotonic) -> None:
-        self._read = read
+        self._question = asking.Question('metrics-database',
+                                         lambda: list(read()))
         self._clock = clock
         self._lock = threading.Lock()
         self._known: list[core.Metric] | None = None
@@ -72,10 +78,32 @@ class Stored:
                 # A failure leaves nothing behind: old figures would look
                 # like a service in which nothing happens.
                 self._known = None
-                self._known = list(self._read())
+                self._known = self._question.answer(PATIENCE)
                 self._read_at = now
             known = self._known
         yield from known
+
+
+class Connections:
+    """The connections of this process to the database."""
+
+    def collect(self) -> Iterator[core.Metric]:
+        """Return the metrics as they are now."""
+        now = db_api.get_instance().get_connections()
+        if now is None:
+            return
+        open_ones = core.GaugeMetricFamily(
+            'watcher_database_connections',
+            'Connections of this process to the database, by use.',
+            labels=('state',))
+        open_ones.add_metric(('used',), now.used)
+        open_ones.add_metric(('idle',), now.idle)
+        yield open_ones
+        if now.limit is not None:
+            yield core.GaugeMetricFamily(
+                'watcher_database_connections_limit',
+                'Connections to the database that this process may have.',
+                value=now.limit)
 
 
 class Lease:

@@ -25,12 +25,16 @@ from oslo_db import exception as db_exc
 from oslo_log import log
 from oslo_middleware import healthcheck
 
-from watcher.db.sqlalchemy import session
+from watcher.common import asking
+from watcher.db import api as db_api
 
 LOG = log.getLogger(__name__)
 
 ALIVE = '/healthcheck'
 READY = '/healthcheck/ready'
+
+#: Seconds to wait for the database.
+PATIENCE = 3.0
 
 NOT_READY = 'The database cannot be reached.'
 
@@ -50,6 +54,12 @@ class Health:
 
 class _Readiness(healthcheck.Healthcheck):
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        # A database that hangs would take all threads of the server.
+        self._question = asking.Question(
+            'check-database', lambda: db_api.get_instance().ping())
+
     @webob.dec.wsgify
     def process_request(self, request):
         response = super().process_request(request)
@@ -57,15 +67,10 @@ class _Readiness(healthcheck.Healthcheck):
         if response is None or response.status_int >= 400:
             return response
         try:
-            _ask_database()
-        except (db_exc.DBError, sa.exc.SQLAlchemyError) as exc:
+            self._question.answer(PATIENCE)
+        except (TimeoutError, db_exc.DBError, sa.exc.SQLAlchemyError) as exc:
             LOG.warning('Not ready to answer requests: the database cannot '
                         'be reached: %s', type(exc).__name__)
             return webob.Response(status=503, content_type='text/plain',
                                   charset='UTF-8', text=NOT_READY)
         return response
-
-
-def _ask_database():
-    with session.get_engine().connect() as connection:
-        connection.execute(sa.select(1))

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from watcher.db.sqlalchemy import models
 from watcher.db.sqlalchemy import optional
+from watcher.db.sqlalchemy import pool
 from watcher.db.sqlalchemy import session as db_session
 
 
@@ -83,6 +84,20 @@ class Operations:
             .where(plan.state.in_(list(plan_states)),
                    plan.deleted_at.is_(None), action.deleted_at.is_(None))
             .group_by(*kind))
+
+    @staticmethod
+    def ping() -> None:
+        """Ask for nothing: does the database answer?
+
+        :raises oslo_db.exception.DBError: if not
+        """
+        with db_session.get_engine().connect() as connection:
+            connection.execute(sa.select(1))
+
+    @staticmethod
+    def get_connections() -> pool.Connections | None:
+        """Return how many connections this process has; asks nobody."""
+        return pool.connections()
 
     @staticmethod
     def _count(query: Any) -> Sequence[Any]:

@@ -148,6 +148,14 @@ def get_engine() -> sa.Engine:
     return _get_manager().writer.get_engine()
 
 
+def known_engine() -> sa.Engine | None:
+    """Return the engine, if somebody has used it already."""
+    with _lock:
+        manager = _manager
+    started = manager is not None and manager.is_started
+    return manager.writer.get_engine() if started else None
+
+
 def reset() -> None:
     """Close all connections and forget the engine.
 

@@ -279,6 +279,7 @@ class DataSourceBase:
             if self._summaries is None:
                 self._summaries = []
             self._summaries.append(answer.summary())
+        answer.measure()
         complete = answer.coverage == 1.0
         LOG.log(log.INFO if complete else log.WARNING, '%s', answer)
         limit = CONF.watcher_datasources.min_coverage

@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 import numpy
 
+from watcher.common import metrics as instruments
 from watcher.decision_engine.datasources import metrics
 
 #: How many resources a message names before it only counts.
@@ -197,6 +198,12 @@ class MetricBatch:
         ages = [reading.age for uuid in self._by_state[State.VALUE]
                 if (reading := self._readings[uuid]).age is not None]
         return max(ages, default=None)
+
+    def measure(self) -> None:
+        """Tell the metrics of the service how much of it there was."""
+        instruments.metric_read(self.source or '', self.metric, {
+            'fresh': len(self._by_state[State.VALUE]),
+            'stale': len(self.stale), 'missing': len(self.missing)})
 
     def __len__(self) -> int:
         return len(self.requested)

@@ -26,6 +26,7 @@ import watcher
 from watcher.applier import figures as applier_figures
 from watcher.common import exporter
 from watcher.common import metrics
+from watcher.db.sqlalchemy import pool
 from watcher.decision_engine import figures as engine_figures
 from watcher.decision_engine.messaging import notification_listener
 from watcher.objects import figures
@@ -167,7 +168,10 @@ class TestNames(db_base.DatabaseTestCase):
 
     def setUp(self):
         super().setUp()
-        self.offered = self._offered()
+        # The database of this test has a single connection.
+        with mock.patch.object(pool, 'connections', return_value=(
+                pool.Connections(used=1, idle=4, limit=55))):
+            self.offered = self._offered()
 
     def _offered(self):
         """Labels by name of the sample."""
@@ -181,6 +185,7 @@ class TestNames(db_base.DatabaseTestCase):
         registry = exporter.registry_of('watcher-applier', 'here', [
             *applier_figures.collectors_of(manager),
             *engine_figures.collectors_of(manager)[:-1],
+            figures.Connections(),
             engine_figures.NotificationFigures(told)], instruments)
         found = {}
         for metric in registry.collect():
@@ -196,7 +201,7 @@ class TestNames(db_base.DatabaseTestCase):
             if isinstance(instrument, prometheus_client.metrics
                           .MetricWrapperBase):
                 for name in found:
-                    if name.startswith(instrument._name + '_'):
+                    if f'{name}_'.startswith(f'{instrument._name}_'):
                         found[name] = found[name] | set(
                             instrument._labelnames)
         return found
@@ -295,6 +300,23 @@ CASES = (
        '0+1x120')], {'WatcherActionsFailing'}),
     ([('watcher_pool_waiting{pool="audits"}', '1x120')],
      {'WatcherThreadsBusy'}),
+    ([('watcher_metric_resources{metric="host_cpu_usage", state="fresh"}',
+       '7x120'),
+      ('watcher_metric_resources{metric="host_cpu_usage", state="missing"}',
+       '3x120')], {'WatcherMetricsThin'}),
+    ([('watcher_metric_resources{metric="host_cpu_usage", state="fresh"}',
+       '9x120'),
+      ('watcher_metric_resources{metric="host_cpu_usage", state="stale"}',
+       '1x120')], set()),
+    ([('watcher_rpc_client_seconds_count{result="unanswered"}', '0+1x120')],
+     {'WatcherServicesNotAnswering'}),
+    ([('watcher_own_notifications_total{result="dropped"}', '0+1x120')],
+     {'WatcherOwnNotificationsLost'}),
+    ([('watcher_own_notifications_total{result="succeeded"}', '0+1x120')],
+     set()),
+    ([('watcher_database_connections{state="used"}', '50x120'),
+      ('watcher_database_connections_limit', '55x120')],
+     {'WatcherDatabaseConnectionsUsedUp'}),
 )
 
 

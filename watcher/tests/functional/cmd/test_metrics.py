@@ -12,6 +12,7 @@
 """The metrics of the daemons, as real processes that are scraped."""
 
 import functools
+import json
 import shutil
 import socket
 import subprocess
@@ -87,6 +88,18 @@ class TestEngines(MetricsTestCase):
         self.assertEqual(0.0, samples['watcher_metrics_missing_total',])
         self.assertEqual(1.0, samples['watcher_lease_valid',])
         self.assertIn('testhost', text)
+        self.assertEqual((200, 'OK\n'), self.probe(url, '/healthcheck'))
+        # There is no cloud: no model.
+        status, found = self.probe(url, '/healthcheck/ready')
+        self.assertEqual(503, status)
+        checks = json.loads(found)['checks']
+        self.assertEqual(
+            {'database': True, 'bus': True, 'lease': True, 'models': False},
+            {name: check['ok'] for name, check in checks.items()})
+
+    def probe(self, url, path):
+        answer = self.session.get(url.replace('/metrics', path), timeout=60)
+        return answer.status_code, answer.text
 
     def test_applier_by_https(self):
         """And nothing else is served there."""
@@ -102,6 +115,8 @@ class TestEngines(MetricsTestCase):
         self.assertEqual(1.0, samples['watcher_lease_valid',])
         self.assertEqual(0.0, samples['watcher_running_plans',])
         self.assertIn(('watcher_pool_threads', 'plans'), samples)
+        status, found = self.probe(url, '/healthcheck/ready')
+        self.assertEqual(200, status, found)
         for path in ('/', '/v1/audits'):
             answer = self.session.get(
                 url.replace('/metrics', path), timeout=60)
@@ -149,6 +164,11 @@ class TestAPI(MetricsTestCase):
             text, samples = self.scrape(one)
             self.check(text)
             self.assertIn(('watcher_pool_threads', 'requests'), samples)
+            ready = self.session.get(
+                one.replace('/metrics', '/healthcheck/ready'), timeout=60)
+            self.assertEqual(200, ready.status_code, ready.text)
+            self.assertEqual(['bus', 'database'],
+                             sorted(ready.json()['checks']))
 
     def count(self, urls, key):
         return sum(self.scrape(url)[1].get(key, 0) for url in urls)

@@ -13,6 +13,7 @@
 
 import io
 import json
+import threading
 import uuid
 from unittest import mock
 
@@ -172,6 +173,24 @@ class TestHealth(base.ApiTestCase):
         self.assertNotIn('hidden', self.logger.output)
         # No reason to restart the process.
         self.check(200)
+
+    def test_database_hangs(self):
+        """One thread waits for it, and not one for each probe."""
+        answers = threading.Event()
+        self.addCleanup(answers.set)
+        asked = []
+
+        def ping():
+            asked.append(1)
+            answers.wait(test_base.PATIENCE)
+
+        self.useFixture(fixtures.MonkeyPatch(
+            'watcher.db.sqlalchemy.figures.Operations.ping', ping))
+        self.useFixture(fixtures.MonkeyPatch(
+            'watcher.api.middleware.health.PATIENCE', 0.05))
+        for _number in range(3):
+            self.check(503, '/healthcheck/ready')
+        self.assertEqual([1], asked)
 
     def test_not_for_everybody(self):
         self.config(allowed_source_ranges=['192.0.2.0/24'],

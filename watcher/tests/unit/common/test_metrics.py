@@ -11,6 +11,8 @@
 # under the License.
 
 import io
+import json
+import threading
 from unittest import mock
 
 import prometheus_client
@@ -19,11 +21,14 @@ from prometheus_client import parser
 
 from watcher.common import exception
 from watcher.common import exporter
+from watcher.common import health
 from watcher.common import metrics
 from watcher.common import pool_stats
 from watcher.common import service
 from watcher.common import wsgi_server
+from watcher.decision_engine.datasources import batch
 from watcher.decision_engine.datasources import retries
+from watcher.notifications import sender
 from watcher.tests import base
 from watcher.tests.fixtures import ports
 
@@ -97,6 +102,56 @@ class TestCounting(MetricsTestCase):
         self.assertEqual(3, self.value('watcher_audit_run_seconds_count',
                                        strategy='relief'))
 
+    def test_asking_others(self):
+        with metrics.asking('applier', 'launch'):
+            pass
+        for failure, result in ((TimeoutError, 'unanswered'),
+                                (ValueError, 'failed')):
+            with (self.assertRaises(failure),
+                  metrics.asking('applier', 'launch', (TimeoutError,))):
+                raise failure
+            self.assertEqual(1, self.value(
+                'watcher_rpc_client_seconds_count', service='applier',
+                method='launch', result=result))
+
+    def test_how_much_was_measured(self):
+        readings = {'a': batch.Reading(1.0), 'b': batch.Reading(0.0)}
+        for known, fresh in ((readings, 2), ({}, 0)):
+            batch.MetricBatch('host_cpu_usage', known, requested='abc',
+                              source='prometheus').measure()
+            for state, amount in (('fresh', fresh), ('stale', 0),
+                                  ('missing', 3 - fresh)):
+                self.assertEqual(amount, self.value(
+                    'watcher_metric_resources', datasource='prometheus',
+                    metric='host_cpu_usage', state=state))
+
+    def test_own_notifications(self):
+        going, may_go = threading.Event(), threading.Event()
+        self.addCleanup(may_go.set)
+
+        def publish(message):
+            going.set()
+            may_go.wait(base.PATIENCE)
+            if message.event_type == 'bad':
+                raise ValueError
+
+        one = sender.Sender(publish, queue_size=2)
+        self.addCleanup(one.stop, base.PATIENCE)
+        bad, good = mock.Mock(event_type='bad'), mock.Mock()
+        one.send(bad)
+        self.assertTrue(going.wait(base.PATIENCE))
+        self.assertEqual([True, True, False],
+                         [one.send(good) for _number in range(3)])
+        self.assertEqual((1, 2), (one.load().busy, one.load().waiting))
+        self.assertIn('notifications', pool_stats.POOLS.loads())
+        may_go.set()
+        self.assertTrue(one.flush(base.PATIENCE))
+        self.assertEqual(0, one.load().unfinished)
+        self.assertEqual({'failed': 1, 'succeeded': 2, 'dropped': 1}, {
+            result: self.value('watcher_own_notifications_total',
+                               result=result)
+            for result in ('failed', 'succeeded', 'dropped')})
+
     def test_questions_to_data_sources(self):
         source = retries.Retries('prometheus', lambda exc: False,
                                  sleep=lambda seconds: None)
@@ -147,8 +202,9 @@ class TestRegistry(MetricsTestCase):
 
 class TestApplication(base.TestCase):
 
-    def ask(self, path, method='GET'):
-        app = exporter.application(prometheus_client.CollectorRegistry())
+    def ask(self, path, method='GET', **checks):
+        app = exporter.application(prometheus_client.CollectorRegistry(),
+                                   health.Health(checks))
         said = []
         body = app({'PATH_INFO': path, 'REQUEST_METHOD': method,
                     'QUERY_STRING': '', 'wsgi.input': io.BytesIO()},
@@ -160,6 +216,31 @@ class TestApplication(base.TestCase):
         for path in ('/', '/v1', '/metrics/', '/favicon.ico'):
             self.assertEqual('404 Not Found', self.ask(path)[0])
         self.assertIn(b'/metrics', self.ask('/')[1])
+
+    def test_alive_whatever_is_wrong(self):
+        looked = mock.Mock(side_effect=ValueError)
+        self.assertEqual(('200 OK', b'OK\n'),
+                         self.ask('/healthcheck', database=looked))
+        looked.assert_not_called()
+        self.assertEqual('405 Method Not Allowed',
+                         self.ask('/healthcheck', 'POST')[0])
+
+    def test_ready(self):
+        status, body = self.ask(
+            '/healthcheck/ready', database=lambda: health.Finding(True),
+            bus=lambda: health.Finding(False, needed=False))
+        self.assertEqual('200 OK', status)
+        self.assertEqual({'ready': True, 'checks': {
+            'database': {'ok': True, 'needed': True},
+            'bus': {'ok': False, 'needed': False}}}, json.loads(body))
+
+    def test_not_ready(self):
+        for check in (lambda: health.Finding(False),
+                      mock.Mock(side_effect=ValueError('secret'))):
+            status, body = self.ask('/healthcheck/ready', lease=check)
+            self.assertEqual('503 Service Unavailable', status)
+            self.assertFalse(json.loads(body)['ready'])
+            self.assertNotIn(b'secret', body)
 
 
 class TestExporter(base.TestCase):

@@ -86,3 +86,36 @@ class TestEngine(base.TestCase):
                 for metric in collector.collect()]
         self.assertIn('watcher_model_age_seconds', told)
         self.assertNotIn('watcher_lease_valid', told)
+
+    def ready(self, **models_by_name):
+        engine = mock.Mock()
+        engine.models.collectors = {
+            name: Collector(model) for name, model in models_by_name.items()}
+        return figures.checks_of(engine)['models']()
+
+    def test_ready_with_a_model_of_the_hosts(self):
+        model = models.cloud({models.node('one'): []})
+        model.incomplete_nodes['uuid'] = 'why'
+        found = self.ready(compute=model, storage=None)
+        self.assertTrue(found.ok)
+        self.assertEqual(
+            {'usable': True, 'incomplete_hosts': 1, 'age': round(
+                model.age, 1) if model.age is not None else None},
+            found.facts['compute'])
+        self.assertEqual({'usable': False}, found.facts['storage'])
+
+    def test_not_ready_without_one(self):
+        self.assertFalse(self.ready(compute=None, storage=object()).ok)
+        # Not known yet, which models there are.
+        self.assertFalse(self.ready().ok)
+
+    def test_ready_without_such_a_collector(self):
+        self.assertTrue(self.ready(theirs=object()).ok)
+
+    def test_the_lease_counts(self):
+        for lease, ok in ((None, True), (mock.Mock(valid=True), True),
+                          (mock.Mock(valid=False), False)):
+            checks = figures.checks_of(mock.Mock(lease=lease))
+            self.assertEqual(ok, checks['lease']().ok)
+        self.assertEqual({'bus', 'database', 'lease', 'models'},
+                         set(checks))

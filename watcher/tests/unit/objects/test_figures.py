@@ -10,10 +10,16 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import threading
+from unittest import mock
+
+import fixtures
+import sqlalchemy as sa
 from prometheus_client import core
 
 from watcher import objects
 from watcher.common import metrics
+from watcher.db.sqlalchemy import session
 from watcher.objects import events
 from watcher.objects import figures
 from watcher.objects import metering
@@ -113,6 +119,46 @@ class TestStored(base.TestCase):
         self.assertRaises(ValueError, self.asked)
         self.error = None
         self.assertEqual(3, self.asked())
+
+
+class TestHanging(base.TestCase):
+
+    def test_a_scrape_does_not_hang_with_the_database(self):
+        answers = threading.Event()
+        self.addCleanup(answers.set)
+        stored = figures.Stored(lambda: answers.wait(base.PATIENCE))
+        self.useFixture(fixtures.MonkeyPatch(
+            'watcher.objects.figures.PATIENCE', 0.05))
+        self.assertRaises(TimeoutError, lambda: list(stored.collect()))
+
+
+class TestConnections(base.TestCase):
+
+    def collected(self):
+        return {(sample.name, *sample.labels.values()): sample.value
+                for family in figures.Connections().collect()
+                for sample in family.samples}
+
+    def test_none_before_the_first(self):
+        with mock.patch.object(session, 'known_engine', return_value=None):
+            self.assertEqual({}, self.collected())
+
+    def test_of_a_pool(self):
+        path = self.useFixture(fixtures.TempDir()).join('db')
+        for size, extra, limit in ((2, 3, 5), (2, -1, None), (0, 0, None)):
+            engine = sa.create_engine(
+                f'sqlite:///{path}', poolclass=sa.pool.QueuePool,
+                pool_size=size, max_overflow=extra)
+            self.addCleanup(engine.dispose)
+            expected = {('watcher_database_connections', 'used'): 1,
+                        ('watcher_database_connections', 'idle'): 1}
+            if limit:
+                expected['watcher_database_connections_limit',] = limit
+            with (mock.patch.object(session, 'known_engine',
+                                    return_value=engine),
+                  engine.connect()):
+                engine.connect().close()
+                self.assertEqual(expected, self.collected())
 
 
 class Manager:
