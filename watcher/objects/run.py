@@ -132,6 +132,17 @@ class PlanRun(Stored):
         return {ident: _aware(ended) for ident, ended in rows}
 
     @classmethod
+    def ended_since(cls, context: Any, since: datetime.datetime
+                    ) -> 'list[tuple[int, str, datetime.datetime]]':
+        """The plans that ran and ended after this moment, the last first.
+
+        :returns: id, UUID and when the plan ended
+        """
+        rows = cls.dbapi.list_plans_ended_since(
+            states.ENDED, timeutils.normalize_time(since))
+        return [(ident, uuid, _aware(ended)) for ident, uuid, ended in rows]
+
+    @classmethod
     def started_since(cls, context: Any,
                       since: datetime.datetime) -> list[int]:
         """The ids of the plans that began to run after this moment."""
@@ -200,6 +211,11 @@ class AuditRun(Stored):
     triggered_at: datetime.datetime | None = None
     started_at: datetime.datetime | None = None
     finished_at: datetime.datetime | None = None
+
+    @classmethod
+    def of_audits(cls, idents: Iterable[int]) -> 'dict[int, AuditRun]':
+        """What is known of several audits, by their ids."""
+        return cls._all(idents)
 
     @classmethod
     def trigger(cls, context: Any, audit_id: int) -> None:

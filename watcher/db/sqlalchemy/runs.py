@@ -270,6 +270,38 @@ class Operations:
             sa.select(run.action_plan_id).where(
                 run.started_at > since, _is_recent(run)).order_by(run.id))]
 
+    def list_schedules(self, audit_type: str,
+                       states: Iterable[str]) -> list[Any]:
+        """Read what audits of one type say about when they run.
+
+        :param states: only audits in these
+        """
+        audit, schedule = models.Audit, models.AuditSchedule
+        return self._runs_where(schedule, schedule.audit_id.in_(
+            sa.select(audit.id).where(
+                audit.audit_type == audit_type, audit.deleted_at.is_(None),
+                audit.state.in_(list(states)))))
+
+    def list_plans_ended_since(self, states: Iterable[str],
+                               since: datetime.datetime
+                               ) -> list[tuple[int, str, Any]]:
+        """Return the plans that have run and ended after a moment.
+
+        :param states: in which plans have ended
+        :param since: naive, in UTC
+        :returns: ids, UUIDs and when they ended, the last one first
+        """
+        run, plan = models.PlanRun, models.ActionPlan
+        # Who ends the plan of an applier that died does not know when.
+        ended = sa.func.coalesce(run.finished_at, plan.updated_at)
+        return self._rows_of_runs(
+            sa.select(plan.id, plan.uuid, ended).join(
+                plan, plan.id == run.action_plan_id).where(
+                    run.started_at.is_not(None), _is_recent(run),
+                    plan.state.in_(list(states)), plan.deleted_at.is_(None),
+                    ended >= since
+                ).order_by(ended.desc(), plan.id))
+
     @staticmethod
     def _rows_of_runs(statement: Any,
                       model: type[models.Base] = models.PlanRun

@@ -155,6 +155,22 @@ class TestRuns(RunTestCase):
         self.assertEqual([plan.id], objects.PlanRun.started_since(
             self.context, MOMENT - datetime.timedelta(minutes=1)))
 
+    def test_plans_that_ended_since(self):
+        early, late = self.ended(3), self.ended(5, 'CANCELLED')
+        for others in ({'started_at': None}, {'state': 'ONGOING'}):
+            self.ended(5, **others)
+        self.ended(5).soft_delete()
+
+        def since(minutes):
+            return MOMENT + datetime.timedelta(minutes=minutes)
+        self.assertEqual(
+            [(late.id, late.uuid, since(5)), (early.id, early.uuid,
+                                              since(3))],
+            objects.PlanRun.ended_since(self.context, since(3)))
+        self.assertEqual(
+            [late.id], [found[0] for found in objects.PlanRun.ended_since(
+                self.context, since(4))])
+
     def test_unknown_fields_and_owners(self):
         for name in ('nothing', 'id', 'action_id'):
             self.assertRaises(exception.Invalid, objects.ActionRun.set,
