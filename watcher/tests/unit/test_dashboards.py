@@ -163,8 +163,8 @@ class TestBoards(base.TestCase):
         promtool(self, 'check', 'rules', str(file))
 
 
-class TestNames(db_base.DatabaseTestCase):
-    """Whatever is asked for is offered, with the labels that are used."""
+class OfferedTestCase(db_base.DatabaseTestCase):
+    """Knows what processes offer."""
 
     def setUp(self):
         super().setUp()
@@ -205,6 +205,10 @@ class TestNames(db_base.DatabaseTestCase):
                         found[name] = found[name] | set(
                             instrument._labelnames)
         return found
+
+
+class TestNames(OfferedTestCase):
+    """Whatever is asked for is offered, with the labels that are used."""
 
     def check(self, query):
         names = OURS.findall(query)
