@@ -203,6 +203,21 @@ OPTS = [
              'status message says what has changed. They are looked at '
              'every check_periodic_interval seconds, unless a plan is '
              'running.'),
+    cfg.StrOpt(
+        'supersede_overtaken',
+        default=OFF,
+        choices=[
+            (OFF, 'they are left alone'),
+            (OVERLAPPING, 'those that are about servers, hosts, volumes, '
+                          'pools or bare metal nodes which the plan has '
+                          'changed'),
+            (ALL, 'all of them')],
+        mutable=True,
+        help='Which action plans that are RECOMMENDED become SUPERSEDED when '
+             'another plan ends that has changed something since they were '
+             'made. Their status message names that plan. Its own rollback '
+             'and retry are never meant. They are looked for every 30 '
+             'seconds.'),
     cfg.IntOpt(
         'measure_after',
         default=300,
