@@ -94,6 +94,10 @@ class Instruments:
             'watcher_own_notifications',
             'Notifications of Watcher, by what became of them. Those dropped '
             'found the queue full.', ('result',), registry=None)
+        self.removed = prometheus.Counter(
+            'watcher_removed_rows',
+            'Rows that were removed because they were too old, by table.',
+            ('table',), registry=None)
         self.requests = prometheus.Counter(
             'watcher_api_requests', 'Answered requests of the REST API.',
             ('method', 'route', 'status'), registry=None)
@@ -240,6 +244,12 @@ def told(result: str) -> None:
     """A notification of Watcher was sent, or not."""
     if (use := _USE.instruments) is not None:
         use.told.labels(result).inc()
+
+
+def rows_removed(table: str, amount: int) -> None:
+    """Rows were removed from the database because they were too old."""
+    if (use := _USE.instruments) is not None:
+        use.removed.labels(table).inc(amount)
 
 
 def answered(method: str, route: str, status: str, seconds: float) -> None:

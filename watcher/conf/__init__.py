@@ -42,6 +42,7 @@ from watcher.conf import paths
 from watcher.conf import placement
 from watcher.conf import planner
 from watcher.conf import prometheus_client
+from watcher.conf import retention
 from watcher.conf import running
 from watcher.conf import service
 from watcher.conf import service_metrics
@@ -54,7 +55,8 @@ CONF = cfg.CONF
 MODULES = (
     service, service_metrics, paths, exception, notifications, api, wsgi,
     db,
-    decision_engine, applier, running, windows, planner, strategies, collector,
+    decision_engine, retention, applier, running, windows, planner, strategies,
+    collector,
     compute_model, datasources,
     clients_auth, nova, cinder, keystone, placement,
     gnocchi_client, ironic, maas_client, aetos_client,

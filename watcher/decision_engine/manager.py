@@ -27,7 +27,9 @@ from watcher.decision_engine import report
 from watcher.decision_engine import sync
 from watcher.decision_engine.audit import dispatcher
 from watcher.decision_engine.followup import efficacy
+from watcher.decision_engine.followup import overtaken
 from watcher.decision_engine.followup import recommended
+from watcher.decision_engine.followup import retention
 from watcher.decision_engine.messaging import audit_endpoint
 from watcher.decision_engine.messaging import data_model_endpoint
 from watcher.decision_engine.messaging import repair_endpoint
@@ -70,7 +72,9 @@ class DecisionEngineManager:
         self._recommended = periodic.Loop(
             'recommended-plans', recommended.RecommendedPlans().check,
             lambda: CONF.watcher_decision_engine.check_periodic_interval)
+        self._overtaken = overtaken.OvertakenPlans()
         self._efficacy = efficacy.EfficacyMeasurement()
+        self._retention = retention.Retention()
         self._models = ModelSynchronisation()
         self._monitor = service_monitor.ServiceMonitor(self.service_name)
         self.endpoints = [
@@ -123,7 +127,9 @@ class DecisionEngineManager:
         self._models.start()
         self._expiry.start()
         self._recommended.start()
+        self._overtaken.start()
         self._efficacy.start()
+        self._retention.start()
         self._monitor.start()
         self._dispatcher.start()
 
@@ -133,7 +139,9 @@ class DecisionEngineManager:
         :param timeout: seconds.
         """
         self._monitor.stop()
+        self._retention.stop()
         self._efficacy.stop()
+        self._overtaken.stop()
         self._recommended.stop(timeout=0.1)
         self._expiry.stop(timeout=0.1)
         self._models.stop()

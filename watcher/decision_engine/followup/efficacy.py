@@ -11,16 +11,12 @@
 # under the License.
 """Measures the plans that have ended, each once, when it has settled."""
 
-import contextlib
 import datetime
-import os
 import time
-from collections.abc import Iterator
 
 from oslo_db import exception as db_exc
 from oslo_log import log
 from oslo_utils import timeutils
-from oslo_utils import uuidutils
 
 from watcher import conf
 from watcher import objects
@@ -29,6 +25,7 @@ from watcher.common import exception
 from watcher.common import periodic
 from watcher.decision_engine.audit import base as audit_base
 from watcher.decision_engine.followup import measuring
+from watcher.decision_engine.followup import turns
 
 CONF = conf.CONF
 LOG = log.getLogger(__name__)
@@ -45,9 +42,6 @@ RETRY = 120
 
 #: Seconds for which it is tried to measure a plan. Later it tells nothing.
 PATIENCE = 3600
-
-#: Seconds after which another engine goes on when one has died.
-TURN = 300
 
 #: Plans that ended so many seconds earlier are not measured any more.
 TOO_LATE = 86400
@@ -82,7 +76,7 @@ class EfficacyMeasurement:
         # Where nothing waits, nobody writes a lease.
         if not self._waiting(context):
             return
-        with _turn(context) as lease:
+        with turns.turn(context, LEASE) as lease:
             if lease is None:
                 return
             # Others may have had their turn since.
@@ -146,19 +140,6 @@ class EfficacyMeasurement:
 
     def _put_off(self, plan_id, seconds):
         self._later[plan_id] = time.monotonic() + seconds
-
-
-@contextlib.contextmanager
-def _turn(context) -> Iterator['objects.Lease | None']:
-    """Have the lease of this work meanwhile; None if another engine has it.
-    """
-    owner = f'{CONF.host} process {os.getpid()} {uuidutils.generate_uuid()}'
-    lease = objects.Lease.seize(context, LEASE, owner, TURN)
-    try:
-        yield lease
-    finally:
-        if lease is not None:
-            lease.release()
 
 
 def _reason(plan, exc: Exception) -> str:

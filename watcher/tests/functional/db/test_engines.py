@@ -26,6 +26,7 @@ from watcher.tests.unit.db import test_api
 from watcher.tests.unit.db import test_leases
 from watcher.tests.unit.db import test_purge
 from watcher.tests.unit.db import test_query
+from watcher.tests.unit.db import test_retention
 from watcher.tests.unit.db import test_runs
 from watcher.tests.unit.db import test_session
 from watcher.tests.unit.objects import test_figures
@@ -44,7 +45,7 @@ CLASSES = (
     test_persistence.TestExpiry, test_leases.TestLease,
     test_leases.TestFence, test_runs.TestAuditRuns, test_runs.TestRuns,
     test_runs.TestSchedules, test_runs.TestWithoutTheTables,
-    test_figures.TestReading,
+    test_figures.TestReading, test_retention.TestRetention,
 )
 
 for _class in CLASSES:
