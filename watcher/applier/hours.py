@@ -37,6 +37,11 @@ _UNREADABLE = ('which cannot be understood: correct execution_windows and '
                'time_zone of its audit')
 
 
+def now() -> datetime.datetime:
+    """Return what time it is, naive and in UTC."""
+    return timeutils.utcnow()
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Closed:
     """That a plan may not run now.
@@ -88,15 +93,15 @@ class Terms(NamedTuple):
 
     def closed(self) -> Closed | None:
         """Return why the plan has to wait; None if it may run."""
-        now = timeutils.utcnow()
+        moment = now()
         try:
             found = windows.for_execution(self.schedule, self.automatic)
         except exception.Invalid:
             # Nobody knows when it is allowed, so it is not.
             return Closed(None, f'{WAITS}, {_UNREADABLE}.')
-        if found.is_open(now):
+        if found.is_open(moment):
             return None
-        opens = found.opens(now)
+        opens = found.opens(moment)
         return Closed(opens, f'{WAITS}, {windows.tell_opening(opens)}.')
 
 

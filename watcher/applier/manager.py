@@ -33,7 +33,6 @@ from typing import Any
 
 from oslo_db import exception as db_exc
 from oslo_log import log
-from oslo_utils import timeutils
 
 from watcher import conf
 from watcher import objects
@@ -381,7 +380,7 @@ class ApplierManager:
                                         self._resting.opens) if opens]
         if not openings:
             return interval
-        left = (min(openings) - timeutils.utcnow()).total_seconds()
+        left = (min(openings) - hours.now()).total_seconds()
         return min(interval, max(left, _SHORTEST_WAIT))
 
     def _has_free_worker(self):

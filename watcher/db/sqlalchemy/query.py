@@ -50,6 +50,8 @@ OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
 _LARGEST_LIMIT = 2 ** 31 - 1
 
 _RELATED_COLUMNS = ('uuid', 'name', 'deleted_at')
+# Besides, what services read; no list can be sorted or filtered by it.
+_RELATED_READABLE = (*_RELATED_COLUMNS, 'auto_trigger')
 _SORT_DIRECTIONS = tuple(
     direction + nulls for direction in ('asc', 'desc')
     for nulls in ('', '-nullsfirst', '-nullslast'))
@@ -113,10 +115,11 @@ class Query:
             self._aliases[path] = alias
         return self._aliases[path]
 
-    def _related_column(self, name: str, inner: bool) -> Any:
+    def _related_column(self, name: str, inner: bool = False,
+                        names: Iterable[str] = _RELATED_COLUMNS) -> Any:
         for prefix, path in self.entity.relation_paths.items():
             column = name.removeprefix(f'{prefix}_')
-            if column != name and column in _RELATED_COLUMNS:
+            if column != name and column in names:
                 return getattr(self._alias(path, inner), column, None)
         return None
 
@@ -144,6 +147,8 @@ class Query:
 
     def _readable(self, name: str) -> Any:
         column = self._column(name)
+        if column is None:
+            column = self._related_column(name, names=_RELATED_READABLE)
         if column is models.EfficacyIndicator.value:
             return sa.func.coalesce(models.EfficacyIndicator.data, column)
         return column
