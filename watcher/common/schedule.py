@@ -11,21 +11,18 @@
 # under the License.
 """When a periodic audit runs: arithmetic on dates, without a clock.
 
-All dates are naive and in UTC, which knows no summer time: a night audit runs
-at the same UTC hour all year. They are whole seconds, because MySQL stores
-nothing finer.
+All dates are naive and in UTC. They are whole seconds, because MySQL stores
+nothing finer. Only cron expressions and windows know other zones.
 """
 
 import dataclasses
 import datetime
-import re
-
-from croniter import croniter
-from croniter import CroniterBadDateError
 
 from watcher._i18n import _
+from watcher.common import crons
 from watcher.common import exception
 from watcher.common import utils
+from watcher.common import windows as common_windows
 
 #: Seconds by which a run of a cron expression may be late. The expression
 #: names the hours in which somebody wants the work to be done: a run that
@@ -35,9 +32,11 @@ CRON_GRACE = 3600
 #: Longest interval in seconds, about a hundred years.
 LONGEST_INTERVAL = 100 * 366 * 24 * 3600
 
-# R draws a random value at each look at the expression; H, with a text to
-# take it from, finds the same one each time. No month or day begins with R.
-_RANDOM = re.compile(r'(?<!\w)R(?!\w)', re.IGNORECASE)
+# Openings that are searched for a match before it is said that there is none:
+# more than a year, if there is one a day.
+_OPENINGS = 400
+
+_SECOND = datetime.timedelta(seconds=1)
 
 
 def whole_seconds(moment: datetime.datetime) -> datetime.datetime:
@@ -49,21 +48,28 @@ def whole_seconds(moment: datetime.datetime) -> datetime.datetime:
 class Timetable:
     """The runs that an interval stands for.
 
-    Exactly one of the two is set.
+    Exactly one of the first two is set.
 
     :ivar seconds: between two runs
-    :ivar cron: expression of 5 to 7 fields, or an alias as ``@daily``
-    :ivar salt: audits with the same R in the expression differ by it
+    :ivar cron: expression
+    :ivar windows: outside of which nothing runs. By seconds, a run waits for
+        the next opening, and the rhythm goes on from there; of a cron
+        expression matches outside are left out.
     """
 
     seconds: int | None = None
-    cron: str | None = None
-    salt: str = ''
+    cron: crons.Cron | None = None
+    windows: common_windows.Windows = common_windows.ALWAYS
 
     @classmethod
-    def parse(cls, interval: str | None, salt: str = '') -> 'Timetable':
+    def parse(cls, interval: str | None, salt: str = '',
+              zone: datetime.tzinfo = datetime.UTC,
+              windows: common_windows.Windows = common_windows.ALWAYS
+              ) -> 'Timetable':
         """Read the interval of an audit.
 
+        :param salt: audits with the same R in the expression differ by it
+        :param zone: of a cron expression
         :raises watcher.common.exception.Invalid: if it is neither a number
             of seconds nor a cron expression
         """
@@ -73,7 +79,7 @@ class Timetable:
                     _('The interval %(interval)s is not a number of seconds '
                       'from 1 to %(longest)d.')
                     % {'interval': interval, 'longest': LONGEST_INTERVAL})
-            return cls(seconds=int(interval))
+            return cls(seconds=int(interval), windows=windows)
         try:
             utils.check_cron(interval)
         except exception.CronFormatIsInvalid as exc:
@@ -81,7 +87,7 @@ class Timetable:
                 _("The interval '%(interval)s' is neither a number of "
                   "seconds nor a cron expression: %(reason)s")
                 % {'interval': interval, 'reason': exc}) from exc
-        return cls(cron=interval, salt=salt)
+        return cls(cron=crons.Cron(interval, salt, zone), windows=windows)
 
     def settle(self, stored: datetime.datetime | None,
                now: datetime.datetime,
@@ -102,18 +108,26 @@ class Timetable:
             return self._first_from(start)
         if self.cron is None:
             return self._settle_seconds(stored, now, has_run)
-        if stored is not None and stored <= now and not self.is_missed(
-                stored, now):
+        if (stored is not None and stored <= now
+                and not self.is_missed(stored, now)
+                and self.windows.is_open(now)):
             return stored
         return self._next_match(now)
 
     def _settle_seconds(self, stored, now, has_run):
+        date = self._in_rhythm(stored, now, has_run)
+        if date <= now and self.windows.is_open(now):
+            return date
+        return self.windows.opens(max(date, now))
+
+    def _in_rhythm(self, stored, now, has_run):
         if stored is None:
             return now
         latest = now + datetime.timedelta(seconds=self.seconds)
         if stored <= latest:
             return stored
-        # The interval was shortened, or the start time moved forward.
+        # The interval was shortened, the start time moved forward, or the
+        # windows opened.
         return latest if has_run else now
 
     def is_missed(self, due: datetime.datetime,
@@ -136,7 +150,12 @@ class Timetable:
         if due > now:
             return due
         missed = int((now - due).total_seconds()) // self.seconds
-        return due + datetime.timedelta(seconds=(missed + 1) * self.seconds)
+        return self.windows.opens(
+            due + datetime.timedelta(seconds=(missed + 1) * self.seconds))
+
+    def is_opening(self, date: datetime.datetime) -> bool:
+        """Return whether a run is then because a window opens then."""
+        return self.cron is None and not self.windows.is_open(date - _SECOND)
 
     def pause(self, now: datetime.datetime) -> float | None:
         """Return the seconds between the next two runs.
@@ -151,15 +170,14 @@ class Timetable:
 
     def _first_from(self, start):
         if self.cron is None:
-            return start
-        return self._next_match(start - datetime.timedelta(seconds=1))
+            return self.windows.opens(start)
+        return self._next_match(start - _SECOND)
 
     def _next_match(self, after):
-        expression, random = _RANDOM.subn('H', self.cron)
-        # With a text to take values from, @daily would be spread as well.
-        hash_id = self.salt.encode() if random else None
-        try:
-            return croniter(expression, after, hash_id=hash_id).get_next(
-                datetime.datetime)
-        except CroniterBadDateError:
-            return None
+        for _opening in range(_OPENINGS):
+            match = self.cron.following(after)
+            opens = match and self.windows.opens(match)
+            if opens is None or opens == match:
+                return opens
+            after = opens - _SECOND
+        return None

@@ -28,6 +28,7 @@ from typing import Self
 
 from watcher import conf
 from watcher.common import exception
+from watcher.common import zones
 from watcher.conf import hours
 from watcher.conf import windows as conf_windows
 
@@ -39,8 +40,6 @@ _LOOK = datetime.timedelta(days=16)
 
 # The same for several zones, which change their clocks on different days.
 _LOOK_AT_ZONES = datetime.timedelta(days=400)
-
-_SECOND = datetime.timedelta(seconds=1)
 
 
 class Schedule(Protocol):
@@ -71,9 +70,7 @@ class _Rules:
     zone: datetime.tzinfo
 
     def offset(self, now: datetime.datetime) -> datetime.timedelta:
-        """Return by how much the clocks there differ from UTC."""
-        local = now.replace(tzinfo=datetime.UTC).astimezone(self.zone)
-        return local.replace(tzinfo=None) - now
+        return zones.offset(self.zone, now)
 
     def contain(self, local: datetime.datetime) -> bool:
         if self.opening and not any(
@@ -194,22 +191,13 @@ class Windows:
         return [rules.offset(now) for rules in self._rules]
 
     def _steady(self, begin, end) -> tuple:
-        """Return until when no clock is put forward or back.
+        """Return until when no clock is put forward or back."""
+        stop = zones.change(self._offsets, begin, end)
+        return stop or end, self._offsets(begin)
 
-        No zone does that twice in so short a time.
-        """
-        offsets = self._offsets(begin)
-        if self._offsets(end) == offsets:
-            return end, offsets
-        base = begin.replace(microsecond=0)
-        same, other = 0, -((base - end) // _SECOND)
-        while other - same > 1:
-            middle = (same + other) // 2
-            if self._offsets(base + middle * _SECOND) == offsets:
-                same = middle
-            else:
-                other = middle
-        return min(base + other * _SECOND, end), offsets
+
+#: Nothing is forbidden.
+ALWAYS = Windows()
 
 
 # What binds whom ------------------------------------------------------------

@@ -24,6 +24,13 @@ from typing import Self
 from watcher.objects import run
 
 
+def _texts(value: Any) -> tuple[str, ...]:
+    """Windows as they stand there; whoever reads them may not like them."""
+    entries = value if isinstance(value, list) else [value] * bool(value)
+    return tuple(entry if isinstance(entry, str) else repr(entry)
+                 for entry in entries)
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class AuditSchedule(run.Stored):
     """What an audit itself says; the options of the services come on top.
@@ -43,10 +50,20 @@ class AuditSchedule(run.Stored):
     @classmethod
     def _from_row(cls, row: Any) -> Self:
         return cls(audit_id=row.audit_id, time_zone=row.time_zone,
-                   run_windows=tuple(row.run_windows or ()),
-                   execution_windows=tuple(row.execution_windows or ()))
+                   run_windows=_texts(row.run_windows),
+                   execution_windows=_texts(row.execution_windows))
 
     @classmethod
     def of_audits(cls, idents: Iterable[int]) -> 'dict[int, AuditSchedule]':
         """What several audits say, by their ids, of those that do."""
         return cls._all(idents)
+
+    @classmethod
+    def of_type(cls, audit_type: str, states: Iterable[str]
+                ) -> 'dict[int, AuditSchedule]':
+        """What audits of one type say, by their ids, of those that do.
+
+        :param states: only audits in these
+        """
+        return {row.audit_id: cls._from_row(row) for row
+                in cls.dbapi.list_schedules(audit_type, states)}

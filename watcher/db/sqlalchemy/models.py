@@ -101,8 +101,8 @@ def _moment() -> orm.Mapped[Any]:
     return orm.mapped_column(types.MOMENT, nullable=True)
 
 
-def _json() -> orm.Mapped[Any]:
-    return orm.mapped_column(types.JsonValue, nullable=True)
+def _json(kind: Any = types.JsonValue) -> orm.Mapped[Any]:
+    return orm.mapped_column(kind, nullable=True)
 
 
 def _related(target: str, key: str) -> orm.Mapped[Any]:
@@ -419,8 +419,8 @@ class AuditSchedule(Base):
     id: orm.Mapped[int] = _id()
     audit_id: orm.Mapped[int] = _owner('audits', null=False)
     time_zone: orm.Mapped[str | None] = _string(64)
-    run_windows: orm.Mapped[Any] = _json()
-    execution_windows: orm.Mapped[Any] = _json()
+    run_windows: orm.Mapped[Any] = _json(types.JsonOrText)
+    execution_windows: orm.Mapped[Any] = _json(types.JsonOrText)
 
 
 class ScoringEngine(RecordMixin, Base):

@@ -86,3 +86,18 @@ class JsonValue(_JsonText):
 
     def process_bind_param(self, value, dialect):
         return None if value is None else jsonutils.dumps(value)
+
+
+class JsonOrText(JsonValue):
+    """Any JSON value; what is none, because somebody wrote it, is a text.
+
+    For what is read of many rows at once, and is checked by the reader.
+    """
+
+    cache_ok = True
+
+    def process_result_value(self, value, dialect):
+        try:
+            return super().process_result_value(value, dialect)
+        except ValueError:
+            return value

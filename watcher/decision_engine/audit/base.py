@@ -31,21 +31,25 @@ cut off, and whose audits others have taken over, stores nothing any more.
 """
 
 import abc
+import datetime
 from collections.abc import Callable
 
 import jsonschema
 from oslo_db import exception as db_exc
 from oslo_log import log
+from oslo_utils import timeutils
 
 from watcher import conf
 from watcher import objects
 from watcher.common import exception
 from watcher.common import metrics
 from watcher.common import rpcapi
+from watcher.common import schedule
 from watcher.common import utils
 from watcher.db import api as db_api
 from watcher.decision_engine.audit import history
 from watcher.decision_engine.audit import obstacles
+from watcher.decision_engine.audit import opening
 from watcher.decision_engine.planner import manager as planner_manager
 from watcher.decision_engine.strategy.context import default
 from watcher.notifications import audit as notifications
@@ -64,6 +68,10 @@ _EXPECTED = (exception.WatcherException, jsonschema.ValidationError,
 #: Returns the lease to write under, or None where there are no leases.
 #: Raises LeaseLost when the calling thread must not write any more.
 Fence = Callable[[], 'objects.Lease | None']
+
+
+#: Returns the present, naive and in UTC.
+Clock = Callable[[], datetime.datetime]
 
 
 def unfenced() -> None:
@@ -116,7 +124,11 @@ class AuditHandler(abc.ABC):
     """Runs audits of one type; used by several threads at once.
 
     :param fence: what must be held to write
+    :param clock: what the time is
     """
+
+    #: Whether such audits run without anybody asking for it by hand.
+    automatic = False
 
     #: States in which a run may begin.
     startable: tuple[str, ...] = ()
@@ -125,23 +137,28 @@ class AuditHandler(abc.ABC):
     ENDED = 'Audit %(uuid)s SUCCEEDED with the action plan %(plan)s'
     FAILED = 'Audit %(uuid)s FAILED. %(message)s'
 
-    def __init__(self, fence: Fence = unfenced):
+    def __init__(self, fence: Fence = unfenced,
+                 clock: Clock = timeutils.utcnow):
         self._fence = fence
+        self._clock = clock
         self.strategy_context = default.DefaultStrategyContext()
         self.planner_manager = planner_manager.PlannerManager()
         self.applier = rpcapi.ApplierAPI()
 
+    def _now(self) -> datetime.datetime:
+        return schedule.whole_seconds(self._clock())
+
     def execute(self, context, audit: 'objects.Audit'
-                ) -> obstacles.Obstacle | None:
+                ) -> obstacles.Obstacle | opening.Wait | None:
         """Run the audit to its end; what goes wrong is stored.
 
         :param audit: loaded with its relations, as it is now.
-        :returns: the plan that the audit waits for, if it does
+        :returns: the plan or window that the audit waits for, if it does
         :raises oslo_db.exception.DBError: if the run has to be repeated,
             because its end could not be stored
         """
         begun = self._begin(context, audit)
-        if isinstance(begun, obstacles.Obstacle):
+        if isinstance(begun, (obstacles.Obstacle, opening.Wait)):
             return begun
         if begun is not None:
             self.go(context, begun)
@@ -176,8 +193,9 @@ class AuditHandler(abc.ABC):
 
     # Begin ----------------------------------------------------------------
 
-    def _begin(self, context, audit
-               ) -> 'objects.Audit | obstacles.Obstacle | None':
+    def _begin(
+            self, context, audit
+    ) -> 'objects.Audit | obstacles.Obstacle | opening.Wait | None':
         """Claim the audit; return what it waits for if it cannot be run.
 
         None if it is not to be run at all, or at another date.
@@ -186,8 +204,11 @@ class AuditHandler(abc.ABC):
             LOG.info('Audit %(uuid)s is %(state)s and is not run',
                      {'uuid': audit.uuid, 'state': audit.state})
             return None
-        plan = self._obstacle(context, audit)
         try:
+            wait = self._wait(context, audit)
+            if wait is not None:
+                return wait
+            plan = self._obstacle(context, audit)
             if plan is not None:
                 return plan if self._blocked(audit, plan) else None
             return db_api.get_instance().run_in_transaction(
@@ -203,6 +224,20 @@ class AuditHandler(abc.ABC):
         self._claim(context, audit)
         history.begin(context, audit, self._fence())
         return audit
+
+    def _wait(self, context, audit) -> opening.Wait | None:
+        """Return for which window the audit waits, and store that."""
+        wait = opening.find(objects.AuditSchedule.get(context, audit.id),
+                            self.automatic, self._now())
+        if wait is not None:
+            self._shut_out(context, audit, wait)
+        return wait
+
+    def _shut_out(self, context, audit, wait: opening.Wait) -> None:
+        """Tell that the audit waits."""
+        self._tell(audit, wait.message)
+        LOG.info('Audit %(uuid)s: %(message)s',
+                 {'uuid': audit.uuid, 'message': wait.message})
 
     def _obstacle(self, context, audit) -> obstacles.Obstacle | None:
         """Return a plan because of which the audit must not run now."""

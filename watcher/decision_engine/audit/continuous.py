@@ -19,21 +19,26 @@ and the same run is never stored twice.
 
 A run that fails changes nothing but the date and the message: the next one
 may succeed. The more fail in a row, the longer the pause before the next.
+
+Runs begin in the windows of the operator and of the audit only. So no date is
+outside of them, unless they were changed since.
 """
 
 import datetime
-from collections.abc import Callable
 
 from oslo_log import log
 from oslo_utils import timeutils
 
 from watcher import conf
 from watcher import objects
+from watcher.common import context as watcher_context
 from watcher.common import exception
 from watcher.common import schedule
+from watcher.common import windows
 from watcher.decision_engine.audit import base
 from watcher.decision_engine.audit import history
 from watcher.decision_engine.audit import obstacles
+from watcher.decision_engine.audit import opening
 
 CONF = conf.CONF
 LOG = log.getLogger(__name__)
@@ -47,16 +52,24 @@ LIVE = (STATE.PENDING, STATE.ONGOING)
 #: How the message of an audit without a next run begins.
 NOT_SCHEDULED = 'Not scheduled'
 
-#: Returns the present, naive and in UTC.
-Clock = Callable[[], datetime.datetime]
 
-
-def timetable(audit: 'objects.Audit') -> schedule.Timetable:
+def timetable(audit: 'objects.Audit',
+              said: 'objects.AuditSchedule | None') -> schedule.Timetable:
     """Return when this audit runs.
 
-    :raises watcher.common.exception.Invalid: if its interval says nothing
+    :param said: what it says besides its interval
+    :raises watcher.common.exception.Invalid: if any of it is unreadable
     """
-    return schedule.Timetable.parse(audit.interval, salt=audit.uuid)
+    return schedule.Timetable.parse(
+        audit.interval, salt=audit.uuid,
+        zone=windows.zone_of(windows.zone_name(said)),
+        windows=windows.for_run(said, automatic=True))
+
+
+def said_by(audit: 'objects.Audit') -> 'objects.AuditSchedule | None':
+    """Read what an audit says besides its interval."""
+    return objects.AuditSchedule.get(watcher_context.admin_context(),
+                                     audit.id)
 
 
 def is_due(audit: 'objects.Audit', now: datetime.datetime) -> bool:
@@ -87,10 +100,29 @@ def put_off(audit: 'objects.Audit', now: datetime.datetime,
     try:
         # What follows is later than this; a run right then is fine.
         since = now + datetime.timedelta(seconds=max(pause - 1, 0))
-        audit.next_run_time = timetable(audit).following(due, since)
+        table = timetable(audit, said_by(audit))
+        audit.next_run_time = table.following(due, since)
+        audit.status_message = told(table, audit.next_run_time, now,
+                                    audit.status_message)
     except exception.Invalid as exc:
         audit.next_run_time = None
         audit.status_message = unscheduled(exc)
+
+
+def told(table: schedule.Timetable, date: datetime.datetime | None,
+         now: datetime.datetime, message: str | None) -> str | None:
+    """Return the message beside the date of the next run.
+
+    That the date is that of an opening is worth saying, but nothing else is
+    given up for it.
+
+    :param message: so far
+    """
+    if message and not message.startswith((NOT_SCHEDULED, opening.WAITS)):
+        return message
+    if date is None or date <= now or not table.is_opening(date):
+        return None
+    return opening.waits_until(date)
 
 
 def unscheduled(exc: exception.Invalid) -> str:
@@ -105,16 +137,13 @@ class ContinuousAuditHandler(base.AuditHandler):
     """
 
     startable = LIVE
+    automatic = True
     ENDED = 'Audit %(uuid)s has run and made the action plan %(plan)s'
     FAILED = 'A run of audit %(uuid)s failed. %(message)s'
 
-    def __init__(self, clock: Clock = timeutils.utcnow,
+    def __init__(self, clock: base.Clock = timeutils.utcnow,
                  fence: base.Fence = base.unfenced):
-        super().__init__(fence)
-        self._clock = clock
-
-    def _now(self) -> datetime.datetime:
-        return schedule.whole_seconds(self._clock())
+        super().__init__(fence, clock)
 
     # Begin ----------------------------------------------------------------
 
@@ -123,6 +152,8 @@ class ContinuousAuditHandler(base.AuditHandler):
             LOG.info('Audit %s is no longer due and is not run now',
                      audit.uuid)
             return None
+        if not self._may_begin(audit):
+            return None
         run = history.read(context, audit)
         if history.is_hopeless(run):
             message = history.why_hopeless(run)
@@ -130,6 +161,32 @@ class ContinuousAuditHandler(base.AuditHandler):
             self.store_failure(context, audit, message)
             return None
         return super()._begin(context, audit)
+
+    def _may_begin(self, audit) -> bool:
+        """Whether the windows are open; if not, put the run off.
+
+        They may have closed since the run was due.
+        """
+        now = self._now()
+        try:
+            table = timetable(audit, said_by(audit))
+            date = table.settle(audit.next_run_time, now, audit.start_time,
+                                has_run=audit.state != STATE.PENDING)
+            message = told(table, date, now, audit.status_message)
+        except exception.Invalid as exc:
+            date, message = None, unscheduled(exc)
+        if date is not None and date <= now:
+            return True
+        audit.next_run_time, audit.status_message = date, message
+        audit.save(where={'state': audit.state, 'hostname': CONF.host},
+                   fence=self._fence())
+        LOG.info('Audit %(uuid)s is not run now. Its next run is at %(next)s '
+                 'UTC', {'uuid': audit.uuid, 'next': date})
+        return False
+
+    def _wait(self, context, audit):
+        # That was looked at together with the date.
+        return None
 
     def _obstacle(self, context, audit):
         """A plan of its own that waits for an applier blocks as well.
@@ -161,9 +218,14 @@ class ContinuousAuditHandler(base.AuditHandler):
     def _claim(self, context, audit):
         # This engine claimed it when it put its name into the row. The
         # message of the last run stays until this one has ended better.
+        waited = (audit.status_message or '').startswith(opening.WAITS)
+        changes = {'status_message': None} if waited else {}
         if audit.state == STATE.PENDING:
             audit.transition(STATE.ONGOING, where={'hostname': CONF.host},
-                             fence=self._fence())
+                             fence=self._fence(), **changes)
+        elif waited:
+            audit.swap({'state': audit.state, 'hostname': CONF.host},
+                       self._fence(), **changes)
 
     # Plan -----------------------------------------------------------------
 

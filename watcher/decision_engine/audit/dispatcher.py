@@ -49,6 +49,7 @@ from watcher.decision_engine.audit import interrupted
 from watcher.decision_engine.audit import leftovers
 from watcher.decision_engine.audit import obstacles
 from watcher.decision_engine.audit import oneshot
+from watcher.decision_engine.audit import opening
 from watcher.decision_engine.audit import scheduler
 
 CONF = conf.CONF
@@ -88,16 +89,16 @@ def _stack_of(thread: threading.Thread) -> str:
 class AuditDispatcher:
     """Starts audits, at most ``max_audit_workers`` at the same time.
 
-    :param clock: what the time is, for CONTINUOUS audits
+    :param clock: what the time is, for dates and windows
     :param lease: returns the lease of this engine, None if there is none
     """
 
-    def __init__(self, clock: continuous.Clock = timeutils.utcnow,
+    def __init__(self, clock: base.Clock = timeutils.utcnow,
                  lease: Callable[[], 'objects.Lease | None'] = base.unfenced):
         self._lease = lease
         self._handlers = {
-            ONESHOT: oneshot.OneShotAuditHandler(self._fence),
-            EVENT: event.EventAuditHandler(self._fence),
+            ONESHOT: oneshot.OneShotAuditHandler(self._fence, clock),
+            EVENT: event.EventAuditHandler(self._fence, clock),
             CONTINUOUS: continuous.ContinuousAuditHandler(
                 clock, self._fence)}
         self._scheduler = scheduler.ContinuousScheduler(clock, self._fence)
@@ -110,8 +111,10 @@ class AuditDispatcher:
         self._given_up: set[threading.Thread] = set()
         self._orphans: dict[str, interrupted.Orphan] = {}
         self._triggered = collections.OrderedDict()
-        # Audits that wait for plans, and when they were changed last.
-        self._blocked: dict[str, tuple[obstacles.Obstacle, Any]] = {}
+        # Audits that wait for plans or windows, and when they were changed
+        # last.
+        self._blocked: dict[str, tuple[
+            obstacles.Obstacle | opening.Wait, Any]] = {}
         # Audits that cannot be run, nor can that be stored.
         self._hopeless: set[str] = set()
         self._stopping = False
@@ -250,9 +253,7 @@ class AuditDispatcher:
     def _due(self) -> list[tuple]:
         """Return the CONTINUOUS audits to run; wake up for the next."""
         due, later = self._scheduler.upcoming(self._pause)
-        if later is not None:
-            pause = (later - self._scheduler.now()).total_seconds()
-            self._pause = min(self._pause, max(pause, 0.1))
+        self._wake_at(later)
         return due
 
     @staticmethod
@@ -276,26 +277,56 @@ class AuditDispatcher:
     def _still_blocked(self) -> set[str]:
         """Return the audits that need not be looked at now.
 
-        Those that wait for a plan that still runs, and that nobody has
-        changed since: they would only be told to wait, again and again.
+        Those that wait for a plan that still runs, or for a window that is
+        still closed, and that nobody has changed since: they would only be
+        told to wait, again and again.
         """
         with self._lock:
             blocked = dict(self._blocked)
         if not blocked:
             return set()
         context = watcher_context.admin_context()
-        running = obstacles.running_plans(context)
         found = objects.Audit.list_columns(
-            context, ('uuid', 'updated_at'),
+            context, ('id', 'uuid', 'updated_at'),
             filters={'uuid__in': list(blocked)})
-        changed = dict(zip(found['uuid'], found['updated_at'], strict=True))
-        still = {uuid for uuid, (plan, since) in blocked.items()
-                 if plan.plan in running and uuid in changed
-                 and _same_moment(changed[uuid], since)}
+        same = {uuid: ident for ident, uuid, changed in zip(
+            found['id'], found['uuid'], found['updated_at'], strict=True)
+            if _same_moment(changed, blocked[uuid][1])}
+        reasons = {uuid: blocked[uuid][0] for uuid in same}
+        still = self._behind_plans(context, reasons)
+        still |= self._behind_windows(reasons, same)
         with self._lock:
             for uuid in blocked.keys() - still:
                 self._blocked.pop(uuid, None)
         return still
+
+    @staticmethod
+    def _behind_plans(context, reasons) -> set[str]:
+        plans = {uuid: reason.plan for uuid, reason in reasons.items()
+                 if isinstance(reason, obstacles.Obstacle)}
+        running = obstacles.running_plans(context) if plans else ()
+        return {uuid for uuid, plan in plans.items() if plan in running}
+
+    def _behind_windows(self, reasons, idents) -> set[str]:
+        waits = {uuid: reason for uuid, reason in reasons.items()
+                 if isinstance(reason, opening.Wait)}
+        if not waits:
+            return set()
+        now = self._scheduler.now()
+        # A change within a second does not show in the row of the audit.
+        said = objects.AuditSchedule.of_audits(
+            idents[uuid] for uuid in waits)
+        still = {uuid for uuid, wait in waits.items()
+                 if wait.lasts(said.get(idents[uuid]), now)}
+        self._wake_at(min((waits[uuid].opens for uuid in still
+                           if waits[uuid].opens is not None), default=None))
+        return still
+
+    def _wake_at(self, date) -> None:
+        """Look again at this date, if that is before the next round."""
+        if date is not None:
+            pause = (date - self._scheduler.now()).total_seconds()
+            self._pause = min(self._pause, max(pause, 0.1))
 
     def _start(self, uuid: str, context) -> None:
         thread = threading.Thread(
@@ -338,11 +369,11 @@ class AuditDispatcher:
             elif orphan is not None and audit.state == STATE.ONGOING:
                 self._take_over(context, orphan)
             else:
-                plan = self._handlers[audit.audit_type].execute(context,
-                                                                audit)
-                if plan is not None:
+                reason = self._handlers[audit.audit_type].execute(
+                    context, audit)
+                if reason is not None:
                     with self._lock:
-                        self._blocked[uuid] = plan, audit.updated_at
+                        self._blocked[uuid] = reason, audit.updated_at
         except exception.AuditNotFound as exc:
             LOG.warning('The audit that was asked for is gone: %s', exc)
         except db_exc.DBError as exc:

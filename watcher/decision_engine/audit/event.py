@@ -45,6 +45,7 @@ class EventAuditHandler(base.AuditHandler):
     """Runs an audit for its triggers; afterwards it waits for the next."""
 
     startable = (STATE.PENDING, STATE.SUCCEEDED)
+    automatic = True
 
     def _claim(self, context, audit):
         super()._claim(context, audit)
@@ -52,6 +53,16 @@ class EventAuditHandler(base.AuditHandler):
         if is_answered(history.read(context, audit)):
             raise exception.StateConflict(
                 _('all triggers of audit %s are answered') % audit.uuid)
+
+    def _shut_out(self, context, audit, wait):
+        run = history.read(context, audit)
+        if run.triggers:
+            super()._shut_out(context, audit, wait)
+        elif not is_answered(run):
+            base.LOG.warning(
+                'The trigger of audit %(uuid)s has no effect: %(message)s. '
+                'Trigger it again then.',
+                {'uuid': audit.uuid, 'message': wait.message})
 
     def _blocked(self, audit, plan):
         run = history.read(watcher_context.admin_context(), audit)

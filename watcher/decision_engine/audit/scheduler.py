@@ -36,6 +36,7 @@ from watcher.common import schedule
 from watcher.common import utils
 from watcher.decision_engine.audit import base
 from watcher.decision_engine.audit import continuous
+from watcher.decision_engine.audit import opening
 from watcher.objects import tenure
 
 CONF = conf.CONF
@@ -54,6 +55,7 @@ class _Look(NamedTuple):
     else is unreadable does not hide the others.
     """
 
+    id: int
     uuid: str
     state: str
     hostname: str | None
@@ -83,7 +85,7 @@ class _Look(NamedTuple):
 
     def stays(self, now: datetime.datetime) -> bool:
         """Return whether a row that is in order was so all the time."""
-        return (self.next_run_time is not None and now < self.next_run_time
+        return ((self.next_run_time is None or now < self.next_run_time)
                 and not continuous.is_over(self, now))
 
 
@@ -94,12 +96,14 @@ class ContinuousScheduler:
     :param fence: what must be held to write
     """
 
-    def __init__(self, clock: continuous.Clock = timeutils.utcnow,
+    def __init__(self, clock: base.Clock = timeutils.utcnow,
                  fence: base.Fence = base.unfenced):
         self._clock = clock
         self._fence = fence
-        self._in_order: dict[str, _Look] = {}
+        self._in_order: dict[str, tuple[
+            _Look, objects.AuditSchedule | None]] = {}
         self._looked_at = datetime.datetime.min
+        self._options = ()
 
     def now(self) -> datetime.datetime:
         """The present in whole seconds, naive and in UTC."""
@@ -137,20 +141,19 @@ class ContinuousScheduler:
             are left alone until their run has ended
         """
         now = self.now()
-        if now < self._looked_at:
-            # The clock was set back: look at everything again.
-            self._in_order.clear()
-        self._looked_at, known = now, self._in_order
-        self._in_order = {}
+        self._begin_round(now)
+        known, self._in_order = self._in_order, {}
         looks = _Look.list('id')
+        schedules = objects.AuditSchedule.of_type(CONTINUOUS, continuous.LIVE)
         living = self._living({look.hostname for look in looks})
         for look in looks:
             if look.uuid in running or look.hostname in living:
                 continue
+            said = schedules.get(look.id)
             try:
-                if (known.get(look.uuid) == look and look.stays(now)
-                        or self._settle(look, now)):
-                    self._in_order[look.uuid] = look
+                if (known.get(look.uuid) == (look, said) and look.stays(now)
+                        or self._settle(look, said, now)):
+                    self._in_order[look.uuid] = look, said
             except (exception.StateConflict, exception.AuditNotFound) as exc:
                 LOG.debug('Audit %(uuid)s was changed meanwhile, the next '
                           'round looks again: %(reason)s',
@@ -162,6 +165,18 @@ class ContinuousScheduler:
                            'error': utils.first_line(exc)})
             except Exception:
                 LOG.exception('Audit %s cannot be scheduled', look.uuid)
+
+    def _begin_round(self, now) -> None:
+        """Look at everything again if more than the rows may have changed.
+
+        Once a day in any case: whether there ever is a date within the
+        windows is not searched for endlessly.
+        """
+        options = opening.options()
+        if (now < self._looked_at or options != self._options
+                or now.date() != self._looked_at.date()):
+            self._in_order.clear()
+        self._looked_at, self._options = now, options
 
     @staticmethod
     def _living(hosts: Collection[str | None]) -> set[str]:
@@ -177,7 +192,7 @@ class ContinuousScheduler:
         return {host for host in hosts if engines.lives(host)
                 or not engines.exclude(context, host)}
 
-    def _settle(self, look: _Look, now) -> bool:
+    def _settle(self, look: _Look, said, now) -> bool:
         """Bring one row in order; returns whether it was already."""
         if continuous.is_over(look, now):
             self._read(look).transition(
@@ -186,7 +201,7 @@ class ContinuousScheduler:
             LOG.info('Audit %(uuid)s SUCCEEDED: its end time %(end)s UTC has '
                      'come', {'uuid': look.uuid, 'end': look.end_time})
             return False
-        date, message = self._plan(look, now)
+        date, message = self._plan(look, said, now)
         wanted = look._replace(hostname=CONF.host, next_run_time=date,
                                status_message=message)
         if wanted == look:
@@ -206,23 +221,28 @@ class ContinuousScheduler:
             watcher_context.admin_context(), look.uuid, eager=True)
 
     @staticmethod
-    def _plan(look: _Look, now):
+    def _plan(look: _Look, said, now):
         """Return date and message as they should be."""
-        stored, message = look.next_run_time, look.status_message
+        stored = look.next_run_time
         try:
-            date = continuous.timetable(look).settle(
-                stored, now, look.start_time,
-                has_run=look.state != STATE.PENDING)
+            table = continuous.timetable(look, said)
+            date = table.settle(stored, now, look.start_time,
+                                has_run=look.state != STATE.PENDING)
         except exception.Invalid as exc:
             return None, continuous.unscheduled(exc)
         if date is None:
-            message = (f'{continuous.NOT_SCHEDULED}: no date matches the '
-                       f'interval {look.interval} any more')
-        elif (message or '').startswith(continuous.NOT_SCHEDULED):
-            message = None
-        elif stored is not None and stored <= now < date:
+            where = ' within its windows' if table.windows else ''
+            return None, (f'{continuous.NOT_SCHEDULED}: no date matches the '
+                          f'interval {look.interval}{where} any more')
+        message = continuous.told(table, date, now, look.status_message)
+        if stored is None or not stored <= now < date:
+            return date, message
+        if table.windows.is_open(now):
             message = (f'The run of {stored} UTC was left out: it could not '
                        f'begin in time')
+        elif table.cron is not None:
+            message = (f'The run of {stored} UTC was left out: its windows '
+                       f'are closed')
         return date, message
 
     @staticmethod

@@ -510,10 +510,10 @@ class TestSettle(ContinuousTestCase):
         good = self.audit()
         real = continuous.timetable
 
-        def timetable(audit):
+        def timetable(audit, said):
             if audit.uuid == unlucky.uuid:
                 raise ZeroDivisionError
-            return real(audit)
+            return real(audit, said)
         with mock.patch.object(continuous, 'timetable', timetable):
             self.assertEqual([good.uuid], self.look())
         self.assertIn(f'{unlucky.uuid} cannot be scheduled',
