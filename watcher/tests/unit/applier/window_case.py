@@ -39,7 +39,7 @@ class Clock(fixtures.Fixture):
     def set(self, text: str) -> None:
         """Set it to a time of this day, or to a date and a time."""
         self.now = datetime.datetime.fromisoformat(
-            text if len(text) > 5 else f'2026-06-01 {text}')
+            text if '-' in text else f'2026-06-01 {text}')
 
 
 class WindowTestCase(harness.ApplierTestCase):
@@ -76,6 +76,7 @@ class WindowTestCase(harness.ApplierTestCase):
             parameters={}, scope=[], force=False,
             **{'auto_trigger': False, **values})
         audit.create()
+        self.recorder.names[audit.uuid] = name
         return audit
 
     def plan_of(self, audit, *specs, **values):
