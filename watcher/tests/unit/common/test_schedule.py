@@ -17,6 +17,7 @@ import time
 
 from watcher.common import exception
 from watcher.common import schedule
+from watcher.common import windows
 from watcher.tests import base
 
 NOW = datetime.datetime(2026, 3, 28, 12, 0)
@@ -39,9 +40,12 @@ class Engine:
         self.stored = None
         self.runs = []
 
+    def table(self):
+        return schedule.Timetable.parse(self.interval, 'salt')
+
     def look(self, now, duration=0):
         """Look at the audit now; a run takes so many seconds."""
-        table = schedule.Timetable.parse(self.interval, 'salt')
+        table = self.table()
         self.stored = table.settle(self.stored, now, self.start,
                                    has_run=bool(self.runs))
         if self.stored is None or self.stored > now:
@@ -287,3 +291,99 @@ class TestPause(base.TestCase):
                 ('@hourly', 3600), ('0 0 30 2 *', None)):
             self.assertEqual(
                 seconds, schedule.Timetable.parse(interval).pause(NOW))
+
+
+class InWindows(Engine):
+    """An engine that knows of windows, which may change at any moment."""
+
+    zone = datetime.UTC
+
+    def __init__(self, interval, *texts, **kwargs):
+        super().__init__(interval, **kwargs)
+        self.texts = texts
+
+    def table(self):
+        return schedule.Timetable.parse(
+            self.interval, 'salt', self.zone,
+            windows.Windows.parse(self.texts, self.zone))
+
+
+class TestWindows(base.TestCase):
+
+    def test_by_seconds_the_rhythm_goes_on_from_the_opening(self):
+        engine = InWindows('21600', '22:00-10:30')
+        engine.work(NOW, later(days=2))
+        # Every six hours: at 22, 4 and 10; 16 is put off to 22.
+        self.assertEqual(
+            [at('2026-03-28T22:00'), at('2026-03-29T04:00'),
+             at('2026-03-29T10:00'), at('2026-03-29T22:00'),
+             at('2026-03-30T04:00'), at('2026-03-30T10:00')], engine.runs)
+
+    def test_many_missed_dates_are_one_run(self):
+        engine = InWindows('60', 'Mon 03:00-03:02')
+        engine.work(NOW, later(days=9))
+        self.assertEqual(
+            [at('2026-03-30T03:00'), at('2026-03-30T03:01'),
+             at('2026-04-06T03:00'), at('2026-04-06T03:01')], engine.runs)
+
+    def test_of_a_cron_expression_matches_are_left_out(self):
+        engine = InWindows('0 */6 * * *', '22:00-10:30', '!2026-03-29')
+        engine.work(NOW, later(days=2))
+        self.assertEqual(
+            [at('2026-03-30T00:00'), at('2026-03-30T06:00')], engine.runs)
+
+    def test_closing_counts_for_a_run_that_is_late(self):
+        for interval, at_first in (('3600', [NOW]), ('0 * * * *', [])):
+            with self.subTest(interval):
+                engine = InWindows(interval, '12:00-13:30')
+                engine.look(NOW)
+                engine.look(later(minutes=95))
+                self.assertEqual(at_first, engine.runs)
+                engine.look(later(days=1))
+                self.assertEqual([*at_first, later(days=1)], engine.runs)
+
+    def test_changed_windows_count_at_once(self):
+        engine = InWindows('600')
+        engine.work(NOW, later(minutes=5))
+        engine.texts = ('20:00-21:00',)
+        engine.look(later(minutes=6))
+        self.assertEqual(at('2026-03-28T20:00'), engine.stored)
+        engine.texts = ()
+        engine.work(later(minutes=7), later(minutes=20))
+        self.assertEqual([NOW, later(minutes=17)], engine.runs)
+
+    def test_start_time_outside(self):
+        for interval, first in (('600', '2026-03-29T20:00'),
+                                ('5 */4 * * *', '2026-03-29T20:05')):
+            with self.subTest(interval):
+                engine = InWindows(interval, '20:00-21:00',
+                                   start=at('2026-03-28T21:00'))
+                engine.look(NOW)
+                self.assertEqual(at(first), engine.stored)
+
+    def test_never(self):
+        for interval, texts in (
+                ('600', ['!00:00-24:00']), ('600', ['2026-03-27']),
+                ('0 12 * * *', ['02:00-04:00']),
+                ('0 12 * * Mon', ['Sun 00:00-24:00'])):
+            with self.subTest((interval, texts)):
+                table = InWindows(interval, *texts).table()
+                self.assertIsNone(table.settle(None, NOW))
+                self.assertIsNone(table.following(NOW, NOW))
+                self.assertIsNone(table.settle(None, NOW, later(days=3)))
+
+    def test_what_an_opening_is(self):
+        table = InWindows('600', '12:00-13:00').table()
+        self.assertTrue(table.is_opening(NOW))
+        self.assertFalse(table.is_opening(later(minutes=1)))
+        self.assertFalse(InWindows('600').table().is_opening(NOW))
+        self.assertFalse(InWindows('0 12 * * *', '12:00-13:00').table()
+                         .is_opening(NOW))
+
+    def test_zone_of_both(self):
+        engine = InWindows('30 2 * * *', 'Sun 00:00-06:00')
+        engine.zone = windows.zone_of('Europe/Berlin')
+        engine.work(at('2026-03-20T00:00'), at('2026-04-10T00:00'))
+        self.assertEqual(
+            [at('2026-03-22T01:30'), at('2026-03-29T01:00'),
+             at('2026-04-05T00:30')], engine.runs)
