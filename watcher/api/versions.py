@@ -61,6 +61,8 @@ REPAIRS = Version(1, 9)
 PAUSE = Version(1, 9)
 RUNS = Version(1, 9)
 COMBINED_SCOPES = Version(1, 9)
+SCHEDULES = Version(1, 10)
+AUDIT_RUNS = Version(1, 10)
 
 #: Every microversion with what it changed, oldest first.
 HISTORY = {
@@ -103,6 +105,12 @@ HISTORY = {
         'Actions show progress, attempts, started_at, finished_at, deadline '
         'and inverse. '
         'Scopes can take what aggregates and zones have in common.',
+    SCHEDULES:
+        'Audits have time_zone, run_windows and execution_windows: the time '
+        'zone of their cron expression and of their windows, when they may '
+        'run, and when their action plans may be executed. '
+        'Audits show failures, last_error, last_run_started_at, '
+        'last_run_finished_at and waiting_triggers.',
 }
 
 MIN = min(HISTORY)

@@ -347,16 +347,20 @@ class Patchable(Resource):
         if obj.deleted_at is not None:
             # Shown because the client asked for it, but nothing more.
             raise self.missing(obj)
-        if any(operation.is_inner for operation in operations):
+        if self.needs_latest(operations):
             obj = obj.dbapi.run_in_transaction(
                 self._patch_latest, obj, operations)
         else:
             obj = self._patch(obj, operations)
         return base.respond(self.represent(obj))
 
-    def _patch_latest(self, obj, operations):
+    def needs_latest(self, operations: list[json_patch.Operation]) -> bool:
+        """Tell whether nobody else may change the item meanwhile."""
         # The rest of the field is stored with what is changed in it: it has
-        # to be what others made of it meanwhile.
+        # to be what others made of it.
+        return any(operation.is_inner for operation in operations)
+
+    def _patch_latest(self, obj, operations):
         obj.lock()
         return self._patch(self.find(str(getattr(obj, self.key))), operations)
 

@@ -28,6 +28,8 @@ from watcher.api.controllers.fields import Related
 from watcher.api.controllers.fields import REQUIRED
 from watcher.api.controllers.v1 import parameters
 from watcher.api.controllers.v1 import references
+from watcher.api.controllers.v1 import runs
+from watcher.api.controllers.v1 import schedules
 from watcher.api.controllers.v1 import transitions
 from watcher.api.schemas.scope import scope
 from watcher.common import exception
@@ -78,11 +80,17 @@ class Audits(resource.Creatable, resource.Patchable, resource.Deletable):
               patch=True, patch_type=types.strict_boolean,
               since=versions.AUDIT_FORCE, before=False),
         Field('status_message', types.text, since=versions.STATUS_MESSAGE),
+        *schedules.FIELDS,
+        *runs.AUDIT_FIELDS,
         *fields.TIMESTAMPS,
     )
     filters = (query.UuidOrName('goal'), query.UuidOrName('strategy'))
     hidden_sort_keys = ('id', 'goal_id', 'strategy_id')
     strict_marker = True
+
+    def load_extra(self, columns, shown):
+        return {**schedules.of_audits(columns, shown),
+                **runs.of_audits(columns, shown)}
 
     # Creation -------------------------------------------------------------
 
@@ -94,24 +102,23 @@ class Audits(resource.Creatable, resource.Patchable, resource.Deletable):
         template = _find_template(values.get('audit_template_uuid'))
         goal, strategy = _find_references(values, template)
         inherited = template.default_parameters if template else {}
-        audit = objects.Audit(
-            base.context(),
-            name=_name(values.get('name'), strategy, template, goal),
-            audit_type=values['audit_type'],
-            state=states.AUDIT.initial,
-            goal_id=goal.id, goal=goal,
-            strategy_id=strategy.id if strategy else None,
-            strategy=strategy,
-            scope=template.scope if template else [],
-            parameters=parameters.complete(
+        said = schedules.take(values)
+        audit = objects.Audit.dbapi.run_in_transaction(_store_new, {
+            'name': _name(values.get('name'), strategy, template, goal),
+            'audit_type': values['audit_type'],
+            'state': states.AUDIT.initial,
+            'goal_id': goal.id, 'goal': goal,
+            'strategy_id': strategy.id if strategy else None,
+            'strategy': strategy,
+            'scope': template.scope if template else [],
+            'parameters': parameters.complete(
                 strategy,
                 {**(inherited or {}), **values.get('parameters', {})}),
-            interval=values.get('interval'),
-            auto_trigger=values.get('auto_trigger', False),
-            start_time=values.get('start_time'),
-            end_time=values.get('end_time'),
-            force=values.get('force', False))
-        audit.create()
+            'interval': values.get('interval'),
+            'auto_trigger': values.get('auto_trigger', False),
+            'start_time': values.get('start_time'),
+            'end_time': values.get('end_time'),
+            'force': values.get('force', False)}, said)
         if audit.audit_type == AuditType.ONESHOT.value:
             # Only a nudge: the engine finds the row without it too.
             rpcapi.DecisionEngineAPI().trigger_audit(
@@ -120,6 +127,13 @@ class Audits(resource.Creatable, resource.Patchable, resource.Deletable):
 
     # Change ---------------------------------------------------------------
 
+    def check_operations(self, operations):
+        schedules.check_version(operation.root for operation in operations)
+
+    def needs_latest(self, operations):
+        return super().needs_latest(operations) or any(
+            operation.root in schedules.NAMES for operation in operations)
+
     def update(self, obj, changes):
         strategy = obj.strategy
         if 'parameters' in changes:
@@ -127,11 +141,16 @@ class Audits(resource.Creatable, resource.Patchable, resource.Deletable):
                 strategy, changes['parameters'])
         if 'interval' in changes and changes['interval'] is None:
             _check_interval_needed(obj.audit_type)
+        said = schedules.take(changes)
+        schedules.store(obj, said)
         if 'state' not in changes:
             for name, value in changes.items():
                 setattr(obj, name, value)
             if changes:
                 obj.save()
+            elif said:
+                # Who watches audits sees that this one changed.
+                obj.swap(where={})
             return obj
         state = changes.pop('state')
         transitions.change(states.AUDIT, obj, state, **changes)
@@ -139,6 +158,13 @@ class Audits(resource.Creatable, resource.Patchable, resource.Deletable):
 
     def remove(self, obj):
         transitions.delete(states.AUDIT, obj)
+
+
+def _store_new(values, said):
+    audit = objects.Audit(base.context(), **values)
+    audit.create()
+    schedules.store(audit, said)
+    return audit
 
 
 # Checks of a creation, in the order in which they are announced --------------
@@ -157,6 +183,7 @@ def _check_members(values):
             _('An audit takes its goal from goal or from '
               'audit_template_uuid, not from both.'))
     _check_times(kind, values)
+    schedules.check_version(values)
 
 
 def _check_times(kind, values):

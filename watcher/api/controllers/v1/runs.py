@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""What action plans and actions show of their runs."""
+"""What audits, action plans and actions show of their runs."""
 
 import dataclasses
 from typing import Any
@@ -31,11 +31,13 @@ SOURCES = 'sources'
 
 
 def _field(name: str, type_: types.Type, attribute: str | None = None,
-           unknown: Any = None) -> Computed:
+           unknown: Any = None, since: versions.Version = versions.RUNS
+           ) -> Computed:
     """Declare a field that is part of the record of a run.
 
     :param attribute: of the record, if it has another name
     :param unknown: what is shown without a record
+    :param since: shown from this microversion on
     """
     attribute = attribute or name
 
@@ -43,13 +45,25 @@ def _field(name: str, type_: types.Type, attribute: str | None = None,
         run = view.extra[RUNS].get(ident)
         return unknown if run is None else getattr(run, attribute)
 
-    return Computed(name, type_, value, ('id',), since=versions.RUNS)
+    return Computed(name, type_, value, ('id',), since=since)
+
+
+def _audit_field(*args: Any) -> Computed:
+    return _field(*args, since=versions.AUDIT_RUNS)
 
 
 def _source(plan_id, view):
     run = view.extra[RUNS].get(plan_id)
     return view.extra[SOURCES].get(run.source_plan_id) if run else None
 
+
+AUDIT_FIELDS = (
+    _audit_field('failures', types.integer, 'failures', 0),
+    _audit_field('last_error', types.text),
+    _audit_field('last_run_started_at', types.time, 'started_at'),
+    _audit_field('last_run_finished_at', types.time, 'finished_at'),
+    _audit_field('waiting_triggers', types.integer, 'triggers', 0),
+)
 
 PLAN_FIELDS = (
     _field('paused', types.boolean, unknown=False),
@@ -71,8 +85,16 @@ ACTION_FIELDS = (
     _field('inverse', types.optional_obj),
 )
 
+_AUDIT_NAMES = frozenset(field.name for field in AUDIT_FIELDS)
 _PLAN_NAMES = frozenset(field.name for field in PLAN_FIELDS)
 _ACTION_NAMES = frozenset(field.name for field in ACTION_FIELDS)
+
+
+def of_audits(columns: Columns, shown: set[str]) -> dict[str, Any]:
+    """Read what the fields of audits need, with one statement."""
+    if _AUDIT_NAMES.isdisjoint(shown):
+        return {}
+    return {RUNS: objects.AuditRun.of_audits(columns['id'])}
 
 
 def of_plans(columns: Columns, shown: set[str]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ UNKNOWN = '7f7b1a55-4d5c-4a3a-8c0e-ffffffffffff'
 MIN = 'OpenStack-API-Minimum-Version'
 MAX = 'OpenStack-API-Maximum-Version'
 VERSION = 'OpenStack-API-Version'
-RANGE = {MIN: '1.0', MAX: '1.9'}
+RANGE = {MIN: '1.0', MAX: '1.10'}
 
 RESOURCES = ('goals', 'strategies', 'audit_templates', 'audits',
              'action_plans', 'actions', 'services', 'scoring_engines')
@@ -87,17 +87,17 @@ REFUSED_BODIES = (
 
 CHECKLIST = (
     Row(1, 'GET /', 200, version=None, token=None,
-        shows={'versions.0.max_version': '1.9'}, lacks=(VERSION, MIN, MAX)),
+        shows={'versions.0.max_version': '1.10'}, lacks=(VERSION, MIN, MAX)),
     Row(2, 'GET /v1', 401, token=None,
         headers={'WWW-Authenticate': 'Keystone uri="http://keystone.example"',
                  'Content-Type': 'application/json'}),
     Row(3, 'GET /v1/goals', 200, version=None,
         headers={VERSION: 'infra-optim 1.0', **RANGE, 'Vary': VERSION}),
-    Row(4, 'GET /v1/goals', 406, version='1.10', headers=RANGE, says='1.10',
+    Row(4, 'GET /v1/goals', 406, version='1.11', headers=RANGE, says='1.11',
         lacks=(VERSION,)),
     *(Row(5, 'GET /v1/goals', 200, version=asked,
           headers={VERSION: f'infra-optim {used}'})
-      for asked, used in (('1', '1.0'), ('latest', '1.9'), ('abc', '1.0'))),
+      for asked, used in (('1', '1.0'), ('latest', '1.10'), ('abc', '1.0'))),
     Row(6, 'GET /v1/goals/?limit=2', 200, shows={
         'goals.0.name': 'dummy', 'goals.1.uuid': '{goal2}',
         'next': '{url}/v1/goals?sort_key=id&sort_dir=asc&limit=2'

@@ -175,7 +175,7 @@ class TestDashboard(base.HttpTestCase):
     def test_features(self):
         """The highest version decides what the dashboard offers."""
         document = self.http('GET', '/', version='1.0', status=200).json()
-        self.assertEqual('1.9', document['versions'][0]['max_version'])
+        self.assertEqual('1.10', document['versions'][0]['max_version'])
 
     def test_panels(self):
         for panel in PANELS:
@@ -315,13 +315,13 @@ class TestDashboard(base.HttpTestCase):
     def test_discovery(self):
         for session in self._sessions():
             version, = discover.Discover(session, self.url).version_data()
-            self.assertEqual(((1, 0), (1, 0), (1, 9), f'{self.url}/v1/'), (
+            self.assertEqual(((1, 0), (1, 0), (1, 10), f'{self.url}/v1/'), (
                 version['version'], version['min_microversion'],
                 version['max_microversion'], version['url']))
             data = adapter.Adapter(
                 session, service_type='infra-optim', interface='public',
                 min_version='1', max_version='1.latest').get_endpoint_data()
-            self.assertEqual(((1, 0), (1, 9)), (data.api_version,
+            self.assertEqual(((1, 0), (1, 10)), (data.api_version,
                                                 data.max_microversion))
         self.assertEqual({'GET /'}, set(self.recorder.requests))
 

@@ -30,7 +30,7 @@ from watcherclient.common import command as client_command
 from watcher.tests import base as tests_base
 from watcher.tests.functional.api import base
 
-VERSIONS = ('1.0', '1.1', '1.2', '1.5', '1.8', '1.9')
+VERSIONS = ('1.0', '1.1', '1.2', '1.5', '1.8', '1.9', '1.10')
 
 #: What the client asks for on its own.
 DEFAULT_VERSION = '1.5'
@@ -268,7 +268,7 @@ class TestCommands(base.ShellTestCase):
     def _round(self, version, check, *more):
         names = self._rows(f'v{version}{len(more)}')
         for case in CASES:
-            if version < case.since:
+            if _numbers(version) < _numbers(case.since):
                 self._refused(case, names, version)
             elif not case.shows:
                 # Deletions say nothing, and have no output format.
@@ -287,7 +287,7 @@ class TestCommands(base.ShellTestCase):
         for row in rows:
             empty = {label for label, value in row.items() if value == ''}
             empty -= {label for label, since in EMPTY_BELOW.items()
-                      if version < since}
+                      if _numbers(version) < _numbers(since)}
             if case.command.startswith('strategy state'):
                 empty -= {'Mandatory', 'Comment'}
             self.assertEqual(set(), empty, f'{case.command}: {row}')
@@ -389,7 +389,7 @@ class TestCommands(base.ShellTestCase):
 
     def test_version_that_does_not_exist(self):
         error = self._error('goal', 'list', version='1.99')
-        for word in ('1.99', '1.0 to 1.9'):
+        for word in ('1.99', '1.0 to 1.10'):
             self.assertIn(word, error)
 
     # In a process ---------------------------------------------------------
@@ -407,6 +407,11 @@ class TestCommands(base.ShellTestCase):
             process.stdout)])
         self.assertEqual('infra-optim 1.5',
                          self.recorder.headers[-1]['version'])
+
+
+def _numbers(version):
+    """Return what versions are compared by: 1.10 is above 1.9."""
+    return [int(part) for part in version.split('.')]
 
 
 def _options(cls):

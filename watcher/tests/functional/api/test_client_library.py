@@ -381,7 +381,7 @@ class TestLibrary(base.HttpTestCase):
         for client in (self.library('1.99'), self.session_client('1.99')):
             exc = self.assertRaises(exceptions.UnsupportedVersion,
                                     client.goal.list)
-            self.assertIn('1.0 to 1.9', ' '.join(str(exc).split()))
+            self.assertIn('1.0 to 1.10', ' '.join(str(exc).split()))
 
     def test_identity_service_away(self):
         """The client chokes on a 503 with the header Retry-After."""

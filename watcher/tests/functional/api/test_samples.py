@@ -148,12 +148,22 @@ class TestSamples(base.ApiTestCase):
             'interval': '*/5 * * * *',
             'start_time': '2030-01-01T10:00:00+02:00',
             'end_time': '2030-06-01T10:00:00Z'}, 201)
+        self.sent('audit-create-night', 'POST', path, {
+            'name': 'audit3', 'audit_type': 'CONTINUOUS', 'goal': 'dummy',
+            'interval': '0 1 * * *', 'time_zone': 'Europe/Berlin',
+            'run_windows': ['Mon-Fri 22:00-05:00', 'Sat,Sun 00:00-24:00'],
+            'execution_windows': ['01:00-04:30',
+                                  '!2030-12-24/2030-12-26']}, 201)
         self.collection('audit', path)
         self.shown('audit-show-response', f'{path}/audit1')
         self.sent('audit-cancel', 'PATCH', f'{path}/audit1', [
             {'op': 'replace', 'path': '/state', 'value': 'CANCELLED'}], 200)
         self.sent('audit-update', 'PATCH', f'{path}/audit2', [
             {'op': 'replace', 'path': '/interval', 'value': '60'}], 200)
+        self.sent('audit-update-windows', 'PATCH', f'{path}/audit3', [
+            {'op': 'remove', 'path': '/run_windows/1'},
+            {'op': 'add', 'path': '/execution_windows/-',
+             'value': '!2031-01-01'}], 200)
         self.records.audit(self.goal, name='event', audit_type='EVENT')
         self.sent('webhook-trigger', 'POST', '/v1/webhooks/event',
                   {'alarm_name': 'cpu_high'}, 202)

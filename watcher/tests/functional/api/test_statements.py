@@ -37,9 +37,10 @@ LISTED = [cls for cls in v1.RESOURCES
           if cls not in (data_model.DataModel, webhook.Webhooks)]
 
 #: Statements of a list besides the one that reads the page: the efficacy
-#: indicators of plans, in detail the descriptions of action types, and the
-#: explanations and the records of runs of both.
-MORE = {'action_plans': 1, 'action_plans/detail': 3, 'actions/detail': 3}
+#: indicators of plans, in detail the descriptions of action types, the
+#: explanations of both, the records of runs, and the schedules of audits.
+MORE = {'audits/detail': 2, 'action_plans': 1, 'action_plans/detail': 3,
+        'actions/detail': 3}
 
 #: A page behind a marker finds the marker, and what it is sorted by.
 MARKER, SORT_VALUE = 1, 1
@@ -300,7 +301,7 @@ class TestItems(ItemTestCase):
                 ('goals/DUMMY', self.other_case),
                 (f'goals/{self.goal.uuid}', 1),
                 ('strategies/dummy', 1), ('audit_templates/template', 1),
-                ('audits/audit', 1), (f'audits/{self.audit.uuid}', 1),
+                ('audits/audit', 3), (f'audits/{self.audit.uuid}', 3),
                 (f'action_plans/{plan.uuid}', 4),
                 (f'actions/{action.uuid}', 4),
                 ('scoring_engines/dummy_scorer', 1),
@@ -312,11 +313,12 @@ class TestItems(ItemTestCase):
         # The goal, the strategy, the name in this case and in any, the row.
         self.check(5, 'POST', '/v1/audit_templates', {
             'name': 'new', 'goal': 'dummy', 'strategy': 'dummy'})
-        self.check(5, 'POST', '/v1/audits', {
+        # And what is known of the runs of the audit, and its schedule.
+        self.check(7, 'POST', '/v1/audits', {
             'name': 'new', 'audit_type': 'ONESHOT', 'goal': 'dummy',
             'strategy': 'dummy'})
         # The template comes with its goal and its strategy.
-        self.check(4, 'POST', '/v1/audits', {
+        self.check(6, 'POST', '/v1/audits', {
             'audit_type': 'ONESHOT',
             'audit_template_uuid': self.template.uuid})
 
@@ -334,11 +336,11 @@ class TestChanges(ItemTestCase):
     """What changing one item takes."""
 
     def test_patch(self):
-        # The item, the change, the item as it is then.
-        self.check(3, 'PATCH', '/v1/audits/audit', [
+        # The item, the change, the item as it is then, its schedule and runs.
+        self.check(5, 'PATCH', '/v1/audits/audit', [
             {'op': 'replace', 'path': '/interval', 'value': '60'}])
         # And the new name in this case and in any.
-        self.check(5, 'PATCH', '/v1/audits/audit', [
+        self.check(7, 'PATCH', '/v1/audits/audit', [
             {'op': 'replace', 'path': '/name', 'value': 'other'}])
         self.check(3, 'PATCH', '/v1/audit_templates/template', [
             {'op': 'replace', 'path': '/description', 'value': 'd'}])

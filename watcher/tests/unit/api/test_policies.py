@@ -234,6 +234,55 @@ class TestRoles(PolicyTestCase):
             self.get('/v1/goals', status=403, headers={'X-Roles': roles})
 
 
+class TestAutoTrigger(PolicyTestCase):
+    """Who may not approve plans cannot have them approve themselves."""
+
+    def setUp(self):
+        super().setUp()
+        self.write({'audit:create': 'role:proposer',
+                    'audit:update': 'role:proposer',
+                    'audit:auto_trigger': 'role:approver'})
+
+    def change(self, audit, roles, status, **values):
+        return self.request(
+            'PATCH', f'/v1/audits/{audit.uuid}',
+            [{'op': 'replace', 'path': f'/{name}', 'value': value}
+             for name, value in values.items()],
+            headers={'X-Roles': roles}, status=status)
+
+    def test_creation(self):
+        for roles, given, status in (
+                ('proposer', {}, 201),
+                ('proposer', {'auto_trigger': False}, 201),
+                ('proposer', {'auto_trigger': True}, 403),
+                ('proposer,approver', {'auto_trigger': True}, 201),
+                ('approver', {}, 403)):
+            self.post('/v1/audits', {
+                'audit_type': 'ONESHOT', 'goal': 'dummy', **given},
+                headers={'X-Roles': roles}, status=status)
+
+    def test_change(self):
+        audit = self.records.audit(self.goal, audit_type='CONTINUOUS',
+                                   interval='60')
+        self.change(audit, 'proposer', 200, interval='70')
+        self.change(audit, 'proposer', 403, auto_trigger=True)
+        self.change(audit, 'proposer,approver', 200, auto_trigger=True)
+        # What it starts by itself is no longer for everybody to decide,
+        self.change(audit, 'proposer', 403, interval='80')
+        self.change(audit, 'proposer', 403, state='ONGOING')
+        # but everybody may stop it.
+        self.change(audit, 'proposer', 200, auto_trigger=False)
+        self.change(audit, 'proposer', 200, interval='90')
+        self.change(audit, 'proposer,approver', 200, auto_trigger=True)
+        self.change(audit, 'proposer', 200, state='CANCELLED')
+
+    def test_by_default_the_other_rules_suffice(self):
+        self.write({'audit:create': 'role:proposer'})
+        self.post('/v1/audits', {'audit_type': 'ONESHOT', 'goal': 'dummy',
+                                 'auto_trigger': True},
+                  headers={'X-Roles': 'proposer'}, status=201)
+
+
 class TestOrder(PolicyTestCase):
     """What is wrong first is said first."""
 
@@ -244,7 +293,7 @@ class TestOrder(PolicyTestCase):
         self.request(method, path, status=status, **kwargs)
 
     def test_version_then_route_then_policy(self):
-        self.check(406, 'GET', '/v1/nope', version='1.10')
+        self.check(406, 'GET', '/v1/nope', version='1.11')
         self.check(404, 'GET', '/v1/nope')
         self.check(405, 'PUT', '/v1/goals')
         self.check(403, 'GET', '/v1/goals')

@@ -32,8 +32,9 @@ class TestNegotiation(base.TestCase):
         'infra-optim 1.7': '1.7',
         'infra-optim 1.8': '1.8',
         'infra-optim 1.9': '1.9',
-        'infra-optim latest': '1.9',
-        'infra-optim LATEST': '1.9',
+        'infra-optim 1.10': '1.10',
+        'infra-optim latest': '1.10',
+        'infra-optim LATEST': '1.10',
         'infra-optim 1': '1.0',
         'infra-optim 1.03': '1.3',
         'infra-optim abc': '1.0',
@@ -47,7 +48,7 @@ class TestNegotiation(base.TestCase):
         'INFRA-OPTIM 1.4': '1.4',
     }
 
-    REFUSED = ('infra-optim 1.10', 'infra-optim 1.-1', 'infra-optim 0.9',
+    REFUSED = ('infra-optim 1.11', 'infra-optim 1.-1', 'infra-optim 0.9',
                'infra-optim 2.0', 'infra-optim 2', 'infra-optim 10',
                'infra-optim 1.2.3')
 
@@ -59,7 +60,7 @@ class TestNegotiation(base.TestCase):
         for header in self.REFUSED:
             exc = self.assertRaises(versions.VersionNotAcceptable,
                                     versions.negotiate, header)
-            self.assertIn('1.0 to 1.9', str(exc))
+            self.assertIn('1.0 to 1.10', str(exc))
 
     def test_compares_by_number(self):
         self.assertLess(versions.Version(1, 9), versions.Version(1, 10))
@@ -111,6 +112,10 @@ class TestAdditions(base.TestCase):
                 | {('actions', name) for name in (
                     'progress', 'attempts', 'started_at', 'finished_at',
                     'deadline', 'inverse')},
+            '1.10': {('audits', name) for name in (
+                'time_zone', 'run_windows', 'execution_windows', 'failures',
+                'last_error', 'last_run_started_at', 'last_run_finished_at',
+                'waiting_triggers')},
         }, found)
 
     def test_filters(self):
