@@ -57,6 +57,18 @@ OPTS = [
              'of the applier. Must be shorter than service_down_time; a '
              'value that is not is reported in the log, and half of '
              'service_down_time is used instead.'),
+    cfg.IntOpt(
+        'service_retention',
+        default=0,
+        min=0,
+        mutable=True,
+        help='Seconds after the last sign of life after which the record of '
+             'a decision engine or an applier is removed, with its lease, '
+             'unless audits or action plans still belong to it. Set it where '
+             'host names come and go, as in Kubernetes: otherwise each host '
+             'that ever was stays in the list of services, as FAILED. At '
+             'least twice service_down_time is used. With 0 records stay for '
+             'ever.'),
     cfg.BoolOpt(
         'print_thread_pool_stats',
         default=False,

@@ -19,6 +19,7 @@ from watcher.common import context as watcher_context
 from watcher.common import periodic
 from watcher.notifications import service as service_notifications
 from watcher.objects import service as service_objects
+from watcher.objects import tenure
 
 CONF = conf.CONF
 LOG = log.getLogger(__name__)
@@ -33,7 +34,8 @@ class ServiceMonitor:
     Each of them watches all; only the leader, which is the active one whose
     host sorts first, tells of a failure. Who told of a failure also tells of
     the return, leader or not: the first host leads again once it is back,
-    but a new process knows nothing of its own failure.
+    but a new process knows nothing of its own failure. The leader also forgets
+    hosts that are gone for long, if ``[DEFAULT] service_retention`` is set.
 
     :param name: ``watcher-decision-engine`` or ``watcher-applier``
     """
@@ -79,6 +81,19 @@ class ServiceMonitor:
                 self._failed(services[host], leader == CONF.host)
             else:
                 self._returned(services[host])
+        if leader == CONF.host and CONF.service_retention:
+            self._forget_gone()
+
+    def _forget_gone(self) -> None:
+        """Remove the records of hosts that will not come back."""
+        seconds = max(CONF.service_retention, 2 * CONF.service_down_time)
+        for service in tenure.KINDS[self._name].forget_gone(
+                watcher_context.admin_context(), seconds):
+            self._known.pop(service.host, None)
+            LOG.info('%(name)s on host %(host)s is forgotten: it has given '
+                     'no sign of life for %(limit)d seconds',
+                     {'name': service.name, 'host': service.host,
+                      'limit': seconds})
 
     def _failed(self, service, leading):
         LOG.warning('%(name)s on host %(host)s has given no sign of life '

@@ -117,3 +117,14 @@ class Service(base.StoredObject):
         if is_new:
             events.created(service)
         return service
+
+    def forget(self, seconds: float) -> bool:
+        """Remove the record if the service is gone and owns nothing.
+
+        :param seconds: since its last sign of life, at least
+        :returns: whether it was removed, which is announced
+        """
+        if not self.dbapi.forget_service(self.id, seconds):
+            return False
+        events.deleted(self)
+        return True

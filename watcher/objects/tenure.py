@@ -20,6 +20,7 @@ Processes of the previous release know no leases. They count as alive as long
 as their row in the table of services tells of a recent sign of life.
 """
 
+import contextlib
 import dataclasses
 import os
 from typing import Any
@@ -106,10 +107,32 @@ class Kind:
         """Remove the leases of hosts that will hardly come back."""
         lease.Lease.forget(context, self.prefix, MEMORY)
 
+    def forget_gone(self, context: Any, seconds: float
+                    ) -> list[service_objects.Service]:
+        """Remove the records of hosts that are gone, and their leases.
+
+        A host that nevertheless comes back begins anew; a process there
+        that was only asleep has lost its lease and cannot write.
+
+        :param seconds: since their last signs of life, at least
+        :returns: those that were removed
+        """
+        gone = [row for row in service_objects.Service.list(context)
+                if row.name == self.service_name
+                and not service_objects.is_alive(row)
+                and row.forget(seconds)]
+        # Also of those that have no record any more.
+        with contextlib.suppress(db_exc.DBNonExistentTable):
+            lease.Lease.forget(context, self.prefix, seconds)
+        return gone
+
 
 APPLIER = Kind('applier', 'watcher-applier', 'applier', 'action plans')
 ENGINE = Kind('engine', 'watcher-decision-engine', 'decision engine',
               'audits')
+
+#: The kinds by the names of their services.
+KINDS = {kind.service_name: kind for kind in (APPLIER, ENGINE)}
 
 
 class Members:

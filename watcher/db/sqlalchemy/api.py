@@ -36,6 +36,7 @@ tried again after a deadlock.
 """
 
 import contextlib
+import datetime
 import functools
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -59,6 +60,12 @@ from watcher.db.sqlalchemy import slots
 from watcher.db.sqlalchemy import values as db_values
 
 Entity = entities.Entity
+
+#: What services own, and in which states that matters.
+_OWNED = {
+    'watcher-decision-engine': (models.Audit, ('PENDING', 'ONGOING')),
+    'watcher-applier': (models.ActionPlan,
+                        ('PENDING', 'ONGOING', 'CANCELLING'))}
 
 
 def get_backend() -> 'Connection':
@@ -254,6 +261,33 @@ class Connection(generic.EntityOperations, explanations.Operations,
             execution_options=generic.NO_SYNC)
         return session.scalars(sa.select(model).where(mine),
                                execution_options=generic.FRESH).first()
+
+    @db_session.write
+    def forget_service(self, ident: int, seconds: float) -> bool:
+        """Remove the record of a service that is gone and owns nothing.
+
+        :param seconds: since its last sign of life, at least
+        :returns: whether it was removed
+        """
+        service, job = models.Service, models.SchedulerJob
+        last_sign = sa.func.coalesce(service.last_seen_up, service.updated_at,
+                                     service.created_at)
+        before = timeutils.utcnow() - datetime.timedelta(seconds=seconds)
+        owned = (self._owned(model, states).where(service.name == name)
+                 for name, (model, states) in _OWNED.items())
+        return bool(db_session.current().execute(
+            sa.delete(service).where(
+                service.id == ident, last_sign < before,
+                ~sa.exists().where(job.service_id == service.id),
+                *(~sa.exists(found) for found in owned)),
+            execution_options=generic.NO_SYNC).rowcount)
+
+    @staticmethod
+    def _owned(model: Any, states: Sequence[str]) -> Any:
+        service = models.Service
+        return sa.select(model.id).where(
+            model.hostname == service.host, model.state.in_(states),
+            model.deleted_at.is_(None)).correlate(service)
 
 
 def _install(name: str, operation: Any, *leading: Any) -> None:

@@ -739,6 +739,61 @@ class TestService(base.DatabaseTestCase):
         self.assertEqual([], failures)
         self.assertEqual(1, len(set(seen)))
 
+    def gone(self, name='watcher-decision-engine', host='h', ago=100):
+        row, _is_new = self.dbapi.touch_service(name, host)
+        self.dbapi.update_service(row.id, {
+            'last_seen_up': timeutils.utcnow()
+            - datetime.timedelta(seconds=ago)})
+        return row
+
+    def is_forgotten(self, row, seconds=90):
+        forgotten = self.dbapi.forget_service(row.id, seconds)
+        self.assertEqual(forgotten, row.id not in [
+            one.id for one in self.dbapi.get_service_list(self.all_context)])
+        return forgotten
+
+    def test_who_is_gone_is_forgotten(self):
+        self.assertFalse(self.is_forgotten(self.gone(ago=80)))
+        row = self.gone()
+        self.assertTrue(self.is_forgotten(row))
+        self.assertFalse(self.dbapi.forget_service(row.id, 90))
+
+    def test_who_never_beat_again_is_forgotten(self):
+        row, _is_new = self.dbapi.touch_service('watcher-applier', 'h')
+        self.assertFalse(self.is_forgotten(row))
+        with session.get_engine().begin() as connection:
+            connection.execute(
+                sa.update(models.Service).where(models.Service.id == row.id)
+                .values(created_at=datetime.datetime(2026, 1, 1)))
+        self.assertTrue(self.is_forgotten(row))
+
+    def test_who_owns_audits_is_remembered(self):
+        engine, applier = self.gone(), self.gone('watcher-applier')
+        audit = self.records.audit(state='ONGOING', hostname='h')
+        self.assertFalse(self.is_forgotten(engine))
+        # An applier may run on the same host.
+        self.assertTrue(self.is_forgotten(applier))
+        self.dbapi.update_audit(audit.id, {'state': 'SUCCEEDED'})
+        self.assertTrue(self.is_forgotten(engine))
+
+    def test_who_owns_plans_is_remembered(self):
+        applier = self.gone('watcher-applier')
+        plan = self.records.action_plan(state='PENDING', hostname='h')
+        for state in ('PENDING', 'ONGOING', 'CANCELLING'):
+            self.dbapi.update_action_plan(plan.id, {'state': state})
+            self.assertFalse(self.is_forgotten(applier))
+        self.dbapi.update_action_plan(plan.id, {'hostname': 'other'})
+        self.assertTrue(self.is_forgotten(applier))
+
+    def test_who_has_timers_is_remembered(self):
+        row = self.gone()
+        with session.get_engine().begin() as connection:
+            connection.execute(sa.insert(models.SchedulerJob).values(
+                id='j', job_state=b'', service_id=row.id))
+        self.assertFalse(self.is_forgotten(row))
+        self.dbapi.destroy_jobs([row.id])
+        self.assertTrue(self.is_forgotten(row))
+
     def test_deleted_row_is_not_revived(self):
         row, _is_new = self.dbapi.touch_service('n', 'h')
         self.dbapi.soft_delete_service(row.id)

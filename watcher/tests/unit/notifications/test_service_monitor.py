@@ -20,6 +20,7 @@ from watcher import objects
 from watcher.common import context
 from watcher.notifications import service as service_notifications
 from watcher.notifications import service_monitor
+from watcher.objects import events
 from watcher.tests import base
 from watcher.tests.fixtures import database
 
@@ -38,6 +39,14 @@ class TestServiceMonitor(base.TestCase):
         patcher.start()
         self.addCleanup(patcher.stop)
         self.monitors = {}
+
+    def hosts(self):
+        return sorted(service.host for service in objects.Service.list(
+            context.admin_context()))
+
+    def leases(self):
+        return [known.name for known in objects.Lease.known(
+            context.admin_context(), 'applier:')]
 
     def _tell(self, _context, service, old_state, state):
         self.told.append((service.name, service.host, old_state, state))
@@ -109,3 +118,60 @@ class TestServiceMonitor(base.TestCase):
         self.assertEqual([], self.look('a'))
         self.set_up('b')
         self.assertEqual([], self.look('a'))
+
+    def test_dead_hosts_are_remembered_by_default(self):
+        self.set_up('a', 'b')
+        self.beat('b', ago=10 ** 8)
+        self.look('a')
+        self.assertEqual(['a', 'b'], self.hosts())
+
+    def test_dead_hosts_are_forgotten(self):
+        self.config(service_retention=600)
+        listener = mock.Mock()
+        events.subscribe(listener)
+        self.addCleanup(events.unsubscribe, listener)
+        self.set_up('a', 'b', 'c')
+        self.beat('b', ago=599)
+        self.look('a', 'c')
+        self.beat('b', ago=601)
+        self.look('c')
+        self.assertEqual(['a', 'b', 'c'], self.hosts())
+        self.look('a')
+        self.assertEqual(['a', 'c'], self.hosts())
+        (told,), = (call.args for call in listener.on_delete.call_args_list)
+        self.assertEqual('b', told.host)
+        self.assertIn('host b is forgotten', self.logger.output)
+        # A host that comes back is new.
+        self.set_up('b')
+        self.assertEqual([], self.look())
+        self.assertEqual(['a', 'b', 'c'], self.hosts())
+
+    def test_nobody_is_forgotten_who_may_be_alive(self):
+        self.config(service_retention=1, service_down_time=300)
+        self.set_up('a', 'b')
+        self.beat('b', ago=590)
+        self.look('a')
+        self.assertEqual(['a', 'b'], self.hosts())
+        self.beat('b', ago=610)
+        self.look('a')
+        self.assertEqual(['a'], self.hosts())
+
+    def test_the_leases_of_dead_hosts_go(self):
+        self.config(service_retention=600, service_down_time=90)
+        self.set_up('a')
+        taken = [objects.Lease.take(
+            context.admin_context(), f'applier:{host}', host, seconds)
+            for host, seconds in (('a', 60), ('b', -599), ('c', -601))]
+        self.look()
+        self.assertEqual(['applier:a', 'applier:b'], self.leases())
+        # One that was only asleep cannot go on.
+        self.assertFalse(taken[2].renew())
+
+    def test_each_kind_forgets_its_own(self):
+        self.config(service_retention=600)
+        self.set_up('a')
+        objects.Service.heartbeat(
+            context.admin_context(), 'watcher-decision-engine', 'b')
+        self.beat('b', ago=10 ** 6, name='watcher-decision-engine')
+        self.look()
+        self.assertEqual(['a', 'b'], self.hosts())
