@@ -26,6 +26,7 @@ from watcher.tests import base
 from watcher.tests.unit.applier import harness
 from watcher.tests.unit.applier import test_claims
 from watcher.tests.unit.applier import window_case
+from watcher.tests.unit.applier.workflow_engine import engine_case
 
 NIGHT, WAITS, BEGUN = (window_case.NIGHT, window_case.WAITS,
                        window_case.BEGUN)
@@ -217,13 +218,15 @@ class TestDispatcher(window_case.WindowTestCase):
         self.wait_for_state(plan, 'SUCCEEDED')
 
 
-class RunningTestCase(window_case.WindowTestCase):
+class RunningTestCase(window_case.WindowTestCase,
+                      engine_case.EngineTestCase):
     """A plan that is begun in the night, which ends meanwhile."""
 
     def setUp(self):
         super().setUp()
         self.useFixture(fixtures.MonkeyPatch(
             'watcher.applier.workflow_engine.admission.LOOK_INTERVAL', 0.02))
+        self.set_engine_option(max_workers=4)
         self.set_windows(NIGHT)
         self.clock.set('2026-06-01 05:59')
         self.closes_in = 0
@@ -403,14 +406,19 @@ class TestWhileActionsRun(RunningTestCase):
         self.gate = harness.Gate(self)
 
     def execute(self, action):
-        super().execute(action)
-        return action.input_parameters['number'] > 0 or self.gate(action)
+        number = action.input_parameters['number']
+        self.executed.append(number)
+        if number == 0:
+            return self.gate(action)
+        if number == 1:
+            self.gate.entered.wait(base.PATIENCE)
+            self.clock.set('12:00')
+        return True
 
     def start(self):
         plan = self.make_plan(*(
             {'parameters': {'number': number}, 'parents': parents}
             for number, parents in enumerate([[], [], [1], [0]])))
-        self.closes_in = 1
         self.look()
         self.wait_for(lambda: self.message(plan) == BEGUN)
         return plan
@@ -473,6 +481,7 @@ class TestWhileActionsRun(RunningTestCase):
             self.clock.set('2026-06-01 05:59')
             self.executed.clear()
             self.gate.opened.clear()
+            self.gate.entered.clear()
             manager = self.manager = self.make_manager()
             plan = self.start()
             manager.stop(0)
