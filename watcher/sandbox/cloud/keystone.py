@@ -92,12 +92,17 @@ class Keystone(web.Service):
 
     def add_user(self, name: str, roles: dict[str, list[str]],
                  password: str = PASSWORD) -> str:
-        """Make a user with roles by project name; returns the id."""
+        """Make a user with roles by project name; returns the id.
+
+        Projects and roles that do not exist yet are made, too.
+        """
         self.users[name] = stable_id('user', name)
         self.passwords[name] = password
         for project, names in roles.items():
             self.projects.setdefault(project, stable_id('project', project))
             self.assignments[name, project] = frozenset(names)
+            for role in names:
+                self.roles.setdefault(role, stable_id('role', role))
         return self.users[name]
 
     def add_endpoint(self, service_type: str, name: str, url: str) -> None:

@@ -41,6 +41,9 @@ AuditType = states.AuditType
 #: Characters of the column; longer names are cut, as ever.
 NAME_LENGTH = 63
 
+#: States in which an audit starts nothing any more, or for now.
+HALTING = (states.AuditState.CANCELLED, states.AuditState.SUSPENDED)
+
 
 class Audits(resource.Creatable, resource.Patchable, resource.Deletable):
     name = 'audit'
@@ -98,6 +101,8 @@ class Audits(resource.Creatable, resource.Patchable, resource.Deletable):
         base.enforce('audit:create')
         values = {name: value for name, value in values.items()
                   if value is not None}
+        if values.get('auto_trigger'):
+            base.enforce('audit:auto_trigger')
         _check_members(values)
         template = _find_template(values.get('audit_template_uuid'))
         goal, strategy = _find_references(values, template)
@@ -135,6 +140,8 @@ class Audits(resource.Creatable, resource.Patchable, resource.Deletable):
             operation.root in schedules.NAMES for operation in operations)
 
     def update(self, obj, changes):
+        if _decides_on_plans(obj, changes):
+            base.enforce('audit:auto_trigger', obj)
         strategy = obj.strategy
         if 'parameters' in changes:
             changes['parameters'] = parameters.complete(
@@ -158,6 +165,16 @@ class Audits(resource.Creatable, resource.Patchable, resource.Deletable):
 
     def remove(self, obj):
         transitions.delete(states.AUDIT, obj)
+
+
+def _decides_on_plans(audit, changes):
+    """Whether the change decides on plans that nobody will be asked about.
+
+    Stopping such an audit does not.
+    """
+    return (bool(changes) and changes.get('auto_trigger', audit.auto_trigger)
+            and not (set(changes) == {'state'}
+                     and changes['state'] in HALTING))
 
 
 def _store_new(values, said):

@@ -11,15 +11,19 @@
 # under the License.
 """Tokens of a Keystone that is asked over HTTP."""
 
+import json
+import pathlib
 import uuid
 
 import webtest
 from keystoneauth1 import session
 from keystoneauth1.identity import v3
 
+import watcher
 from watcher import conf
 from watcher import objects
 from watcher.api import app
+from watcher.common import policy
 from watcher.common import rpc
 from watcher.tests import base
 from watcher.tests.fixtures import api as api_fixture
@@ -27,6 +31,9 @@ from watcher.tests.fixtures import cloud
 from watcher.tests.fixtures import services
 
 CONF = conf.CONF
+
+ROLES = pathlib.Path(watcher.__file__).parent.parent.joinpath(
+    'etc', 'watcher', 'policies', 'roles.yaml')
 
 
 class TestTokens(base.TestCase):
@@ -45,8 +52,10 @@ class TestTokens(base.TestCase):
         rpc.init(CONF)
         self.addCleanup(rpc.cleanup)
         objects.register_all()
-        records = api_fixture.Records()
-        records.audit(records.goal(), name='event', audit_type='EVENT')
+        self.records = api_fixture.Records()
+        self.goal = self.records.goal()
+        self.strategy = self.records.strategy(self.goal)
+        self.records.audit(self.goal, name='event', audit_type='EVENT')
         self.start()
 
     def start(self):
@@ -88,6 +97,47 @@ class TestTokens(base.TestCase):
         self.get(403, reader)
         self.get(403, reader, **{'X-Roles': 'admin'})
         self.get(200, reader, '/v1')
+
+    def test_roles_of_the_sample(self):
+        """Look, propose and approve are three things."""
+        CONF.set_override('policy_file', str(ROLES), 'oslo_policy')
+        policy.reset()
+        self.addCleanup(policy.reset)
+        identity = self.cloud.cloud.identity
+        tokens = {'admin': self.token()}
+        for name in ('watcher_reader', 'watcher_proposer',
+                     'watcher_approver', 'reader', 'member'):
+            identity.add_user(name, {'shop': [name]})
+            tokens[name] = self.token(name, 'shop')
+        plan = self.records.plan(
+            self.records.audit(self.goal, self.strategy, state='SUCCEEDED'),
+            self.strategy)
+        lists = [('GET', f'/v1/{name}', None) for name in (
+            'goals', 'audits/detail', 'action_plans', 'actions',
+            'audit_templates', 'services', 'strategies')]
+        audit = {'audit_type': 'ONESHOT', 'goal': 'dummy'}
+        propose = [('POST', '/v1/audits', audit)]
+        approve = [('POST', '/v1/audits', {**audit, 'auto_trigger': True}),
+                   ('POST', f'/v1/action_plans/{plan.uuid}/start', {})]
+        for name, allowed in (
+                ('reader', ()), ('member', ()), ('watcher_reader', lists),
+                ('watcher_proposer', lists + propose),
+                ('watcher_approver', lists + approve[1:]),
+                ('admin', lists + propose + approve[:1])):
+            for method, path, body in lists + propose + approve:
+                if name == 'admin' and path.endswith('/start'):
+                    # It runs already.
+                    continue
+                response = self.client.request(
+                    path, method=method, expect_errors=True,
+                    headers={'X-Auth-Token': tokens[name],
+                             'Content-Type': 'application/json'},
+                    body=json.dumps(body).encode() if body is not None
+                    else b'')
+                self.assertEqual((method, path, body) in allowed,
+                                 response.status_int != 403,
+                                 f'{name} {method} {path} {response.text}')
+                self.assertLess(response.status_int, 404, response.text)
 
     def test_scopes_do_not(self):
         self.get(200, self.token_for(system_scope='all'))
