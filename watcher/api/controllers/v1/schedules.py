@@ -56,8 +56,11 @@ class WindowList(types.Array):
             raise ValueError(_('At most %(max)d windows are allowed, not '
                                '%(len)d.')
                              % {'max': MOST_WINDOWS, 'len': len(value)})
-        text = types.Text(max_length=WINDOW_LENGTH)
-        windows.Windows.parse([text.validate(entry) for entry in value])
+        for entry in value:
+            if not isinstance(entry, str) or len(entry) > WINDOW_LENGTH:
+                raise ValueError(_('Each window has to be a text of at most '
+                                   '%d characters.') % WINDOW_LENGTH)
+        windows.Windows.parse(value)
         return value
 
 

@@ -22,6 +22,7 @@ from watcher.tests.unit.api.controllers.v1 import test_audit
 from watcher.tests.unit.api.controllers.v1 import test_lists
 from watcher.tests.unit.api.controllers.v1 import test_races
 from watcher.tests.unit.api.controllers.v1 import test_resources
+from watcher.tests.unit.api.controllers.v1 import test_schedules
 
 
 class MySQL:
@@ -118,4 +119,28 @@ class TestDeleteRacesMySQL(MySQL, test_races.TestDelete):
 
 
 class TestDeleteRacesPostgreSQL(PostgreSQL, test_races.TestDelete):
+    pass
+
+
+class TestSchedulesMySQL(MySQL, test_schedules.TestSchedules):
+    pass
+
+
+class TestSchedulesPostgreSQL(PostgreSQL, test_schedules.TestSchedules):
+    pass
+
+
+class TestNotUpgradedMySQL(MySQL, test_schedules.TestNotUpgraded):
+    pass
+
+
+class TestNotUpgradedPostgreSQL(PostgreSQL, test_schedules.TestNotUpgraded):
+    pass
+
+
+class TestScheduleRacesMySQL(MySQL, test_schedules.TestRaces):
+    pass
+
+
+class TestScheduleRacesPostgreSQL(PostgreSQL, test_schedules.TestRaces):
     pass
