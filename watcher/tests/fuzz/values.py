@@ -274,6 +274,22 @@ BY_TYPE: dict[type, st.SearchStrategy] = {
     types.Type: json_values,
 }
 
+_zones = weighted(
+    (3, st.sampled_from(('UTC', 'Europe/Berlin', 'Asia/Kathmandu'))),
+    (1, st.sampled_from(('utc', 'localtime', '../UTC', 'UTC+1'))),
+    (1, nasty_texts))
+
+_windows = weighted(
+    (4, st.lists(st.sampled_from((
+        '22:00-05:00', 'Mon-Fri,Sun 00:00-24:00', '2090-12-24/2090-12-26',
+        '!2090-12-31 18:00/2091-01-02 06:00')), max_size=3)),
+    (2, st.lists(weighted(
+        (3, st.sampled_from((
+            'Fri-Mon 9:00-10:00', '20:00', '24:00-25:00', '2020-01-01',
+            '!00:00-24:00', '2091-02-30', '9999-12-31', '!', 'Mon,Tue,'))),
+        (1, nasty_texts), (1, scalars)), max_size=2)),
+    (1, json_values))
+
 #: Names that mean more than their type says.
 BY_NAME: dict[str, st.SearchStrategy] = {
     'state': weighted((3, st.sampled_from(WANTED_STATES)),
@@ -283,6 +299,9 @@ BY_NAME: dict[str, st.SearchStrategy] = {
         (1, nasty_texts)),
     'description': names,
     'status_message': names,
+    'time_zone': _zones,
+    'run_windows': _windows,
+    'execution_windows': _windows,
 }
 
 
@@ -304,6 +323,9 @@ RECIPES: dict[str, tuple[dict[str, Any], ...]] = {
          'auto_trigger': True},
         {'audit_type': 'CONTINUOUS', 'interval': '*/5 * * * *',
          'goal': 'dummy', 'start_time': '2030-01-01T10:00:00'},
+        {'audit_type': 'CONTINUOUS', 'interval': '0 1 * * *',
+         'goal': 'dummy', 'time_zone': 'Europe/Berlin',
+         'run_windows': ['22:00-05:00']},
         {'audit_type': 'EVENT', 'audit_template_uuid':
             Ref('audit_templates', 'uuid', 0)},
         {'audit_type': 'ONESHOT', 'audit_template_uuid':
