@@ -152,9 +152,9 @@ class ContinuousAuditHandler(base.AuditHandler):
             LOG.info('Audit %s is no longer due and is not run now',
                      audit.uuid)
             return None
-        if not self._may_begin(audit):
-            return None
         run = history.read(context, audit)
+        if not self._may_begin(audit, run):
+            return None
         if history.is_hopeless(run):
             message = history.why_hopeless(run)
             LOG.error(self.FAILED, {'uuid': audit.uuid, 'message': message})
@@ -162,21 +162,24 @@ class ContinuousAuditHandler(base.AuditHandler):
             return None
         return super()._begin(context, audit)
 
-    def _may_begin(self, audit) -> bool:
-        """Whether the windows are open; if not, put the run off.
+    def _may_begin(self, audit, run) -> bool:
+        """Whether the date is still one to run at; if not, put the run off.
 
-        They may have closed since the run was due.
+        The windows may have closed since the run was due, and a clock that
+        was set back shows a date again that has had its run.
         """
         now = self._now()
         try:
             table = timetable(audit, said_by(audit))
             date = table.settle(audit.next_run_time, now, audit.start_time,
                                 has_run=audit.state != STATE.PENDING)
+            if date is not None and date <= now:
+                if not history.has_answered(run, date, table):
+                    return True
+                date = table.following(date, now)
             message = told(table, date, now, audit.status_message)
         except exception.Invalid as exc:
             date, message = None, unscheduled(exc)
-        if date is not None and date <= now:
-            return True
         audit.next_run_time, audit.status_message = date, message
         audit.save(where={'state': audit.state, 'hostname': CONF.host},
                    fence=self._fence())

@@ -19,6 +19,7 @@ The table came with an upgrade of the database. Until that is made nothing is
 remembered, and everything else works.
 """
 
+import datetime
 from typing import Any
 
 from oslo_log import log
@@ -27,6 +28,7 @@ from oslo_utils import timeutils
 from watcher import conf
 from watcher import objects
 from watcher.common import exception
+from watcher.common import schedule
 
 CONF = conf.CONF
 LOG = log.getLogger(__name__)
@@ -64,6 +66,19 @@ def end(context: Any, audit: 'objects.Audit', fence: Any,
 def forgive(context: Any, audit: 'objects.Audit', fence: Any) -> None:
     """Note that the run did not come to an end for a good reason."""
     _store(context, audit, fence, attempts=0)
+
+
+def has_answered(run: 'objects.AuditRun', due: datetime.datetime,
+                 table: schedule.Timetable) -> bool:
+    """Whether the last run that came to an end was that of this date.
+
+    It was if it began between the date and the one after it.
+    """
+    if run.started_at is None or run.attempts:
+        return False
+    started = timeutils.normalize_time(run.started_at)
+    after = table.following(due, due)
+    return due <= started and (after is None or started < after)
 
 
 def is_hopeless(run: 'objects.AuditRun') -> bool:
