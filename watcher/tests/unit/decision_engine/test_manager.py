@@ -101,6 +101,29 @@ class TestManager(base.TestCase):
         self.assertEqual(PLAN.SUPERSEDED, factories.reread(plan).state)
         self.assertEqual([('RECOMMENDED', 'SUPERSEDED')], heard)
 
+    def test_overtaken_plans_are_superseded(self):
+        self.config(group='watcher_decision_engine',
+                    supersede_overtaken='all', action_plan_expiry=0)
+        goal = factories.goal()
+        strategy = factories.strategy(goal)
+        audit = factories.audit(goal, strategy, state=AUDIT.SUCCEEDED)
+        plan = factories.plan(audit, strategy, created_at=datetime.datetime(
+            2026, 1, 1))
+        ended = objects.ActionPlan.create_with(
+            factories.context(),
+            {'audit_id': audit.id, 'strategy_id': strategy.id,
+             'state': PLAN.SUCCEEDED},
+            [{'action_type': 'stop', 'state': 'SUCCEEDED', 'parents': [],
+              'input_parameters': {'resource_id': models.uuid('a')}}], [])
+        moment = datetime.datetime(2026, 1, 2)
+        objects.PlanRun.set(factories.context(), ended.id,
+                            started_at=moment, finished_at=moment)
+        self.manager.start()
+        self.addCleanup(self.manager.stop, base.PATIENCE)
+        self.wait_for(lambda: factories.reread(plan).state
+                      == PLAN.SUPERSEDED)
+        self.assertIn(ended.uuid, factories.reread(plan).status_message)
+
 
 class TestReport(base.TestCase):
 

@@ -376,6 +376,14 @@ class TestHanging(EngineTestCase):
             self.assertEqual(1, objects.AuditRun.get(
                 self.context, audit.id).failures)
 
+    def test_each_round_looks_for_it(self):
+        audit, _thread = self.hang(factories.ONESHOT)
+        self.dispatcher._round()
+        self.assertEqual(AUDIT.ONGOING, factories.reread(audit).state)
+        self.dispatcher._began = dict.fromkeys(self.dispatcher._began, -1e9)
+        self.dispatcher._round()
+        self.assertEqual(AUDIT.FAILED, factories.reread(audit).state)
+
     def test_others_get_its_place(self):
         self.hang(factories.ONESHOT)
         other = self.audit(hostname=None, state=AUDIT.PENDING)

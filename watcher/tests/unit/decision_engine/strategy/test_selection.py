@@ -127,3 +127,11 @@ class TestInterval(base.TestCase):
             self.assertEqual(
                 seconds, context.DefaultStrategyContext.interval_of(
                     utils.Struct(interval=interval, uuid='u')))
+
+    def test_strategies_know_it(self):
+        """They hold the age of models against it."""
+        strategy = dummy_strategy.DummyStrategy(utils.Struct())
+        context.DefaultStrategyContext.prepare(
+            utils.Struct(interval='600', uuid='u', scope=[], parameters={}),
+            strategy)
+        self.assertEqual(600.0, strategy.audit_interval)
