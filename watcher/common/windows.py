@@ -20,6 +20,8 @@ does not exist begins when the clock jumps.
 import dataclasses
 import datetime
 import functools
+import itertools
+import operator
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -79,8 +81,10 @@ class _Rules:
         return not any(entry.contains(local) for entry in self.closing)
 
     @property
-    def entries(self) -> tuple[hours.Weekly | hours.Span, ...]:
-        return self.opening + self.closing
+    def entries(self) -> 'Iterator[tuple[bool, hours.Weekly | hours.Span]]':
+        """All entries, and whether they close."""
+        yield from ((False, entry) for entry in self.opening)
+        yield from ((True, entry) for entry in self.closing)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +144,8 @@ class Windows:
     def _first(self, now, wanted):
         if self.is_open(now) == wanted:
             return now
-        for begin, end in self._stretches(now):
+        # Without rules it will be the same for ever.
+        for begin, end in self._stretches(now) if self else ():
             found = self._search(begin, end, wanted)
             if found is not None:
                 return found
@@ -155,7 +160,7 @@ class Windows:
         look = _LOOK if len(zones) < 2 else _LOOK_AT_ZONES
         begins = {now}
         for rules in self._rules:
-            for entry in rules.entries:
+            for _closes, entry in rules.entries:
                 # A day earlier than UTC, to be sure.
                 begins.update(limit - hours.DAY for limit in entry.limits
                               if limit - hours.DAY > now)
@@ -169,23 +174,35 @@ class Windows:
         """Find the first change to what is wanted between two moments."""
         while begin < end:
             stop, offsets = self._steady(begin, min(begin + _LOOK, end))
-            for moment in sorted(self._edges(begin, stop, offsets)):
-                if wanted == all(
-                        rules.contain(moment + offset) for rules, offset
-                        in zip(self._rules, offsets, strict=True)):
+            events = sorted(self._events(begin, stop, offsets))
+            # How many entries of each rule, opening and closing, are inside.
+            inside = [[0, 0] for _rules in self._rules]
+            for moment, changes in itertools.groupby(
+                    events, key=operator.itemgetter(0)):
+                for _moment, index, closes, change in changes:
+                    inside[index][closes] += change
+                if wanted == self._allow(inside):
                     return moment
             begin = stop
         return None
 
-    def _edges(self, begin, stop, offsets) -> set[datetime.datetime]:
-        found = {begin}
-        for rules, offset in zip(self._rules, offsets, strict=True):
-            for entry in rules.entries:
-                found.update(
-                    edge - offset for edge
-                    in entry.edges(begin + offset, stop + offset)
-                    if begin < edge - offset < stop)
-        return found
+    def _allow(self, inside) -> bool:
+        return all((opening or not rules.opening) and not closing
+                   for rules, (opening, closing)
+                   in zip(self._rules, inside, strict=True))
+
+    def _events(self, begin, stop, offsets) -> Iterator[tuple]:
+        """Return when entries begin and end, and how many that changes."""
+        yield begin, 0, False, 0
+        for index, rules in enumerate(self._rules):
+            offset = offsets[index]
+            for closes, entry in rules.entries:
+                for first, last in entry.pieces(begin + offset,
+                                                stop + offset):
+                    if first - offset < stop and begin < last - offset:
+                        yield max(first - offset, begin), index, closes, 1
+                        if last - offset < stop:
+                            yield last - offset, index, closes, -1
 
     def _offsets(self, now) -> list[datetime.timedelta]:
         return [rules.offset(now) for rules in self._rules]

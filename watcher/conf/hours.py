@@ -74,13 +74,19 @@ class Weekly:
             return today
         return minute < self.end and (local.weekday() - 1) % 7 in self.days
 
-    def edges(self, first: datetime.datetime, last: datetime.datetime
-              ) -> Iterator[datetime.datetime]:
-        """Return the moments between two at which something may change."""
+    def pieces(self, first: datetime.datetime, last: datetime.datetime
+               ) -> Iterator[tuple[datetime.datetime, datetime.datetime]]:
+        """Return begin and end of all of these hours that touch a stretch."""
+        begin = datetime.timedelta(minutes=self.begin)
+        end = datetime.timedelta(minutes=self.end)
+        if end <= begin:
+            end += DAY
         midnight = datetime.datetime.combine(first.date(), datetime.time())
+        # Those of yesterday may last until today.
+        midnight -= DAY
         while midnight <= last:
-            for minute in (self.begin, self.end):
-                yield midnight + datetime.timedelta(minutes=minute)
+            if midnight.weekday() in self.days:
+                yield midnight + begin, midnight + end
             midnight += DAY
 
     #: It comes again and again.
@@ -98,13 +104,14 @@ class Span:
         """Return whether the clock shows a time between the two."""
         return self.begin <= local < self.end
 
-    def edges(self, first: datetime.datetime, last: datetime.datetime
-              ) -> Iterator[datetime.datetime]:
-        """Return the moments between two at which something may change."""
-        return (edge for edge in self.limits if first <= edge <= last)
+    def pieces(self, first: datetime.datetime, last: datetime.datetime
+               ) -> Iterator[tuple[datetime.datetime, datetime.datetime]]:
+        """Return begin and end if this touches a stretch."""
+        if self.begin <= last and first < self.end:
+            yield self.limits
 
     @property
-    def limits(self) -> tuple[datetime.datetime, ...]:
+    def limits(self) -> tuple[datetime.datetime, datetime.datetime]:
         """When it begins and ends, once and for all."""
         return self.begin, self.end
 
