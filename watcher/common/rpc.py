@@ -22,6 +22,7 @@ import threading
 import oslo_messaging as messaging
 from oslo_config import cfg
 from oslo_log import log
+from oslo_messaging._drivers import common as driver_common
 from oslo_messaging.rpc import dispatcher
 from oslo_serialization import jsonutils
 
@@ -262,6 +263,23 @@ def get_notification_listener(targets: list[messaging.Target],
         get_notification_transport(), targets, endpoints,
         executor='threading', serializer=RequestContextSerializer(),
         allow_requeue=False, pool=pool)
+
+
+def forget_pool(pool: str) -> None:
+    """Remove the queue of a pool of listeners, unless somebody listens.
+
+    A queue whose listener is gone for good goes on collecting messages until
+    the broker is full. oslo.messaging cannot remove it, so a connection of
+    its driver is borrowed, which knows how the broker wants to be talked to.
+
+    :raises Exception: whatever the driver raises; the queue stays
+    """
+    driver = get_notification_transport()._driver
+    if driver._url.transport.split('+')[0] not in _DEFAULT_PORTS:
+        return
+    with driver._get_connection(driver_common.PURPOSE_LISTEN) as connection:
+        connection.ensure_connection()
+        connection.channel.queue_delete(pool, if_unused=True)
 
 
 def get_client(target: messaging.Target, retry: int | None = None):

@@ -32,6 +32,7 @@ from watcher.decision_engine.followup import recommended
 from watcher.decision_engine.followup import retention
 from watcher.decision_engine.messaging import audit_endpoint
 from watcher.decision_engine.messaging import data_model_endpoint
+from watcher.decision_engine.messaging import notification_listener
 from watcher.decision_engine.messaging import repair_endpoint
 from watcher.decision_engine.messaging import strategy_endpoint
 from watcher.decision_engine.model.collector import manager as collectors
@@ -76,7 +77,8 @@ class DecisionEngineManager:
         self._efficacy = efficacy.EfficacyMeasurement()
         self._retention = retention.Retention()
         self._models = ModelSynchronisation()
-        self._monitor = service_monitor.ServiceMonitor(self.service_name)
+        self._monitor = service_monitor.ServiceMonitor(
+            self.service_name, notification_listener.forget_queue)
         self.endpoints = [
             audit_endpoint.AuditEndpoint(self._dispatcher),
             strategy_endpoint.StrategyEndpoint(),

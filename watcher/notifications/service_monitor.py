@@ -11,6 +11,8 @@
 # under the License.
 """Tells when a decision engine or an applier dies or comes back."""
 
+from collections.abc import Callable
+
 from oslo_log import log
 
 from watcher import conf
@@ -38,10 +40,14 @@ class ServiceMonitor:
     hosts that are gone for long, if ``[DEFAULT] service_retention`` is set.
 
     :param name: ``watcher-decision-engine`` or ``watcher-applier``
+    :param tidy: removes what else a forgotten host has left, or returns
+        false: then it is tried again later
     """
 
-    def __init__(self, name: str):
+    def __init__(self, name: str,
+                 tidy: Callable[[str], bool] = lambda host: True):
         self._name = name
+        self._tidy = tidy
         # By host. Only the thread of the loop uses them.
         self._known: dict[str, str] = {}
         self._told_failed: set[str] = set()
@@ -88,7 +94,7 @@ class ServiceMonitor:
         """Remove the records of hosts that will not come back."""
         seconds = max(CONF.service_retention, 2 * CONF.service_down_time)
         for service in tenure.KINDS[self._name].forget_gone(
-                watcher_context.admin_context(), seconds):
+                watcher_context.admin_context(), seconds, self._tidy):
             self._known.pop(service.host, None)
             LOG.info('%(name)s on host %(host)s is forgotten: it has given '
                      'no sign of life for %(limit)d seconds',

@@ -45,14 +45,21 @@ def state_of(last_seen_up: datetime.datetime | None,
     :param last_seen_up: of the service, naive UTC; the other dates are aware
     :param now: aware date to compare with, the present if not given
     """
+    age = abs(_silence(last_seen_up, updated_at, created_at, now))
+    return (ServiceStatus.ACTIVE if age <= CONF.service_down_time
+            else ServiceStatus.FAILED)
+
+
+def _silence(last_seen_up: datetime.datetime | None,
+             updated_at: datetime.datetime | None,
+             created_at: datetime.datetime,
+             now: datetime.datetime | None = None) -> float:
     now = now or timeutils.utcnow(with_timezone=True)
     if last_seen_up is None:
         last_sign = updated_at or created_at
     else:
         last_sign = last_seen_up.replace(tzinfo=datetime.UTC)
-    age = abs((now - last_sign).total_seconds())
-    return (ServiceStatus.ACTIVE if age <= CONF.service_down_time
-            else ServiceStatus.FAILED)
+    return (now - last_sign).total_seconds()
 
 
 def get_state(service: Any, now: datetime.datetime | None = None) -> str:
@@ -87,6 +94,11 @@ class Service(base.StoredObject):
     def state(self) -> str:
         """``ACTIVE`` or ``FAILED`` at this moment."""
         return get_state(self)
+
+    @property
+    def silence(self) -> float:
+        """Seconds since its last sign of life."""
+        return _silence(self.last_seen_up, self.updated_at, self.created_at)
 
     @classmethod
     @base.remotable

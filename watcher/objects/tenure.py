@@ -23,6 +23,7 @@ as their row in the table of services tells of a recent sign of life.
 import contextlib
 import dataclasses
 import os
+from collections.abc import Callable
 from typing import Any
 
 from oslo_db import exception as db_exc
@@ -107,7 +108,8 @@ class Kind:
         """Remove the leases of hosts that will hardly come back."""
         lease.Lease.forget(context, self.prefix, MEMORY)
 
-    def forget_gone(self, context: Any, seconds: float
+    def forget_gone(self, context: Any, seconds: float,
+                    tidy: Callable[[str], bool] = lambda host: True
                     ) -> list[service_objects.Service]:
         """Remove the records of hosts that are gone, and their leases.
 
@@ -115,11 +117,13 @@ class Kind:
         that was only asleep has lost its lease and cannot write.
 
         :param seconds: since their last signs of life, at least
+        :param tidy: removes what else a host has left, or returns false:
+            then it is tried again later
         :returns: those that were removed
         """
         gone = [row for row in service_objects.Service.list(context)
                 if row.name == self.service_name
-                and not service_objects.is_alive(row)
+                and row.silence > seconds and tidy(row.host)
                 and row.forget(seconds)]
         # Also of those that have no record any more.
         with contextlib.suppress(db_exc.DBNonExistentTable):

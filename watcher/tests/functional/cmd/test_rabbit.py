@@ -14,14 +14,18 @@
 import os
 import time
 import uuid
+from unittest import mock
 from urllib import parse
 
+import kombu
 import oslo_messaging as messaging
 from oslo_messaging import conffixture
 
 from watcher.common import context
 from watcher.common import rpc
 from watcher.common import rpcapi
+from watcher.decision_engine.messaging import notification_listener
+from watcher.tests import base as unit_base
 from watcher.tests.fixtures import proxy
 from watcher.tests.functional.cmd import base
 
@@ -108,3 +112,71 @@ class TestRabbit(base.DaemonTestCase):
             context.make_context(), str(uuid.uuid4())))
         self.assertReaches(daemon)
         self.assertStops(daemon)
+
+
+class TestPool(unit_base.TestCase):
+    """The queues of engines whose hosts are gone."""
+
+    def setUp(self):
+        super().setUp()
+        self.url = os.environ.get('WATCHER_TEST_RABBIT_URL')
+        if not self.url:
+            self.skipTest('WATCHER_TEST_RABBIT_URL is not set')
+        name = uuid.uuid4().hex
+        self.pool, self.topic = f'pool-{name}', f'topic-{name}'
+        self.useFixture(conffixture.ConfFixture(self.conf.conf))
+        self.config(transport_url=self.url)
+        self.config(driver=['noop'], group='oslo_messaging_notifications')
+        self.config(amqp_auto_delete=False, group='oslo_messaging_rabbit')
+        rpc.init(self.conf.conf)
+        self.addCleanup(rpc.cleanup)
+        self.addCleanup(self._remove, self.pool, f'{self.topic}.info')
+
+    def _remove(self, *queues):
+        with kombu.Connection(self.url.replace('rabbit:', 'amqp:')) as one:
+            for queue in queues:
+                one.default_channel.queue_delete(queue)
+
+    def exists(self):
+        with kombu.Connection(self.url.replace('rabbit:', 'amqp:')) as one:
+            try:
+                one.default_channel.queue_declare(self.pool, passive=True)
+            except one.channel_errors:
+                return False
+            return True
+
+    def listen(self):
+        listener = rpc.get_notification_listener(
+            [messaging.Target(topic=self.topic)], [self], self.pool)
+        listener.start()
+
+        def end():
+            listener.stop()
+            listener.wait()
+        self.addCleanup(end)
+        return end
+
+    def info(self, *_args):
+        """Take a notification."""
+
+    def test_the_queue_of_a_host_that_is_gone(self):
+        end = self.listen()
+        self.assertTrue(self.exists())
+        end()
+        # It stays, and would collect messages for ever.
+        self.assertTrue(self.exists())
+        self.assertTrue(notification_listener.forget_queue(self.pool))
+        self.assertFalse(self.exists())
+        # Again, as after an error.
+        self.assertTrue(notification_listener.forget_queue(self.pool))
+        self.assertNotIn('not removed', self.logger.output)
+
+    def test_a_queue_in_which_somebody_listens(self):
+        self.listen()
+        self.assertTrue(notification_listener.forget_queue(self.pool))
+        self.assertTrue(self.exists())
+        self.assertRegex(self.logger.output, 'not removed: .*in use')
+
+    def test_a_broker_that_is_away(self):
+        with mock.patch.object(rpc, 'bus_reachable', lambda: False):
+            self.assertFalse(notification_listener.forget_queue(self.pool))

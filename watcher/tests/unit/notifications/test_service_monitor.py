@@ -175,3 +175,20 @@ class TestServiceMonitor(base.TestCase):
         self.beat('b', ago=10 ** 6, name='watcher-decision-engine')
         self.look()
         self.assertEqual(['a', 'b'], self.hosts())
+
+    def test_what_cannot_be_tidied_is_tried_again(self):
+        self.config(service_retention=600)
+        self.set_up('a', 'b', 'c')
+        self.beat('b', ago=601)
+        answers, asked = [False, True], []
+
+        def tidy(host):
+            asked.append(host)
+            return answers.pop(0)
+
+        self.monitors['a'] = service_monitor.ServiceMonitor(NAME, tidy)
+        self.look('a')
+        self.assertEqual(['a', 'b', 'c'], self.hosts())
+        self.look('a')
+        self.assertEqual(['a', 'c'], self.hosts())
+        self.assertEqual(['b', 'b'], asked)
