@@ -12,6 +12,7 @@
 """Small tools that every floor and many plug-ins use."""
 
 import copy
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -107,6 +108,14 @@ def first_line(exc: BaseException) -> str:
     """Return what the exception says, without the details of a driver."""
     text = str(exc).strip()
     return text.splitlines()[0] if text else type(exc).__name__
+
+
+_USER_OF_URL = re.compile(r'(://)[^/?#@\s]+@')
+
+
+def hide_credentials(text: str) -> str:
+    """Return the text without users and passwords in its URLs."""
+    return _USER_OF_URL.sub(r'\1***@', text)
 
 
 def pick_config_arguments(argv: Sequence[str]) -> list[str]:

@@ -30,6 +30,8 @@ OPTS = [
         help='API token of Grafana, sent as bearer token.'),
     cfg.StrOpt(
         'base_url',
+        # It may hold a password, and is shown in logs without it.
+        secret=True,
         help='URL of Grafana up to and including the path of its data source '
              'proxy, for example '
              'https://grafana.example.org/api/datasources/proxy/. The value '

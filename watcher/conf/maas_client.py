@@ -20,6 +20,8 @@ GROUP = cfg.OptGroup(
 OPTS = [
     cfg.StrOpt(
         'url',
+        # It may hold a password.
+        secret=True,
         help='Base URL of MAAS, for example '
              'http://maas.example.org:5240/MAAS. Machines of MAAS cannot be '
              'switched by this release: while it is set, actions that '

@@ -27,6 +27,8 @@ GROUP = cfg.OptGroup(
 OPTS = [
     cfg.StrOpt(
         'base_url',
+        # It may hold a password, and is shown in logs without it.
+        secret=True,
         help='URL of Prometheus or of anything that speaks its HTTP API '
              '(Thanos, Mimir, a proxy), with scheme and path, for example '
              'https://metrics.example.org/prometheus. /api/v1/... is '

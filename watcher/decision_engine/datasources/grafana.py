@@ -27,6 +27,7 @@ from oslo_utils import timeutils
 from watcher import conf
 from watcher._i18n import _
 from watcher.common import exception
+from watcher.common import utils
 from watcher.decision_engine.datasources import base
 from watcher.decision_engine.datasources.grafana_translator import influxdb
 
@@ -137,7 +138,8 @@ class GrafanaHelper(base.DataSourceBase):
             if response.status_code != requests.codes.ok:
                 raise _Refused(response)
             return response
-        return self.ask(get, asked=asked, where=url, attempts=attempts)
+        return self.ask(get, asked=asked,
+                        where=utils.hide_credentials(url), attempts=attempts)
 
     def check_availability(self):
         root, api, _rest = self._url.partition('/api/')
@@ -235,7 +237,8 @@ def _base_url() -> str:
                 and url.path.strip('/')):
             problem = _('[grafana_client] base_url needs scheme, host and '
                         'path, like https://grafana.example.org/api/'
-                        'datasources/proxy/, and is %r') % options.base_url
+                        'datasources/proxy/, and is %r'
+                        ) % utils.hide_credentials(options.base_url)
     if problem:
         raise exception.DataSourceNotAvailable(
             _('The data source grafana is not available: %s.') % problem,

@@ -20,6 +20,7 @@ from oslo_utils import netutils
 from watcher import conf
 from watcher._i18n import _
 from watcher.common import exception
+from watcher.common import utils
 from watcher.decision_engine.datasources import prometheus_base
 
 CONF = conf.CONF
@@ -72,7 +73,8 @@ def _base_url(options) -> str:
         if url.scheme not in ('http', 'https') or not url.netloc:
             raise exception.InvalidParameter(
                 _('[prometheus_client] base_url has to begin with http:// '
-                  'or https:// and a host, not be %r.') % options.base_url,
+                  'or https:// and a host, not be %r.')
+                % utils.hide_credentials(options.base_url),
                 parameter='base_url', parameter_type='str')
         return url._replace(path=url.path.rstrip('/'), query='',
                             fragment='').geturl()

@@ -30,6 +30,7 @@ from oslo_log import log
 
 from watcher._i18n import _
 from watcher.common import exception
+from watcher.common import utils
 from watcher.decision_engine.datasources import base
 from watcher.decision_engine.datasources import batch
 from watcher.decision_engine.datasources import host_labels
@@ -94,7 +95,8 @@ class PrometheusBase(base.DataSourceBase, metaclass=abc.ABCMeta):
                 _('The data source %s needs the library '
                   'python-observabilityclient, which is not installed.')
                 % self.NAME, datasource=self.NAME)
-        self.where, self.prometheus = self._setup_prometheus_client()
+        where, self.prometheus = self._setup_prometheus_client()
+        self.where = utils.hide_credentials(where)
         options = self._options()
         self.host_label = options.fqdn_label
         self.instance_label = options.instance_uuid_label

@@ -21,6 +21,7 @@ from oslo_log import log
 
 from watcher.common import exception
 from watcher.common import metrics
+from watcher.common import utils
 
 LOG = log.getLogger(__name__)
 
@@ -41,7 +42,7 @@ MAX_TEXT = 300
 
 def shorten(text: Any) -> str:
     """Return a text in one line of bounded length."""
-    line = ' '.join(str(text).split())
+    line = utils.hide_credentials(' '.join(str(text).split()))
     return line if len(line) <= MAX_TEXT else line[:MAX_TEXT - 3] + '...'
 
 

@@ -157,3 +157,15 @@ class TestStrictValidator(base.TestCase):
     def test_not_an_object(self):
         self.assertRaises(jsonschema.ValidationError, self.validate, [],
                           {'type': 'object', 'properties': {'a': {}}})
+
+
+class TestHideCredentials(base.TestCase):
+
+    def test_users_of_urls(self):
+        for text, shown in (
+                ('http://u:p@host:1/a', 'http://***@host:1/a'),
+                ('at https://token@host, or http://a:b@c/',
+                 'at https://***@host, or http://***@c/'),
+                ('http://host/a@b?c=d@e', 'http://host/a@b?c=d@e'),
+                ('mail a@b', 'mail a@b'), ('', '')):
+            self.assertEqual(shown, utils.hide_credentials(text))

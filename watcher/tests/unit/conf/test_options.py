@@ -42,6 +42,9 @@ DEVIATIONS = {
         'deprecated': True, 'deprecated_since': '2027.1'},
     ('watcher_planner', 'planner'): {
         'deprecated': True, 'deprecated_since': '2027.1'},
+    # URLs may hold passwords, which the log of all options would show.
+    ('grafana_client', 'base_url'): {'secret': True},
+    ('maas_client', 'url'): {'secret': True},
 }
 
 #: Defaults that depend on the machine.
@@ -291,7 +294,8 @@ class TestListing(base.TestCase):
     def test_secrets_are_marked(self):
         for _group, options in opts.list_opts():
             for option in options:
-                if option.dest in ('password', 'token', 'api_key'):
+                if option.dest in ('password', 'token', 'api_key',
+                                   'headers', 'base_url'):
                     self.assertTrue(option.secret, option.name)
 
     def test_sample_can_be_generated(self):
