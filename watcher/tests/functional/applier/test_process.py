@@ -62,6 +62,14 @@ class ProcessTestCase(base.OverCloud):
         for worker in self.workers():
             os.kill(worker, number)
 
+    def kill(self):
+        """Have it end like a machine without power."""
+        master = self.applier.process
+        master.send_signal(signal.SIGSTOP)
+        self.signal_workers(signal.SIGKILL)
+        master.kill()
+        master.wait(services.PATIENCE)
+
     def asked_to_migrate(self):
         """How often the cloud was asked to move each of the servers."""
         paths = [entry['path'] for entry in self.cloud.requests(
@@ -133,14 +141,6 @@ class TestResume(ProcessTestCase):
     timing = {'live_migration': 5.0}
     down_time = 4
     options = {'reconcile_interval': 1, 'interrupted_plans': 'resume'}
-
-    def kill(self):
-        """Have it end like a machine without power."""
-        master = self.applier.process
-        master.send_signal(signal.SIGSTOP)
-        self.signal_workers(signal.SIGKILL)
-        master.kill()
-        master.wait(services.PATIENCE)
 
     def assertResumed(self):
         plan = self.finish(self.plan)

@@ -11,6 +11,7 @@
 # under the License.
 """Plans that wait for their execution window, before and after they began."""
 
+import dataclasses
 import datetime
 import threading
 from unittest import mock
@@ -500,8 +501,8 @@ class TestWhileActionsRun(RunningTestCase):
         self.wait_for_rest(plan)
 
 
-class TestAtRest(RunningTestCase):
-    """What happens to a plan that rests."""
+class RestTestCase(RunningTestCase):
+    """A plan that rests."""
 
     def setUp(self):
         super().setUp()
@@ -512,6 +513,10 @@ class TestAtRest(RunningTestCase):
         self.config(host='applier-2')
         return self.make_manager()
 
+
+class TestHandOver(RestTestCase):
+    """Who goes on with it, or ends it."""
+
     def test_another_applier_goes_on(self):
         self.manager.stop(3)
         self.open(self.other_applier())
@@ -519,30 +524,18 @@ class TestAtRest(RunningTestCase):
         self.assertEqual('applier-2', self.read(self.plan).hostname)
         self.assertEqual([0, 1, 2], self.executed)
 
-    def test_the_applier_stops(self):
-        self.manager.stop(3)
-        self.assertEqual(('ONGOING', None, BEGUN), self.shown(self.plan))
-
-    def test_death_interrupts_nothing(self):
-        """Whatever is to become of plans that are interrupted."""
-        for option in ('cancel', 'resume'):
-            self.config(interrupted_plans=option, group='watcher_applier')
-            manager = self.make_manager()
-            manager.pre_start()
-            self.look(manager)
-            self.assertEqual(('ONGOING', None, BEGUN),
-                             self.shown(self.plan), option)
-
     def test_only_one_of_two_goes_on(self):
-        managers = [self.manager, self.make_manager()]
         self.clock.set('22:00')
+        managers = [self.manager, self.make_manager()]
         self.config(host='applier-2')
         managers[1].pre_start()
+        orphan, = managers[0]._find_orphans(self.context)
+        orphan = dataclasses.replace(orphan, idle=True)
         ready = threading.Barrier(2)
 
         def go_on(manager):
             ready.wait(base.PATIENCE)
-            manager._dispatch()
+            manager._recover(orphan)
         threads = [threading.Thread(target=go_on, args=(manager,))
                    for manager in managers]
         for thread in threads:
@@ -572,6 +565,24 @@ class TestAtRest(RunningTestCase):
         ], [event for event in self.events()
             if 'CANCELLING>' in event or 'cancel' in event
             or 'PENDING>CANCELLED' in event])
+
+
+class TestAtRest(RestTestCase):
+    """What happens to it."""
+
+    def test_the_applier_stops(self):
+        self.manager.stop(3)
+        self.assertEqual(('ONGOING', None, BEGUN), self.shown(self.plan))
+
+    def test_death_interrupts_nothing(self):
+        """Whatever is to become of plans that are interrupted."""
+        for option in ('cancel', 'resume'):
+            self.config(interrupted_plans=option, group='watcher_applier')
+            manager = self.make_manager()
+            manager.pre_start()
+            self.look(manager)
+            self.assertEqual(('ONGOING', None, BEGUN),
+                             self.shown(self.plan), option)
 
     def test_it_is_paused(self):
         objects.PlanRun.set(self.context, self.plan.id, paused=True)
