@@ -27,6 +27,7 @@ import argparse
 import contextlib
 import logging
 import shutil
+import signal
 import socket
 import sys
 import time
@@ -218,6 +219,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(filename=directory / 'soak.log', level=logging.INFO,
                         format='%(asctime)s %(name)s %(message)s')
     logging.getLogger('soak').addHandler(logging.StreamHandler(sys.stdout))
+    # Nothing of it is left behind when somebody ends it.
+    signal.signal(signal.SIGTERM, lambda *_args: sys.exit(1))
     soak = Soak(args)
     soak.run()
     return _report(soak.samples)

@@ -157,10 +157,14 @@ class Cloud:
 
 
 class Listener:
-    """Takes the notifications of the service from their queue.
+    """Takes notifications from the queues that are for everybody.
 
-    As somebody has to in any cloud: the queue would grow without end.
+    As somebody has to in any cloud: they would grow without end. Those in
+    which the engines listen are others.
     """
+
+    TARGETS = (('watcher', 'notifications'),
+               ('nova', 'versioned_notifications'))
 
     def __init__(self, bus_url: str) -> None:
         conf = cfg.ConfigOpts()
@@ -169,8 +173,8 @@ class Listener:
         self._lock = threading.Lock()
         self._counts: dict[str, int] = {}
         self._server = messaging.get_notification_listener(
-            transport, [messaging.Target(
-                topic='notifications', exchange='watcher')],
+            transport, [messaging.Target(exchange=exchange, topic=topic)
+                        for exchange, topic in self.TARGETS],
             [self], executor='threading', allow_requeue=False)
 
     def info(self, _ctxt: Any, _publisher: str, event_type: str,

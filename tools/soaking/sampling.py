@@ -174,7 +174,9 @@ class Sampler:
         return {
             'broker queues': len(queues),
             'broker consumers': sum(q['consumers'] for q in queues),
-            'broker messages': sum(q['messages'] for q in queues)}
+            'broker messages': sum(q['messages'] for q in queues),
+            'broker queues without consumers': sum(
+                not q['consumers'] for q in queues)}
 
     def _tables(self) -> dict[str, float]:
         with self._servers.connect() as connection:

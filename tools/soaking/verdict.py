@@ -36,6 +36,7 @@ TOLERANCES: tuple[tuple[str, float, float], ...] = (
     (' connections', 0.1, 2),
     ('broker queues', 0.1, 3),
     ('broker consumers', 0.1, 3),
+    ('broker queues without consumers', 0, 3),
     ('broker messages', 0.1, 50),
     ('idle statements per s', 0.1, 1),
     ('rows services', 0, 3),
