@@ -27,6 +27,7 @@ from typing import NamedTuple
 import fixtures
 from watcherclient.common import command as client_command
 
+from watcher import objects
 from watcher.tests import base as tests_base
 from watcher.tests.functional.api import base
 
@@ -311,6 +312,28 @@ class TestCommands(base.ShellTestCase):
                 '-f', 'json', version=version))
             self.assertEqual(start, 'Start Time' in shown or None)
             self.assertEqual(force, shown.get('Force'))
+
+    def test_windows_of_audits(self):
+        """The client has no options for them, but its patches take all."""
+        audit = self.records.audit(self.goal, name='night')
+        self.command(
+            'audit', 'update', 'night', 'replace', 'time_zone=Europe/Berlin',
+            'run_windows=["Mon-Fri 22:00-05:00", "!2090-12-24"]',
+            version='1.10')
+        self.command('audit', 'update', 'night', 'add',
+                     'execution_windows/-=01:00-04:30', version='1.10')
+        said = objects.AuditSchedule.get(None, audit.id)
+        self.assertEqual(
+            ('Europe/Berlin', ('Mon-Fri 22:00-05:00', '!2090-12-24'),
+             ('01:00-04:30',)),
+            (said.time_zone, said.run_windows, said.execution_windows))
+        for words in (['replace', 'run_windows=["tonight"]'],
+                      ['add', 'run_windows/-=tonight']):
+            self._assert_error(400, ['run_windows', 'tonight', 'HH:MM'],
+                               'audit', 'update', 'night', *words,
+                               version='1.10')
+        self.assertIn('1.0 to 1.10', self._error(
+            'audit', 'update', 'night', 'remove', 'time_zone', version='1.9'))
 
     def test_types_of_data_models(self):
         """The client has columns for compute only; it does not choke."""
