@@ -216,6 +216,46 @@ class TestPatch(ContinuousTestCase):
         self.assertTrue(self.run_next())
         self.assertEqual('RECOMMENDED', self.plans()[-1].state)
 
+    def change_run_windows(self):
+        opens = (self.now + seconds(7200)).replace(second=0)
+        self.patch('run_windows', [
+            f'{opens:%H:%M}-{opens + seconds(3600):%H:%M}'])
+        self.look()
+        found = self.read()
+        self.assertEqual((opens, f'Waits for its run window, which opens at '
+                                 f'{opens} UTC'),
+                         (self.next_run(), found['status_message']))
+        self.assertTrue(self.run_next())
+        self.assertIsNone(self.read()['status_message'])
+        self.patch('run_windows', [])
+        self.look()
+        self.assertEqual(self.now + seconds(600), self.next_run())
+
+    def change_time_zone(self):
+        self.patch('interval', '30 2 * * *')
+        # Neither of them has summer time.
+        for zone, time in (('Asia/Kolkata', (21, 0)), ('UTC', (2, 30))):
+            self.patch('time_zone', zone)
+            self.look()
+            self.assertEqual(time, (self.next_run().hour,
+                                    self.next_run().minute))
+        self.patch('interval', '600')
+        self.look()
+
+    def change_execution_windows(self):
+        # Of the real time, which the applier goes by.
+        self.patch('execution_windows', ['!2020-01-01/2998-12-31'])
+        self.patch('auto_trigger', True)
+        self.exclude(*self.cloud.servers_of('compute-1'))
+        self.assertTrue(self.run_next())
+        self.assertEqual('PENDING', self.plans()[-1].state)
+        self.patch('execution_windows', [])
+        self.watcher.finished(self.watcher.client().action_plan,
+                              self.plans()[-1].uuid)
+        self.patch('auto_trigger', False)
+        self.exclude()
+        self.assertTrue(self.run_next())
+
     def change_end_time(self):
         # In the middle of all: the audit gets an end, and loses it again.
         self.patch('end_time', f'{self.now + seconds(86400)}+00:00')
