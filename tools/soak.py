@@ -36,6 +36,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from soaking import rig as soak_rig
+from soaking import samples
 from soaking import sampling
 from soaking import servers as soak_servers
 from soaking import verdict
@@ -195,7 +196,7 @@ class Soak:
 
 
 def _report(path: Path) -> int:
-    lines = verdict.judge(sampling.read(path))
+    lines = verdict.judge(samples.read(path))
     print(verdict.table(lines))
     grown = [line.name for line in lines if not line.flat]
     if grown:

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import pymysql
 
 from soaking import rig as soak_rig
+from soaking import samples
 from soaking import servers as soak_servers
 
 LOG = logging.getLogger(__name__)
@@ -34,20 +34,6 @@ LOG = logging.getLogger(__name__)
 INTERVAL = 30
 
 MIB = 1024 ** 2
-
-
-@dataclasses.dataclass
-class Sample:
-    """Figures of one moment.
-
-    :ivar seconds: since the beginning
-    :ivar settled: false while something is being restarted, and shortly
-        after: what is held then tells nothing
-    """
-
-    seconds: float
-    settled: bool
-    figures: dict[str, float]
 
 
 class Statements:
@@ -112,7 +98,7 @@ class Sampler:
 
     def add(self, figures: dict[str, float], settled: bool = True) -> None:
         """Write a sample of what somebody else has measured."""
-        self._write(Sample(self.seconds, settled, figures))
+        self._write(samples.Sample(self.seconds, settled, figures))
 
     def _run(self) -> None:
         while not self._stopping.wait(INTERVAL):
@@ -123,10 +109,10 @@ class Sampler:
                 # The servers are away now and then.
                 LOG.info('no sample: %s', exc)
                 continue
-            self._write(Sample(began, began > self._unsettled_until,
+            self._write(samples.Sample(began, began > self._unsettled_until,
                                figures))
 
-    def _write(self, sample: Sample) -> None:
+    def _write(self, sample: samples.Sample) -> None:
         with self._lock, self._path.open('a') as file:
             file.write(json.dumps(dataclasses.asdict(sample)) + '\n')
 
@@ -192,13 +178,3 @@ class Sampler:
             figures['database connections'] = int(
                 cursor.fetchone()[1]) - 1
         return figures
-
-
-#: What asking a server that is away may raise.
-AWAY = (pymysql.MySQLError, RuntimeError, OSError)
-
-
-def read(path: Path) -> list[Sample]:
-    """The samples of a file."""
-    return [Sample(**json.loads(line))
-            for line in path.read_text().splitlines()]
