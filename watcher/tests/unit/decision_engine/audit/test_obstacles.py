@@ -19,11 +19,13 @@ from unittest import mock
 from watcher import objects
 from watcher.common import exception
 from watcher.decision_engine import touched
+from watcher.decision_engine.audit import dispatcher
 from watcher.decision_engine.audit import event
 from watcher.decision_engine.audit import obstacles
 from watcher.decision_engine.model.collector import manager as collectors
 from watcher.decision_engine.scope import compute
 from watcher.decision_engine.scope import storage
+from watcher.tests import base
 from watcher.tests.fixtures import models
 from watcher.tests.unit.decision_engine import factories
 from watcher.tests.unit.decision_engine.audit import test_run
@@ -234,3 +236,31 @@ class TestBlockedAudits(ObstacleTestCase):
             (AUDIT.PENDING, f'The triggered run waits for the end of the '
              f'action plan {plan.uuid} (migrate vm-c is in the scope)'),
             (found.state, found.status_message))
+
+    def test_who_waits_is_looked_at_once(self):
+        self.config(group='watcher_decision_engine', blocked_audits='wait')
+        plan = self.run_plan(move('c', 'C', 'D'))
+        audits = [
+            factories.audit(self.goal, self.balance, scope=zone('west'),
+                            audit_type=kind)
+            for kind in (factories.ONESHOT, factories.EVENT)]
+        objects.AuditRun.trigger(self.context, audits[1].id)
+        found = mock.Mock(wraps=obstacles.find)
+        self.replace(obstacles, 'find', found)
+        engine = dispatcher.AuditDispatcher()
+
+        def run_round():
+            engine._round()
+            for thread in list(engine._running.values()):
+                thread.join(base.PATIENCE)
+        for _number in range(3):
+            run_round()
+            self.assertEqual(2, found.call_count)
+            for audit in audits:
+                after = factories.reread(audit)
+                self.assertEqual(AUDIT.PENDING, after.state)
+                self.assertIn(plan.uuid, after.status_message)
+        plan.transition(PLAN.SUCCEEDED)
+        run_round()
+        self.assertEqual([AUDIT.SUCCEEDED] * 2, [
+            factories.reread(audit).state for audit in audits])
