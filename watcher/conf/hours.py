@@ -35,7 +35,7 @@ DAYS = ('mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun')
 DAY = datetime.timedelta(days=1)
 
 # Far beyond all plans, and far from the end of what a date can be.
-_LAST_YEAR = 2999
+_FIRST_YEAR, _LAST_YEAR = 1970, 2999
 
 _DAY = f'(?:{"|".join(DAYS)})'
 _DAY_LIST = rf'{_DAY}(?:-{_DAY})?(?:\s*,\s*{_DAY}(?:-{_DAY})?)*'
@@ -180,8 +180,8 @@ def _span(match):
 
 def _midnight(text):
     date = datetime.datetime.strptime(text, '%Y-%m-%d')
-    if date.year > _LAST_YEAR:
-        raise ValueError(f'the last year is {_LAST_YEAR}')
+    if not _FIRST_YEAR <= date.year <= _LAST_YEAR:
+        raise ValueError(f'years are from {_FIRST_YEAR} to {_LAST_YEAR}')
     return date
 
 

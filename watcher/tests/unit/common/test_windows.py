@@ -321,7 +321,8 @@ class TestWindows(base.TestCase):
                 ('2026-12-24/2026-12-23', 'it ends before it begins'),
                 ('2026-12-24 10:00/2026-12-24 10:00',
                  'it ends before it begins'),
-                ('9999-12-31', 'the last year is 2999'),
+                ('9999-12-31', 'years are from 1970 to 2999'),
+                ('!0001-01-01/2090-01-01', 'years are from 1970 to 2999'),
                 ('\u0661\u0662:00-13:00', 'is not a window. Allowed is')):
             with self.subTest(text):
                 error = self.assertRaises(

@@ -148,6 +148,7 @@ class TestSchedules(ScheduleTestCase):
                 ([None], ['null', 'text']), ([['20:00-21:00']], ['text']),
                 ([''], ['HH:MM-HH:MM']), (['x' * 81], ['80']),
                 (['24:00-25:00'], ['24:00-25:00', 'HH:MM-HH:MM']),
+                (['0001-01-01'], ['0001-01-01', '1970']),
                 (['Mon'], ['Mon']), (many, ['100', '101'])):
             for name in ('run_windows', 'execution_windows'):
                 response = self.create_event(**{name: windows}, status=400)
