@@ -44,6 +44,7 @@ from watcher.common import config
 from watcher.common import exception
 from watcher.common import periodic
 from watcher.common import pool_stats
+from watcher.common import reloading
 from watcher.common import rpc
 from watcher.common import utils
 from watcher.conf import plugins
@@ -483,6 +484,7 @@ class _Worker(cotyledon.Service):
         super().__init__(worker_id)
         self.name = service.name
         self._conf = conf
+        self._reloader = reloading.Reloader(conf)
         self._service = service
         service.worker = worker_id
 
@@ -512,16 +514,8 @@ class _Worker(cotyledon.Service):
     def reload(self):
         # Without this method cotyledon would start a new worker, and the
         # work in progress would be lost.
-        _mutate_options(self._conf)
+        self._reloader.reload()
         self._service.reset()
-
-
-def _mutate_options(conf):
-    try:
-        conf.mutate_config_files()
-    except cfg.Error as exc:
-        LOG.error('The changed configuration is not used: %s',
-                  utils.first_line(exc))
 
 
 def launch(conf: cfg.ConfigOpts, service: oslo_service.ServiceBase,
@@ -548,7 +542,7 @@ def launch(conf: cfg.ConfigOpts, service: oslo_service.ServiceBase,
         graceful_shutdown_timeout=conf.graceful_shutdown_timeout,
         mp_context=multiprocessing.get_context('fork'))
     manager.add(_Worker, workers=workers, args=(conf, service))
-    manager.register_hooks(on_reload=lambda: _mutate_options(conf),
+    manager.register_hooks(on_reload=reloading.Reloader(conf).reload,
                            on_dead_worker=on_dead_worker)
     LOG.info('Starting %(name)s with %(workers)d worker(s), process %(pid)d',
              {'name': service.name, 'workers': workers, 'pid': os.getpid()})
