@@ -111,8 +111,8 @@ class Queue:
         # Plans, by UUID and state before, whose claim failed with the
         # database: it may be stored all the same.
         self._doubtful: list[tuple[str, str]] = []
-        #: When the first window opens for which a plan waits.
-        self.opens: datetime.datetime | None = None
+        #: Who waited for a window at the last look.
+        self.closed = hours.Tally()
 
     @property
     def doubtful(self) -> list[str]:
@@ -166,19 +166,19 @@ class Queue:
     def _open_ones(self, context: Any, line: list[_Waiting]
                    ) -> list[_Waiting]:
         """Leave out the plans whose window is closed, and tell them."""
-        self.opens = None
+        tally = hours.Tally()
         look = hours.Look([waiting.origin for waiting in line])
-        found, closed, told = [], [], 0
+        found, told = [], 0
         for waiting in line:
             reason = look.closed(waiting.id)
             if reason is None:
                 found.append(waiting)
             elif self._may_act() and not self._give_up_expired(
                     context, waiting):
-                closed.append(reason)
+                tally.add(waiting.state, reason)
                 if told < _TOLD:
                     told += self._tell(context, waiting, reason.message)
-        self.opens = hours.earliest(closed)
+        self.closed = tally
         return found
 
     def _reaches(self, line: list[_Waiting]

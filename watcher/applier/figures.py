@@ -17,10 +17,14 @@ from typing import Any
 from prometheus_client import core
 
 from watcher import conf
+from watcher.applier import hours
 from watcher.common import pool_stats
 from watcher.objects import figures
+from watcher.objects import states
 
 CONF = conf.CONF
+
+State = states.ActionPlanState
 
 
 def watch(applier: Any) -> None:
@@ -52,3 +56,13 @@ class RunFigures:
         yield core.GaugeMetricFamily(
             'watcher_running_plans', 'Action plans that this applier runs.',
             value=len(self._manager.running))
+        waiting = core.GaugeMetricFamily(
+            'watcher_plans_outside_window', 'Action plans that waited for '
+            'their execution window when this applier looked last.',
+            labels=('state', 'opens'))
+        found = self._manager.closed_plans
+        for state in (State.PENDING, State.ONGOING):
+            for opens in (hours.LATER, hours.NEVER):
+                waiting.add_metric((state, opens),
+                                   found.get((state, opens), 0))
+        yield waiting

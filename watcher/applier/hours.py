@@ -15,11 +15,11 @@ What audits say about it is read for all plans together, when the dispatcher
 looks around; the options and the clock of this process are asked each time.
 """
 
+import collections
 import dataclasses
 import datetime
 import threading
 from collections.abc import Collection
-from collections.abc import Iterable
 from typing import Any
 from typing import NamedTuple
 
@@ -28,6 +28,9 @@ from oslo_utils import timeutils
 from watcher import objects
 from watcher.common import exception
 from watcher.common import windows
+
+#: Whether a window opens again.
+LATER, NEVER = 'later', 'never'
 
 #: How what a closed plan says begins.
 WAITS = 'Waits for its execution window'
@@ -187,7 +190,22 @@ class Hours:
         return terms.closed()
 
 
-def earliest(closed: Iterable[Closed]) -> datetime.datetime | None:
-    """Return the first opening of several; None if none opens again."""
-    return min((one.opens for one in closed if one.opens is not None),
-               default=None)
+class Tally:
+    """The plans that wait for their windows, at one look.
+
+    :ivar opens: when the first window opens; None: there is none
+    :ivar counts: how many plans wait, by state and whether their window opens
+        ``later`` or ``never``
+    """
+
+    def __init__(self) -> None:
+        self.opens: datetime.datetime | None = None
+        self.counts: collections.Counter[tuple[str, str]] = (
+            collections.Counter())
+
+    def add(self, state: str, closed: Closed) -> None:
+        """Count a plan."""
+        opens = closed.opens
+        self.counts[state, NEVER if opens is None else LATER] += 1
+        if opens is not None and (self.opens is None or opens < self.opens):
+            self.opens = opens

@@ -115,6 +115,8 @@ class ApplierManager:
         self.hours = hours.Hours()
         self._queue = claims.Queue(self._guard, self._may_act)
         self._resting = resting.Resting()
+        # Of the last look, as far as it is worth to look again for them.
+        self._tallies: list[hours.Tally] = []
         # Orphans whose failure is in the log. Only the dispatcher uses it.
         self._hopeless: set[str] = set()
         self._keeper = keeper.Keeper(
@@ -140,6 +142,11 @@ class ApplierManager:
         """UUIDs of the plans that are being executed here."""
         with self._lock:
             return list(self._runs)
+
+    @property
+    def closed_plans(self) -> collections.Counter[tuple[str, str]]:
+        """How many plans wait for windows, by state and later or never."""
+        return self._queue.closed.counts + self._resting.closed.counts
 
     # Called by the service --------------------------------------------
 
@@ -363,21 +370,22 @@ class ApplierManager:
             return
         self._settle()
         self.hours.refresh()
-        # Unknown until somebody looks at those that wait.
-        self._queue.opens = None
+        self._tallies = []
         self._look_for_orphans()
+        self._tallies.append(self._resting.closed)
         while self._may_act() and self._has_free_worker():
             plan = (self._queue.claimed_before()
                     or self._queue.claim_next())
             if plan is None:
+                # Without a free worker its end is what is waited for.
+                self._tallies.append(self._queue.closed)
                 return
             self._launch(plan)
 
     def _seconds_to_rest(self):
         """Return when to look again: at an opening, if one comes first."""
         interval = CONF.watcher_applier.reconcile_interval
-        openings = [opens for opens in (self._queue.opens,
-                                        self._resting.opens) if opens]
+        openings = [tally.opens for tally in self._tallies if tally.opens]
         if not openings:
             return interval
         left = (min(openings) - hours.now()).total_seconds()

@@ -19,7 +19,6 @@ interrupted_plans says.
 """
 
 import dataclasses
-import datetime
 from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
@@ -52,8 +51,8 @@ class Resting:
     """
 
     def __init__(self) -> None:
-        #: When the first window opens for which a plan waits.
-        self.opens: datetime.datetime | None = None
+        #: Who waited for a window at the last look.
+        self.closed = hours.Tally()
 
     def leave_out(self, context: Any, orphans: Iterable[takeover.Orphan]
                   ) -> Iterator[takeover.Orphan]:
@@ -62,13 +61,12 @@ class Resting:
         Those that go on resting are left out, and told what for.
         """
         orphans = list(orphans)
-        self.opens = None
+        tally = hours.Tally()
         runs = self._runs_of_idle(orphans)
         look = hours.Look([
             hours.Origin(orphan.plan_id, orphan.audit_id,
                          orphan.auto_trigger)
             for orphan in orphans if orphan.plan_id in runs])
-        waiting = []
         for orphan in orphans:
             run = runs.get(orphan.plan_id)
             if run is None:
@@ -79,10 +77,11 @@ class Resting:
                 standing.tell(context, _Standing(
                     orphan.uuid, orphan.state, None, orphan.status_message,
                     run.paused), closed)
-                waiting += [closed] if closed else []
+                if closed:
+                    tally.add(orphan.state, closed)
             else:
                 yield dataclasses.replace(orphan, idle=True)
-        self.opens = hours.earliest(waiting)
+        self.closed = tally
 
     @staticmethod
     def _runs_of_idle(orphans: list[takeover.Orphan]

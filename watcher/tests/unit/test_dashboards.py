@@ -180,7 +180,8 @@ class OfferedTestCase(db_base.DatabaseTestCase):
         told = notification_listener.Statistics()
         told.note('applied', 'nova-compute', {
             'timestamp': '2026-01-01 00:00:00.000000'})
-        manager = mock.Mock(running=[], lease=mock.Mock(valid=True))
+        manager = mock.Mock(running=[], closed_plans={},
+                            lease=mock.Mock(valid=True))
         manager.models.collectors = {}
         registry = exporter.registry_of('watcher-applier', 'here', [
             *applier_figures.collectors_of(manager),
@@ -290,6 +291,16 @@ CASES = (
      {'WatcherPlansWaiting'}),
     ([('watcher_action_plans{state="PENDING"}', '1x120'),
       ('watcher_running_plans{instance="a"}', '1x120')], set()),
+    ([('watcher_action_plans{state="PENDING"}', '1x120'),
+      ('watcher_running_plans{instance="a"}', '0x120'),
+      ('watcher_plans_outside_window{state="PENDING", opens="later", '
+       'instance="a"}', '1x120')], set()),
+    ([('watcher_action_plans{state="PENDING"}', '2x120'),
+      ('watcher_running_plans{instance="a"}', '0x120'),
+      ('watcher_plans_outside_window{state="PENDING", opens="later", '
+       'instance="a"}', '1x120')], {'WatcherPlansWaiting'}),
+    ([('watcher_plans_outside_window{state="ONGOING", opens="never", '
+       'instance="a"}', '1x120')], {'WatcherWindowNeverOpens'}),
     ([('watcher_model_usable{model="compute"}', '0x120')],
      {'WatcherModelNotUsable'}),
     ([('watcher_api_requests_total{status="500"}', '0+1x120'),

@@ -20,6 +20,7 @@ import fixtures
 
 from watcher import objects
 from watcher.applier import claims
+from watcher.applier import figures
 from watcher.applier.actions import base as action_base
 from watcher.applier.workflow_engine import rehearsal
 from watcher.applier.workflow_engine import standing
@@ -61,7 +62,7 @@ class TestQueue(window_case.WindowTestCase):
     def test_it_is_claimed_at_the_opening(self):
         plan = self.nightly()
         self.assertIsNone(self.claim())
-        self.assertEqual(OPENING, self.queue.opens)
+        self.assertEqual(OPENING, self.queue.closed.opens)
         self.clock.set('22:00')
         self.assertEqual(plan.uuid, self.claim())
         self.assertEqual(('ONGOING', harness.HOST, None), self.shown(plan))
@@ -146,7 +147,7 @@ class TestQueue(window_case.WindowTestCase):
             self.plan_of(audit, {}, name=f'other{number}')
         self.assertIsNone(self.claim())
         self.assertEqual(datetime.datetime(2026, 6, 1, 13),
-                         self.queue.opens)
+                         self.queue.closed.opens)
 
 
 class TestDispatcher(window_case.WindowTestCase):
@@ -283,7 +284,7 @@ class TestRunning(RunningTestCase):
         plan = self.chain(2)
         self.rest(plan)
         self.look()
-        self.assertEqual(OPENING, self.manager._resting.opens)
+        self.assertEqual(OPENING, self.manager._resting.closed.opens)
         self.clock.set('21:59:58')
         self.look()
         self.assertEqual(2, self.manager._seconds_to_rest())
@@ -602,6 +603,21 @@ class TestAtRest(RestTestCase):
         with mock.patch.object(self.manager._dispatcher, 'wake') as wake:
             self.manager.accept(self.context, self.plan.uuid)
         wake.assert_called_once_with()
+
+    def test_it_is_counted(self):
+        self.look()
+        over = self.make_audit('over')
+        self.set_windows('2026-05-01', audit=over)
+        self.plan_of(over, {})
+        self.look()
+        self.assertEqual({('ONGOING', 'later'): 1, ('PENDING', 'never'): 1},
+                         self.manager.closed_plans)
+        samples = {tuple(sample.labels.values()): sample.value
+                   for metric in figures.RunFigures(self.manager).collect()
+                   for sample in metric.samples}
+        self.assertEqual({
+            (): 0, ('PENDING', 'later'): 0, ('PENDING', 'never'): 1,
+            ('ONGOING', 'later'): 1, ('ONGOING', 'never'): 0}, samples)
 
     def test_looks_do_not_read_the_plan(self):
         with mock.patch.object(objects.ActionPlan, 'get_by_uuid') as get:
