@@ -223,9 +223,10 @@ class AuditDispatcher:
         return size - len(self._running) - hanging
 
     def _next_audits(self) -> list[tuple]:
-        """Choose what to start now: triggered audits, then waiting rows.
+        """Choose what to start now: what has waited longest.
 
-        Of the rows, that which waits longest comes first.
+        The rows tell what waits. Messages come in any order, to any engine;
+        of them count only those about audits that no row tells to wait.
         """
         options = CONF.watcher_decision_engine
         # An interval of 0 does not mean without a pause.
@@ -236,19 +237,24 @@ class AuditDispatcher:
             if self._stopping or free <= 0:
                 # The end of a running audit wakes the loop.
                 return []
-            chosen = {}
-            for uuid in list(self._triggered):
-                if len(chosen) < free and uuid not in self._running:
-                    chosen[uuid] = self._triggered.pop(uuid)
             not_now = self._hopeless.union(self._running)
         not_now |= self._still_blocked()
         limit = free + len(not_now)
+        oneshot = self._waiting(limit)
         waiting = [orphan[:2] for orphan in self._orphans.values()]
-        waiting += self._waiting(limit) + self._triggers(limit) + self._due()
-        for _since, uuid in sorted(waiting, key=lambda entry: entry[0]):
-            if len(chosen) < free and uuid not in not_now:
-                chosen.setdefault(uuid, None)
-        return list(chosen.items())
+        waiting += oneshot + self._triggers(limit) + self._due()
+        waiting.sort(key=lambda entry: entry[0])
+        known = dict.fromkeys(uuid for _since, uuid in waiting)
+        with self._lock:
+            # Of a long line only the begin was read: what else was triggered
+            # stands further back in it.
+            first = [] if len(oneshot) == limit else [
+                uuid for uuid in self._triggered
+                if uuid not in known and uuid not in self._running]
+            order = dict.fromkeys(
+                [*first, *(uuid for uuid in known if uuid not in not_now)])
+            return [(uuid, self._triggered.pop(uuid, None))
+                    for uuid in list(order)[:free]]
 
     def _due(self) -> list[tuple]:
         """Return the CONTINUOUS audits to run; wake up for the next."""
@@ -312,12 +318,12 @@ class AuditDispatcher:
                  if isinstance(reason, opening.Wait)}
         if not waits:
             return set()
-        now = self._scheduler.now()
+        now, options = self._scheduler.now(), opening.options()
         # A change within a second does not show in the row of the audit.
         said = objects.AuditSchedule.of_audits(
             idents[uuid] for uuid in waits)
         still = {uuid for uuid, wait in waits.items()
-                 if wait.lasts(said.get(idents[uuid]), now)}
+                 if wait.lasts(said.get(idents[uuid]), options, now)}
         self._wake_at(min((waits[uuid].opens for uuid in still
                            if waits[uuid].opens is not None), default=None))
         return still

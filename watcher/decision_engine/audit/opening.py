@@ -60,13 +60,14 @@ class Wait:
     options: tuple[Any, ...]
 
     def lasts(self, said: 'objects.AuditSchedule | None',
-              now: datetime.datetime) -> bool:
+              options_now: tuple[Any, ...], now: datetime.datetime) -> bool:
         """Whether there is no need to look again yet.
 
         :param said: what the audit says now
+        :param options_now: what the operator says now
         """
         return ((self.opens is None or now < self.opens)
-                and self.said == said and self.options == options())
+                and self.said == said and self.options == options_now)
 
 
 def find(said: 'objects.AuditSchedule | None', automatic: bool,
