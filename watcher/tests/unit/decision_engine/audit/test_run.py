@@ -281,10 +281,13 @@ class TestFailures(AuditTestCase):
         self.assertNotIn('Traceback', self.logger.output)
 
     def test_long_reason_is_cut(self):
+        """In the message, which has 255 characters; the error is whole."""
         self.fail_with(exception.NovaClientError(reason='x' * 1000))
         after = self.run_audit(self.audit())
         self.assertEqual((AUDIT.FAILED, 255),
                          (after.state, len(after.status_message)))
+        run = objects.AuditRun.get(self.context, after.id)
+        self.assertIn('x' * 1000, run.last_error)
 
     def test_planner_fails(self):
         def schedule(this, context, audit_id, solution):
