@@ -16,6 +16,7 @@ from unittest import mock
 
 from watcher import objects
 from watcher.common import exception
+from watcher.common import rpc
 from watcher.decision_engine import manager
 from watcher.decision_engine import report
 from watcher.decision_engine.model.collector import manager as collectors
@@ -77,6 +78,31 @@ class TestManager(base.TestCase):
         begin = time.monotonic()
         self.manager.stop(2 * base.PATIENCE)
         self.assertLess(time.monotonic() - begin, base.PATIENCE)
+
+    def test_what_engines_leave_that_are_gone(self):
+        self.config(host='here', service_retention=600)
+        context = factories.context()
+        for host in ('here', 'gone'):
+            service = objects.Service.heartbeat(
+                context, self.manager.service_name, host)
+        service.last_seen_up = datetime.datetime(2020, 1, 1)
+        service.save()
+        with mock.patch.multiple(rpc, forget_pool=mock.DEFAULT,
+                                 bus_reachable=lambda: True) as patched:
+            self.manager._monitor.look()
+        patched['forget_pool'].assert_called_once_with('gone')
+        self.assertEqual(['here'], [
+            one.host for one in objects.Service.list(context)])
+
+    def test_what_is_old_is_removed(self):
+        self.config(retention_days=1, group='watcher_decision_engine')
+        factories.audit(factories.goal('old'), state=AUDIT.SUCCEEDED,
+                        created_at=datetime.datetime(
+                            2020, 1, 1, tzinfo=datetime.UTC))
+        self.manager.pre_start()
+        self.manager.start()
+        self.addCleanup(self.manager.stop, base.PATIENCE)
+        self.wait_for(lambda: not objects.Audit.list(factories.context()))
 
     def test_expired_plans_are_superseded(self):
         goal = factories.goal()
