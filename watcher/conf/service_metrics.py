@@ -22,8 +22,9 @@ OPTS = [
     cfg.BoolOpt(
         'enabled',
         default=False,
-        help='Offer metrics of the service itself to Prometheus: one HTTP '
-             'server for each process, on a port of its own. What cannot be '
+        help='Offer metrics of the service itself to Prometheus, and answers '
+             'to probes of its health: one HTTP server for each process, on '
+             'a port of its own. What cannot be '
              'served (a port that is in use) is reported in the log and '
              'never keeps a service from working. Under a web server '
              '(WSGI) the API offers no metrics.'),
@@ -31,7 +32,8 @@ OPTS = [
         'host',
         default='127.0.0.1',
         help='Address to listen on. Nobody is asked for a password: choose '
-             'an address that only Prometheus can reach.'),
+             'an address that only Prometheus, and whoever probes the health '
+             'of the processes, can reach.'),
     cfg.PortOpt(
         'decision_engine_port',
         default=19322,
