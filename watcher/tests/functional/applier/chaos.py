@@ -13,8 +13,6 @@
 
 import collections
 import contextlib
-import os
-import pathlib
 import random
 import signal
 import threading
@@ -26,66 +24,9 @@ import sqlalchemy as sa
 from watcher import objects
 from watcher.common import context as watcher_context
 from watcher.db.sqlalchemy import session
+from watcher.tests.fixtures import daemons
 from watcher.tests.fixtures import proxy
 from watcher.tests.fixtures import services
-
-
-class Applier:
-    """An applier as a process, on a host of its own.
-
-    :param config: text of the configuration, with ``@HOST@``
-    """
-
-    def __init__(self, test: Any, host: str, config: str,
-                 directory: pathlib.Path) -> None:
-        self.host = host
-        file = directory / f'{host}.conf'
-        file.write_text(config.replace('@HOST@', host))
-        self._process = test.useFixture(services.Process('applier', file))
-        # Before the fixture asks it to end.
-        test.addCleanup(self.kill)
-        self.frozen = False
-
-    @property
-    def runs(self) -> bool:
-        return self._process.process.poll() is None
-
-    def log(self) -> str:
-        return self._process.log_text()
-
-    def signal(self, number: int) -> None:
-        """Signal the master process only."""
-        self._process.process.send_signal(number)
-
-    def signal_workers(self, number: int) -> None:
-        tasks = pathlib.Path(f'/proc/{self._process.process.pid}/task')
-        for children in tasks.glob('*/children'):
-            # The process may end meanwhile.
-            with contextlib.suppress(OSError):
-                for child in children.read_text().split():
-                    os.kill(int(child), number)
-
-    def freeze(self) -> None:
-        self.frozen = True
-        self.signal(signal.SIGSTOP)
-        self.signal_workers(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        self.frozen = False
-        self.signal_workers(signal.SIGCONT)
-        self.signal(signal.SIGCONT)
-
-    def kill(self) -> None:
-        """Have it end like a machine without power."""
-        if self.runs:
-            # First of all it must not start another worker.
-            self.signal(signal.SIGSTOP)
-            self.signal_workers(signal.SIGKILL)
-            self.signal(signal.SIGKILL)
-            self._process.process.wait(services.PATIENCE)
-
-    def terminate(self) -> None:
-        self.signal(signal.SIGTERM)
 
 
 class Monkey:
@@ -99,7 +40,7 @@ class Monkey:
 
     APPLIERS = 3
 
-    def __init__(self, start: Callable[[str], Applier], ledger: Any,
+    def __init__(self, start: Callable[[str], daemons.Daemon], ledger: Any,
                  database: proxy.Proxy, broker: proxy.Proxy,
                  seed: int) -> None:
         self._start = start
@@ -110,8 +51,8 @@ class Monkey:
         self._names = (f'applier-{n}' for n in range(1, 10000))
         # Also used by the cloud's thread, which springs the trap.
         self._lock = threading.RLock()
-        self._appliers: list[Applier] = []
-        self._ended: list[Applier] = []
+        self._appliers: list[daemons.Daemon] = []
+        self._ended: list[daemons.Daemon] = []
         self._heal: list[Callable[[], None]] = []
         self.figures: collections.Counter[str] = collections.Counter()
         for _number in range(self.APPLIERS):

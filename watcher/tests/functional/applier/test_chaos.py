@@ -22,6 +22,7 @@ from watcher import objects
 from watcher.common import exception
 from watcher.common import rpc
 from watcher.common import rpcapi
+from watcher.tests.fixtures import daemons
 from watcher.tests.fixtures import database
 from watcher.tests.fixtures import proxy
 from watcher.tests.fixtures import services
@@ -98,8 +99,8 @@ class ChaosTestCase(base.OverCloud):
         return between
 
     def start_applier(self, host):
-        return chaos.Applier(self, host, self.text,
-                             self.service.config_file.parent)
+        return daemons.Daemon(self, 'applier', host, self.text,
+                              self.service.config_file.parent)
 
     # The course of events -------------------------------------------------
 

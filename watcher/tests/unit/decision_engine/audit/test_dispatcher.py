@@ -163,6 +163,18 @@ class TestDispatcher(DispatcherTestCase):
         self.wait_for(lambda: self.handler.started)
         self.assertEqual(1, len(self.handler.started))
 
+    def test_messages_do_not_change_the_order(self):
+        self.config(group='watcher_decision_engine', max_audit_workers=1)
+        audits = [self.audit() for _number in range(5)]
+        # Those of the others went to other engines.
+        for audit in audits[4], audits[2], audits[3]:
+            self.dispatcher.trigger(factories.context(), audit.uuid)
+        self.dispatcher.start()
+        self.wait_for_state(audits[4], AUDIT.SUCCEEDED)
+        self.assertEqual([audit.uuid for audit in audits],
+                         self.handler.started)
+        self.wait_for(lambda: not self.dispatcher._triggered)
+
     def test_event_runs_only_when_triggered(self):
         audit = self.audit(audit_type=factories.EVENT)
         other = self.audit()
