@@ -345,6 +345,13 @@ class TestChanges(ItemTestCase):
         self.check(3, 'PATCH', '/v1/audit_templates/template', [
             {'op': 'replace', 'path': '/description', 'value': 'd'}])
 
+    def test_patch_of_windows(self):
+        # The item, its lock, the item and its schedule as they are then, and
+        # that for what comes of it; no row of it, a new one, the item twice,
+        # and its schedule and its runs as they are shown.
+        self.check(11, 'PATCH', '/v1/audits/audit', [
+            {'op': 'add', 'path': '/run_windows/-', 'value': '20:00-21:00'}])
+
     def test_delete(self):
         # The item, its mark, the item as it is then.
         self.check(3, 'DELETE', '/v1/audits/audit')
