@@ -17,6 +17,9 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from watcher.tests.fixtures import daemons
@@ -34,6 +37,36 @@ class Trouble(NamedTuple):
     pids: frozenset[int]
     began: float
     ended: float
+
+
+def verdicts(runs: Sequence[witness.Run], results: Mapping[str, list[float]],
+             troubles: Sequence[Trouble]) -> Iterator[str]:
+    """Tell where runs of one audit happened at once.
+
+    :param results: when the result of each run was stored, by its token
+    """
+    for run in runs:
+        dates = results.get(run.token, ())
+        if len(dates) > 1:
+            yield f'the result of {run} was stored {len(dates)} times'
+        for other in runs:
+            if other is not run and _overlap(run, other, dates, troubles):
+                yield f'{other} began during {run}, stored at {dates}'
+
+
+def _overlap(run, other, dates, troubles):
+    """Whether the other run began during a run."""
+    if dates:
+        return run.date <= other.date < max(dates)
+    return run.began <= other.began < _end_of(run, troubles)
+
+
+def _end_of(run, troubles):
+    """When a run was over of which nothing was stored."""
+    return min([run.ended, *(
+        max(run.began, trouble.began) for trouble in troubles
+        if run.pid in trouble.pids and trouble.began <= run.ended
+        and run.began <= trouble.ended)])
 
 
 class Monkey:

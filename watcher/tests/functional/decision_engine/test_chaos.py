@@ -75,6 +75,42 @@ _TOLD = {
 }
 
 
+class TestVerdicts(base.TestCase):
+    """What counts as two runs at once."""
+
+    # From 10 to 20, by the processes 1 and 2; the dates are 1000 later.
+    one = witness.Run('audit', 'one', 'engine-1', 1, 10, 1010, 20)
+
+    def later(self, began):
+        return witness.Run('audit', 'two', 'engine-2', 2, began,
+                           1000 + began, began + 1)
+
+    def verdicts(self, other, troubles=(), **results):
+        return len(list(chaos.verdicts([self.one, other], results, [
+            chaos.Trouble(frozenset([1]), *span) for span in troubles])))
+
+    def test_one_after_the_other(self):
+        self.assertEqual(0, self.verdicts(
+            self.later(22), one=[1021], two=[1024]))
+        self.assertEqual(0, self.verdicts(self.later(20)))
+
+    def test_before_the_result_of_the_first_is_stored(self):
+        for troubles in (), [(15, 40)]:
+            self.assertEqual(1, self.verdicts(
+                self.later(22), troubles, one=[1023], two=[1024]))
+
+    def test_stored_twice(self):
+        self.assertEqual(1, self.verdicts(self.later(22), one=[1021, 1021]))
+
+    def test_during_a_run_that_stores_nothing(self):
+        self.assertEqual(1, self.verdicts(self.later(15), two=[1017]))
+        for trouble, found in (
+                ((14, 40), 0), ((16, 40), 1), ((5, 9), 1), ((5, 12), 0)):
+            self.assertEqual(
+                found, self.verdicts(self.later(15), [trouble], two=[1017]),
+                trouble)
+
+
 class TestChaos(base.TestCase):
 
     def setUp(self):
@@ -215,25 +251,10 @@ class TestChaos(base.TestCase):
         return found
 
     def judge(self, results):
-        wrong = [f'the result of {token} was stored {len(dates)} times'
-                 for token, dates in results.items() if len(dates) > 1]
-        for runs in self.runs_of_audits().values():
-            runs.sort(key=lambda run: run.began)
-            for run in runs:
-                stored = results.get(run.token, [None])[0]
-                wrong += [
-                    f'{other} began during {run}, stored at {stored}'
-                    for other in runs if other is not run and (
-                        run.date <= other.date < stored if stored else
-                        run.began <= other.began < self.end_of(run))]
-        return wrong + list(self.judge_singles())
-
-    def end_of(self, run):
-        """When a run was over of which nothing was stored."""
-        return min([run.ended, *(
-            max(run.began, trouble.began) for trouble in self.monkey.troubles
-            if run.pid in trouble.pids and trouble.began <= run.ended
-            and run.began <= trouble.ended)])
+        return [*(text for runs in self.runs_of_audits().values()
+                  for text in chaos.verdicts(runs, results,
+                                             self.monkey.troubles)),
+                *self.judge_singles()]
 
     def judge_singles(self):
         for audit in self.single:
