@@ -50,6 +50,7 @@ from watcher.common import context as watcher_context
 from watcher.common import exception
 from watcher.common import keeper
 from watcher.common import periodic
+from watcher.common import rpc
 from watcher.common import utils
 from watcher.notifications import service_monitor
 from watcher.objects import action_plan as plan_objects
@@ -125,7 +126,9 @@ class ApplierManager:
             self._on_lease_lost)
         self._dispatcher = periodic.Loop(
             'plan-dispatcher', self._dispatch, self._seconds_to_rest)
-        self._monitor = service_monitor.ServiceMonitor(self.service_name)
+        self._monitor = service_monitor.ServiceMonitor(
+            self.service_name,
+            lambda host: rpc.forget_host(host, self.topic))
 
     @property
     def topic(self) -> str:

@@ -30,6 +30,7 @@ from watcher.common import context
 from watcher.common import exception
 from watcher.common import metrics
 from watcher.common import pool_stats
+from watcher.common import utils
 
 LOG = log.getLogger(__name__)
 
@@ -265,21 +266,43 @@ def get_notification_listener(targets: list[messaging.Target],
         allow_requeue=False, pool=pool)
 
 
-def forget_pool(pool: str) -> None:
-    """Remove the queue of a pool of listeners, unless somebody listens.
+def forget_host(host: str, topic: str, pool: bool = False) -> bool:
+    """Remove the queues of a service whose host is gone for good.
 
-    A queue whose listener is gone for good goes on collecting messages until
-    the broker is full. oslo.messaging cannot remove it, so a connection of
-    its driver is borrowed, which knows how the broker wants to be talked to.
+    They outlive it, and what is published for a pool of listeners collects
+    there until the broker is full. One in which somebody listens stays.
 
-    :raises Exception: whatever the driver raises; the queue stays
+    :param topic: of its RPC server
+    :param pool: whether it listened to notifications, see
+        :func:`get_notification_listener`
+    :returns: false if the broker cannot be asked now
     """
-    driver = get_notification_transport()._driver
+    if not bus_reachable():
+        return False
+    queues = [(get_transport(), f'{topic}.{host}')]
+    if pool:
+        queues.append((get_notification_transport(), host))
+    for transport, queue in queues:
+        try:
+            _remove_queue(transport, queue)
+        except Exception as exc:
+            # Somebody listens there, or the broker does not allow it.
+            LOG.warning('The queue %(queue)s of the host %(host)s, which is '
+                        'gone, is not removed: %(reason)s',
+                        {'queue': queue, 'host': host,
+                         'reason': utils.first_line(exc)})
+    return True
+
+
+def _remove_queue(transport, queue):
+    # oslo.messaging has no call for this, so a connection of its driver is
+    # borrowed, which knows how the broker wants to be talked to.
+    driver = transport._driver
     if driver._url.transport.split('+')[0] not in _DEFAULT_PORTS:
         return
     with driver._get_connection(driver_common.PURPOSE_LISTEN) as connection:
         connection.ensure_connection()
-        connection.channel.queue_delete(pool, if_unused=True)
+        connection.channel.queue_delete(queue, if_unused=True)
 
 
 def get_client(target: messaging.Target, retry: int | None = None):

@@ -23,6 +23,7 @@ from watcher.common import context as watcher_context
 from watcher.common import exception
 from watcher.common import keeper
 from watcher.common import periodic
+from watcher.common import rpc
 from watcher.decision_engine import report
 from watcher.decision_engine import sync
 from watcher.decision_engine.audit import dispatcher
@@ -32,7 +33,6 @@ from watcher.decision_engine.followup import recommended
 from watcher.decision_engine.followup import retention
 from watcher.decision_engine.messaging import audit_endpoint
 from watcher.decision_engine.messaging import data_model_endpoint
-from watcher.decision_engine.messaging import notification_listener
 from watcher.decision_engine.messaging import repair_endpoint
 from watcher.decision_engine.messaging import strategy_endpoint
 from watcher.decision_engine.model.collector import manager as collectors
@@ -78,7 +78,8 @@ class DecisionEngineManager:
         self._retention = retention.Retention()
         self._models = ModelSynchronisation()
         self._monitor = service_monitor.ServiceMonitor(
-            self.service_name, notification_listener.forget_queue)
+            self.service_name,
+            lambda host: rpc.forget_host(host, self.topic, pool=True))
         self.endpoints = [
             audit_endpoint.AuditEndpoint(self._dispatcher),
             strategy_endpoint.StrategyEndpoint(),

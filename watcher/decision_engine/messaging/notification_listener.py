@@ -148,24 +148,6 @@ def targets(topics: Iterable[str]) -> list[messaging.Target]:
     return found
 
 
-def forget_queue(host: str) -> bool:
-    """Remove the queue of an engine that is gone for good.
-
-    :returns: false if the broker cannot be asked now
-    """
-    if not rpc.bus_reachable():
-        return False
-    try:
-        rpc.forget_pool(host)
-    except Exception as exc:
-        # Somebody listens there, or the broker does not allow it.
-        LOG.warning('The queue %(queue)s, in which notifications for the '
-                    'decision engine on %(queue)s were collected, is not '
-                    'removed: %(reason)s',
-                    {'queue': host, 'reason': utils.first_line(exc)})
-    return True
-
-
 class NotificationListener:
     """Receives notifications from its start to its end.
 

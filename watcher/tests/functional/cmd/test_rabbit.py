@@ -11,6 +11,7 @@
 # under the License.
 """A real broker: request ids across processes, losing the broker."""
 
+import contextlib
 import os
 import time
 import uuid
@@ -24,7 +25,6 @@ from oslo_messaging import conffixture
 from watcher.common import context
 from watcher.common import rpc
 from watcher.common import rpcapi
-from watcher.decision_engine.messaging import notification_listener
 from watcher.tests import base as unit_base
 from watcher.tests.fixtures import proxy
 from watcher.tests.functional.cmd import base
@@ -114,8 +114,8 @@ class TestRabbit(base.DaemonTestCase):
         self.assertStops(daemon)
 
 
-class TestPool(unit_base.TestCase):
-    """The queues of engines whose hosts are gone."""
+class TestForgottenHosts(unit_base.TestCase):
+    """The queues of services whose hosts are gone."""
 
     def setUp(self):
         super().setUp()
@@ -123,60 +123,82 @@ class TestPool(unit_base.TestCase):
         if not self.url:
             self.skipTest('WATCHER_TEST_RABBIT_URL is not set')
         name = uuid.uuid4().hex
-        self.pool, self.topic = f'pool-{name}', f'topic-{name}'
+        self.host, self.topic = f'host-{name}', f'topic-{name}'
+        self.queues = [self.host, f'{self.topic}.{self.host}']
         self.useFixture(conffixture.ConfFixture(self.conf.conf))
         self.config(transport_url=self.url)
         self.config(driver=['noop'], group='oslo_messaging_notifications')
         self.config(amqp_auto_delete=False, group='oslo_messaging_rabbit')
         rpc.init(self.conf.conf)
         self.addCleanup(rpc.cleanup)
-        self.addCleanup(self._remove, self.pool, f'{self.topic}.info')
+        self.addCleanup(self._remove, *self.queues, self.topic,
+                        f'{self.topic}.info')
+
+    def _connection(self):
+        return kombu.Connection(self.url.replace('rabbit:', 'amqp:'))
 
     def _remove(self, *queues):
-        with kombu.Connection(self.url.replace('rabbit:', 'amqp:')) as one:
+        with self._connection() as connection:
             for queue in queues:
-                one.default_channel.queue_delete(queue)
+                connection.default_channel.queue_delete(queue)
 
-    def exists(self):
-        with kombu.Connection(self.url.replace('rabbit:', 'amqp:')) as one:
-            try:
-                one.default_channel.queue_declare(self.pool, passive=True)
-            except one.channel_errors:
-                return False
-            return True
+    def existing(self):
+        found = []
+        for queue in self.queues:
+            with (self._connection() as connection,
+                  contextlib.suppress(*connection.channel_errors)):
+                connection.default_channel.queue_declare(queue, passive=True)
+                found.append(queue)
+        return found
 
-    def listen(self):
-        listener = rpc.get_notification_listener(
-            [messaging.Target(topic=self.topic)], [self], self.pool)
-        listener.start()
+    def serve(self):
+        """Be a service; returns what ends it."""
+        servers = [
+            rpc.get_notification_listener(
+                [messaging.Target(topic=self.topic)], [self], self.host),
+            rpc.get_server(messaging.Target(topic=self.topic,
+                                            server=self.host), [self])]
 
         def end():
-            listener.stop()
-            listener.wait()
+            for server in servers:
+                server.stop()
+                server.wait()
         self.addCleanup(end)
+        for server in servers:
+            server.start()
         return end
 
     def info(self, *_args):
         """Take a notification."""
 
-    def test_the_queue_of_a_host_that_is_gone(self):
-        end = self.listen()
-        self.assertTrue(self.exists())
+    def forget(self):
+        return rpc.forget_host(self.host, self.topic, pool=True)
+
+    def test_a_host_that_is_gone(self):
+        end = self.serve()
+        self.assertEqual(self.queues, self.existing())
         end()
-        # It stays, and would collect messages for ever.
-        self.assertTrue(self.exists())
-        self.assertTrue(notification_listener.forget_queue(self.pool))
-        self.assertFalse(self.exists())
+        # They stay, and one would collect messages for ever.
+        self.assertEqual(self.queues, self.existing())
+        self.assertTrue(self.forget())
+        self.assertEqual([], self.existing())
         # Again, as after an error.
-        self.assertTrue(notification_listener.forget_queue(self.pool))
+        self.assertTrue(self.forget())
         self.assertNotIn('not removed', self.logger.output)
 
-    def test_a_queue_in_which_somebody_listens(self):
-        self.listen()
-        self.assertTrue(notification_listener.forget_queue(self.pool))
-        self.assertTrue(self.exists())
+    def test_an_applier_listens_to_no_notifications(self):
+        self.serve()()
+        self.assertTrue(rpc.forget_host(self.host, self.topic))
+        self.assertEqual([self.host], self.existing())
+
+    def test_a_host_that_lives(self):
+        self.serve()
+        self.assertTrue(self.forget())
+        self.assertEqual(self.queues, self.existing())
         self.assertRegex(self.logger.output, 'not removed: .*in use')
 
     def test_a_broker_that_is_away(self):
+        self.serve()()
         with mock.patch.object(rpc, 'bus_reachable', lambda: False):
-            self.assertFalse(notification_listener.forget_queue(self.pool))
+            self.assertFalse(self.forget())
+        self.assertEqual(self.queues, self.existing())

@@ -14,6 +14,7 @@
 import datetime
 import threading
 import time
+from unittest import mock
 
 from oslo_db import exception as db_exc
 from oslo_utils import timeutils
@@ -25,6 +26,7 @@ from watcher.applier import persistence
 from watcher.applier.workflow_engine import standing
 from watcher.common import context as watcher_context
 from watcher.common import exception
+from watcher.common import rpc
 from watcher.tests import base
 from watcher.tests.unit.applier import harness
 
@@ -166,6 +168,22 @@ class TestLaunch(ManagerTestCase):
         self.assertEqual(request.request_id, seen[0].request_id)
         self.assertEqual('someone', seen[0].user_id)
         self.assertIsNone(seen[0].auth_token)
+
+
+class TestGoneHosts(ManagerTestCase):
+
+    def test_what_they_leave_is_removed(self):
+        self.config(service_retention=600)
+        for host in (harness.HOST, 'gone'):
+            service = objects.Service.heartbeat(
+                self.context, self.manager.service_name, host)
+        service.last_seen_up = datetime.datetime(2020, 1, 1)
+        service.save()
+        with mock.patch.object(rpc, 'forget_host') as forget:
+            self.manager._monitor.look()
+        forget.assert_called_once_with('gone', self.manager.topic)
+        self.assertEqual([harness.HOST], [
+            one.host for one in objects.Service.list(self.context)])
 
 
 class TestWorkers(ManagerTestCase):

@@ -87,10 +87,9 @@ class TestManager(base.TestCase):
                 context, self.manager.service_name, host)
         service.last_seen_up = datetime.datetime(2020, 1, 1)
         service.save()
-        with mock.patch.multiple(rpc, forget_pool=mock.DEFAULT,
-                                 bus_reachable=lambda: True) as patched:
+        with mock.patch.object(rpc, 'forget_host') as forget:
             self.manager._monitor.look()
-        patched['forget_pool'].assert_called_once_with('gone')
+        forget.assert_called_once_with('gone', self.manager.topic, pool=True)
         self.assertEqual(['here'], [
             one.host for one in objects.Service.list(context)])
 
