@@ -216,7 +216,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Servers of an earlier run that was killed may still be there.
     soak_servers.Servers(directory / 'servers').stop()
     shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(mode=0o700, parents=True)
+    # Servers that run as another user find their folders; nothing is listed.
+    directory.mkdir(mode=0o711, parents=True)
     logging.basicConfig(filename=directory / 'soak.log', level=logging.INFO,
                         format='%(asctime)s %(name)s %(message)s')
     logging.getLogger('soak').addHandler(logging.StreamHandler(sys.stdout))
