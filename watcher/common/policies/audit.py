@@ -40,13 +40,17 @@ rules = [
         'audit:update',
         'Change an audit or its state.',
         'PATCH', '/v1/audits/{audit_uuid}'),
-    policy.RuleDefault(
+    policy.DocumentedRuleDefault(
         name='audit:auto_trigger',
         # Whoever could so far still can, whatever his policy file says.
         check_str='@',
         description='Create an audit that starts its action plans by itself, '
                     'or change what such an audit does; needed in addition to '
-                    'audit:create or audit:update.'),
+                    'audit:create or audit:update.',
+        scope_types=list(base.SCOPE_TYPES),
+        operations=[
+            {'method': 'POST', 'path': '/v1/audits'},
+            {'method': 'PATCH', 'path': '/v1/audits/{audit_uuid}'}]),
 ]
 
 

@@ -34,7 +34,8 @@ PAGES = [*(ROOT / 'doc' / 'source').rglob('*.rst'), *ROOT.glob('*.rst'),
          *(ROOT / 'releasenotes' / 'notes').glob('*.yaml')]
 
 #: Options of libraries in a group that is also ours.
-LIBRARY_OPTIONS = {('DEFAULT', 'rpc_response_timeout'),
+LIBRARY_OPTIONS = {('DEFAULT', 'executor_thread_pool_size'),
+                   ('DEFAULT', 'rpc_response_timeout'),
                    ('DEFAULT', 'transport_url')}
 
 
