@@ -31,7 +31,7 @@ from watcher.objects import tenure
 from watcher.tests.fixtures import database
 from watcher.tests.unit.db import base
 
-HOSTS = 12
+HOSTS = 4
 
 PLAN = objects.action_plan.State
 AUDIT = objects.audit.State
