@@ -26,7 +26,7 @@ No audit runs twice at once
     that counts is that it stores nothing. No result is stored twice.
 
 None is forgotten
-    After each disturbance, and in the end, every audit runs again.
+    After every few disturbances, and so in the end, each audit runs again.
 
 Audits that run once are asked for all the time; some are interrupted. Each
 succeeds, with one action plan.
@@ -69,9 +69,8 @@ LEASE = 4
 
 #: What the logs of engines tell, for the figures.
 _TOLD = {
-    'runs begun again': 'it begins again here',
-    'audits that changed hands': 'belongs to',
-    'leases lost': 'and took over',
+    'audits that run once begun again': 'it begins again here',
+    'continuous audits taken over': 'before to engine-',
 }
 
 
