@@ -65,16 +65,16 @@ def end(context: Any, audit: 'objects.Audit', fence: Any,
 
 def forgive(context: Any, audit: 'objects.Audit', fence: Any) -> None:
     """Note that the run did not come to an end for a good reason."""
-    _store(context, audit, fence, attempts=0)
+    _store(context, audit, fence, attempts=0, finished_at=None)
 
 
 def has_answered(run: 'objects.AuditRun', due: datetime.datetime,
                  table: schedule.Timetable) -> bool:
-    """Whether the last run that came to an end was that of this date.
+    """Whether the last run was that of this date, and came to an end.
 
     It was if it began between the date and the one after it.
     """
-    if run.started_at is None or run.attempts:
+    if None in (run.started_at, run.finished_at) or run.attempts:
         return False
     started = timeutils.normalize_time(run.started_at)
     after = table.following(due, due)
