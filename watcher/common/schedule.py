@@ -92,7 +92,9 @@ class Timetable:
     def settle(self, stored: datetime.datetime | None,
                now: datetime.datetime,
                start: datetime.datetime | None = None,
-               has_run: bool = True) -> datetime.datetime | None:
+               has_run: bool = True,
+               rests_until: datetime.datetime | None = None
+               ) -> datetime.datetime | None:
         """Return the date that has to be stored for the next run.
 
         What is stored may come from another interval or another start time,
@@ -102,28 +104,30 @@ class Timetable:
         :param stored: date stored so far, None if there is none
         :param start: when the first run may be
         :param has_run: whether the stored date comes from an earlier run
+        :param rests_until: when a pause ends, if there is one
         :returns: None if there will never be a run
         """
         if start is not None and start > now:
             return self._first_from(start)
+        begin = max(now, rests_until or now)
         if self.cron is None:
-            return self._settle_seconds(stored, now, has_run)
+            return self._settle_seconds(stored, now, has_run, begin)
         if (stored is not None and stored <= now
                 and not self.is_missed(stored, now)
                 and self.windows.is_open(now)):
             return stored
-        return self._next_match(now)
+        return self._next_match(now if begin == now else begin - _SECOND)
 
-    def _settle_seconds(self, stored, now, has_run):
-        date = self._in_rhythm(stored, now, has_run)
+    def _settle_seconds(self, stored, now, has_run, begin):
+        date = self._in_rhythm(stored, now, has_run, begin)
         if date <= now and self.windows.is_open(now):
             return date
         return self.windows.opens(max(date, now))
 
-    def _in_rhythm(self, stored, now, has_run):
+    def _in_rhythm(self, stored, now, has_run, begin):
         if stored is None:
             return now
-        latest = now + datetime.timedelta(seconds=self.seconds)
+        latest = begin + datetime.timedelta(seconds=self.seconds)
         if stored <= latest:
             return stored
         # The interval was shortened, the start time moved forward, or the

@@ -25,6 +25,7 @@ outside of them, unless they were changed since.
 """
 
 import datetime
+from typing import Any
 
 from oslo_log import log
 from oslo_utils import timeutils
@@ -109,6 +110,51 @@ def put_off(audit: 'objects.Audit', now: datetime.datetime,
         audit.status_message = unscheduled(exc)
 
 
+def settled(row: Any, said: 'objects.AuditSchedule | None',
+            now: datetime.datetime
+            ) -> tuple[datetime.datetime | None, str | None]:
+    """Return the date of the next run and the message, as they should be.
+
+    :param row: the audit, or what is known of it: ``id``, ``uuid``,
+        ``state``, ``interval``, ``start_time``, ``next_run_time`` and
+        ``status_message``
+    :param said: what it says besides its interval
+    """
+    stored = row.next_run_time
+    try:
+        table = timetable(row, said)
+        date = _date(row, table, now)
+    except exception.Invalid as exc:
+        return None, unscheduled(exc)
+    if date is None:
+        where = ' within its windows' if table.windows else ''
+        return None, (f'{NOT_SCHEDULED}: no date matches the interval '
+                      f'{row.interval}{where} any more')
+    if stored is None or not stored <= now < date:
+        return date, told(table, date, now, row.status_message)
+    if table.windows.is_open(now):
+        return date, (f'The run of {stored} UTC was left out: it could not '
+                      f'begin in time')
+    if table.cron is not None:
+        return date, (f'The run of {stored} UTC was left out: its windows '
+                      f'are closed')
+    return date, told(table, date, now, row.status_message)
+
+
+def _date(row: Any, table: schedule.Timetable,
+          now: datetime.datetime) -> datetime.datetime | None:
+    stored, has_run = row.next_run_time, row.state != STATE.PENDING
+    date = table.settle(stored, now, row.start_time, has_run)
+    if date is None or stored is None or date >= stored:
+        return date
+    # Only now it matters why the date is that far away.
+    rests_until = history.rests_until(
+        history.read(watcher_context.admin_context(), row), now)
+    if rests_until is None:
+        return date
+    return table.settle(stored, now, row.start_time, has_run, rests_until)
+
+
 def told(table: schedule.Timetable, date: datetime.datetime | None,
          now: datetime.datetime, message: str | None) -> str | None:
     """Return the message beside the date of the next run.
@@ -168,18 +214,14 @@ class ContinuousAuditHandler(base.AuditHandler):
         The windows may have closed since the run was due, and a clock that
         was set back shows a date again that has had its run.
         """
-        now = self._now()
-        try:
-            table = timetable(audit, said_by(audit))
-            date = table.settle(audit.next_run_time, now, audit.start_time,
-                                has_run=audit.state != STATE.PENDING)
-            if date is not None and date <= now:
-                if not history.has_answered(run, date, table):
-                    return True
-                date = table.following(date, now)
+        now, said = self._now(), said_by(audit)
+        date, message = settled(audit, said, now)
+        if date is not None and date <= now:
+            table = timetable(audit, said)
+            if not history.has_answered(run, date, table):
+                return True
+            date = table.following(date, now)
             message = told(table, date, now, audit.status_message)
-        except exception.Invalid as exc:
-            date, message = None, unscheduled(exc)
         audit.next_run_time, audit.status_message = date, message
         audit.save(where={'state': audit.state, 'hostname': CONF.host},
                    fence=self._fence())

@@ -102,6 +102,21 @@ def pause_after(failures: int) -> float:
     return min(doubled, options.failed_audit_max_pause)
 
 
+def rests_until(run: 'objects.AuditRun',
+                now: datetime.datetime) -> datetime.datetime | None:
+    """When the pause after failures ends, if there is one now.
+
+    :param now: naive, in UTC, in whole seconds, as what is returned
+    """
+    pause = datetime.timedelta(seconds=pause_after(run.failures))
+    if not pause or run.finished_at is None:
+        return None
+    ended = schedule.whole_seconds(timeutils.normalize_time(run.finished_at))
+    # A clock that is set back makes no pause longer.
+    until = min(ended, now) + pause
+    return until if until > now else None
+
+
 def _store(context, audit, fence, **values) -> bool:
     try:
         objects.AuditRun.set(context, audit.id, fence, **values)

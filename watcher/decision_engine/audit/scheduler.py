@@ -201,7 +201,7 @@ class ContinuousScheduler:
             LOG.info('Audit %(uuid)s SUCCEEDED: its end time %(end)s UTC has '
                      'come', {'uuid': look.uuid, 'end': look.end_time})
             return False
-        date, message = self._plan(look, said, now)
+        date, message = continuous.settled(look, said, now)
         wanted = look._replace(hostname=CONF.host, next_run_time=date,
                                status_message=message)
         if wanted == look:
@@ -219,31 +219,6 @@ class ContinuousScheduler:
     def _read(look: _Look) -> 'objects.Audit':
         return objects.Audit.get_by_uuid(
             watcher_context.admin_context(), look.uuid, eager=True)
-
-    @staticmethod
-    def _plan(look: _Look, said, now):
-        """Return date and message as they should be."""
-        stored = look.next_run_time
-        try:
-            table = continuous.timetable(look, said)
-            date = table.settle(stored, now, look.start_time,
-                                has_run=look.state != STATE.PENDING)
-        except exception.Invalid as exc:
-            return None, continuous.unscheduled(exc)
-        if date is None:
-            where = ' within its windows' if table.windows else ''
-            return None, (f'{continuous.NOT_SCHEDULED}: no date matches the '
-                          f'interval {look.interval}{where} any more')
-        message = continuous.told(table, date, now, look.status_message)
-        if stored is None or not stored <= now < date:
-            return date, message
-        if table.windows.is_open(now):
-            message = (f'The run of {stored} UTC was left out: it could not '
-                       f'begin in time')
-        elif table.cron is not None:
-            message = (f'The run of {stored} UTC was left out: its windows '
-                       f'are closed')
-        return date, message
 
     @staticmethod
     def _tell(before: _Look, after: _Look) -> None:
