@@ -37,9 +37,11 @@ class Question:
         """Ask, unless somebody has asked already; returns at once."""
         with self._lock:
             if self._pending is None or self._pending.done():
-                self._pending = futures.Future()
-                threading.Thread(target=self._run, args=(self._pending,),
+                pending = futures.Future()
+                threading.Thread(target=self._run, args=(pending,),
                                  name=self._name, daemon=True).start()
+                # Not before: without a thread there will be no answer.
+                self._pending = pending
             return self._pending
 
     def answer(self, patience: float) -> Any:

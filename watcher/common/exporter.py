@@ -52,8 +52,12 @@ READY = '/healthcheck/ready'
 #: have the port.
 RETRY = 10.0
 
-#: Prometheus asks once in a while, and nobody else.
-_THREADS = 2
+#: Prometheus and probes ask once in a while, and nobody else.
+_THREADS = 4
+
+#: Seconds that a client may be silent. As long as that it keeps a thread, and
+#: a few of them would make this process look dead to who probes it.
+_SILENCE = 2.0
 
 
 class PoolFigures:
@@ -229,7 +233,7 @@ class Exporter:
             server = wsgi_server.WSGIServer(
                 self._app, options.host, self._port, conf=self._conf,
                 use_ssl=options.enable_ssl, name=f'{self.name}-metrics',
-                threads=_THREADS, access_log=False)
+                threads=_THREADS, access_log=False, timeout=_SILENCE)
             server.start()
         except base_service.FatalError as exc:
             if not self._complained:

@@ -327,12 +327,15 @@ def bus_reachable(timeout: float = PROBE_TIMEOUT) -> bool:
 
     oslo.messaging waits for a broker without limit, whatever timeout a call
     has; who cannot wait asks here first. In-process buses are always there.
+
+    :param timeout: seconds for all brokers together
     """
     url = messaging.TransportURL.parse(_require(_BUS.conf))
     port = _DEFAULT_PORTS.get(url.transport.split('+')[0])
     if port is None or not url.hosts:
         return True
-    return any(_connects(host.hostname, host.port or port, timeout)
+    each = timeout / len(url.hosts)
+    return any(_connects(host.hostname, host.port or port, each)
                for host in url.hosts)
 
 

@@ -327,12 +327,15 @@ class WSGIServer:
     :param threads: how many answer requests; default is
         ``wsgi_default_pool_size``.
     :param access_log: write a line for each request.
+    :param timeout: seconds that clients may be silent; default is
+        ``client_socket_timeout``.
     """
 
     def __init__(self, app: Callable, host: str = '127.0.0.1', port: int = 0,
                  conf: cfg.ConfigOpts = CONF, use_ssl: bool = False,
                  reuse_port: bool = False, name: str = 'watcher-api',
-                 threads: int | None = None, access_log: bool = True):
+                 threads: int | None = None, access_log: bool = True,
+                 timeout: float | None = None):
         self.host = host
         self.port = port
         self.name = name
@@ -343,7 +346,7 @@ class WSGIServer:
             max=threads or conf.wsgi_default_pool_size,
             server_name=name,
             request_queue_size=conf.backlog,
-            timeout=conf.client_socket_timeout or None,
+            timeout=timeout or conf.client_socket_timeout or None,
             shutdown_timeout=STOP_BUDGET,
             reuse_port=reuse_port)
         self._server.max_request_header_size = (

@@ -10,6 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 import threading
+from unittest import mock
 
 import fixtures
 
@@ -53,6 +54,12 @@ class TestQuestion(base.TestCase):
         self.assertRaises(
             KeyError, asking.Question('q', broken).answer, base.PATIENCE)
 
+    def test_no_thread_can_be_started(self):
+        question = asking.Question('q', lambda: 'yes')
+        with mock.patch('threading.Thread.start', side_effect=RuntimeError):
+            self.assertRaises(RuntimeError, question.begin)
+        self.assertEqual('yes', question.answer(base.PATIENCE))
+
 
 class TestHealth(base.TestCase):
 
@@ -71,6 +78,17 @@ class TestHealth(base.TestCase):
         self.assertEqual({'ok': False, 'needed': True,
                           'reason': 'TimeoutError'},
                          found['checks']['database'])
+
+    def test_nobody_needs_a_broker_that_hangs(self):
+        self.useFixture(fixtures.MonkeyPatch(
+            'watcher.common.health.PATIENCE', 0.2))
+        hanging = Hanging(self)
+        self.useFixture(fixtures.MonkeyPatch(
+            'watcher.common.rpc.bus_reachable', lambda timeout: hanging()))
+        ready, found = health.Health({'bus': health.bus}).look()
+        self.assertEqual({'bus': {'ok': False, 'needed': False}},
+                         found['checks'])
+        self.assertTrue(ready)
 
     def test_what_is_wrong_is_said_once(self):
         state = {'ok': False}

@@ -12,9 +12,11 @@
 
 import io
 import json
+import socket
 import threading
 from unittest import mock
 
+import fixtures
 import prometheus_client
 from prometheus_client import core
 from prometheus_client import parser
@@ -264,6 +266,21 @@ class TestExporter(base.TestCase):
         self.exporter.stop()
         self.assertFalse(metrics.wanted())
         self.assertIsNone(self.exporter.url)
+
+    def test_silent_clients_keep_no_probe_waiting(self):
+        self.config(client_socket_timeout=0)
+        self.config(group='service_metrics', enabled=True)
+        self.useFixture(fixtures.MonkeyPatch(
+            'watcher.common.exporter._SILENCE', 0.2))
+        self.exporter._loop = mock.Mock()
+        self.exporter.start()
+        self.exporter._listen()
+        address = self.exporter._server._server.bind_addr
+        for _number in range(exporter._THREADS):
+            self.addCleanup(socket.create_connection(address).close)
+        with socket.create_connection(address, base.PATIENCE) as probe:
+            probe.sendall(b'GET /healthcheck HTTP/1.0\r\n\r\n')
+            self.assertIn(b'200 OK', probe.recv(100))
 
     def test_https_needs_a_certificate(self):
         self.config(group='service_metrics', enabled=True, enable_ssl=True)

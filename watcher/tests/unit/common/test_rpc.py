@@ -425,6 +425,16 @@ class TestBrokerAway(RPCTestCase):
         self.config(transport_url='fake://')
         self.assertTrue(rpc.bus_reachable())
 
+    def test_brokers_share_the_time_for_the_look(self):
+        self.connect('rabbit://a,b:5,c,d/')
+        with mock.patch('socket.create_connection',
+                        side_effect=OSError) as connect:
+            self.assertFalse(rpc.bus_reachable(2.0))
+        self.assertEqual(
+            [(('a', 5672), 0.5), (('b', 5), 0.5), (('c', 5672), 0.5),
+             (('d', 5672), 0.5)], [call.args for call
+                                   in connect.call_args_list])
+
 
 class TestSilentBroker(RPCTestCase):
     """Something accepts connections and never says a word."""
