@@ -156,6 +156,18 @@ class TestServiceMonitor(base.TestCase):
         self.look('a')
         self.assertEqual(['a'], self.hosts())
 
+    def test_clocks_that_differ_forget_nobody(self):
+        self.config(service_retention=600, service_down_time=90)
+        self.set_up('a', 'b')
+        objects.Lease.take(context.admin_context(), 'applier:b', 'b', 60)
+        self.beat('b', ago=10 ** 6)
+        tidied = []
+        self.monitors['a'] = service_monitor.ServiceMonitor(
+            NAME, tidied.append)
+        self.look('a')
+        self.assertEqual(['a', 'b'], self.hosts())
+        self.assertEqual([], tidied)
+
     def test_the_leases_of_dead_hosts_go(self):
         self.config(service_retention=600, service_down_time=90)
         self.set_up('a')
