@@ -27,7 +27,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any
 
 from oslo_db import exception as db_exc
 from oslo_log import log
@@ -42,14 +41,13 @@ from watcher.common import pool_stats
 from watcher.common import utils
 from watcher.db import api as db_api
 from watcher.decision_engine.audit import base
+from watcher.decision_engine.audit import blocked
 from watcher.decision_engine.audit import continuous
 from watcher.decision_engine.audit import event
 from watcher.decision_engine.audit import history
 from watcher.decision_engine.audit import interrupted
 from watcher.decision_engine.audit import leftovers
-from watcher.decision_engine.audit import obstacles
 from watcher.decision_engine.audit import oneshot
-from watcher.decision_engine.audit import opening
 from watcher.decision_engine.audit import scheduler
 
 CONF = conf.CONF
@@ -72,12 +70,6 @@ def _context_for(context):
     context.show_deleted = False
     context.update_store()
     return context
-
-
-def _same_moment(one: Any, other: Any) -> bool:
-    """Compare dates that may be naive or missing."""
-    return (one and timeutils.normalize_time(one)) == (
-        other and timeutils.normalize_time(other))
 
 
 def _stack_of(thread: threading.Thread) -> str:
@@ -111,10 +103,7 @@ class AuditDispatcher:
         self._given_up: set[threading.Thread] = set()
         self._orphans: dict[str, interrupted.Orphan] = {}
         self._triggered = collections.OrderedDict()
-        # Audits that wait for plans or windows, and when they were changed
-        # last.
-        self._blocked: dict[str, tuple[
-            obstacles.Obstacle | opening.Wait, Any]] = {}
+        self._blocked = blocked.Blocked()
         # Audits that cannot be run, nor can that be stored.
         self._hopeless: set[str] = set()
         self._stopping = False
@@ -238,7 +227,9 @@ class AuditDispatcher:
                 # The end of a running audit wakes the loop.
                 return []
             not_now = self._hopeless.union(self._running)
-        not_now |= self._still_blocked()
+        still_blocked, opens = self._blocked.still(self._scheduler.now())
+        self._wake_at(opens)
+        not_now |= still_blocked
         limit = free + len(not_now)
         oneshot = self._waiting(limit)
         waiting = [orphan[:2] for orphan in self._orphans.values()]
@@ -279,54 +270,6 @@ class AuditDispatcher:
         """Return since when the longest waiting triggers wait."""
         return objects.AuditRun.triggered(
             event.EventAuditHandler.startable, limit)
-
-    def _still_blocked(self) -> set[str]:
-        """Return the audits that need not be looked at now.
-
-        Those that wait for a plan that still runs, or for a window that is
-        still closed, and that nobody has changed since: they would only be
-        told to wait, again and again.
-        """
-        with self._lock:
-            blocked = dict(self._blocked)
-        if not blocked:
-            return set()
-        context = watcher_context.admin_context()
-        found = objects.Audit.list_columns(
-            context, ('id', 'uuid', 'updated_at'),
-            filters={'uuid__in': list(blocked)})
-        same = {uuid: ident for ident, uuid, changed in zip(
-            found['id'], found['uuid'], found['updated_at'], strict=True)
-            if _same_moment(changed, blocked[uuid][1])}
-        reasons = {uuid: blocked[uuid][0] for uuid in same}
-        still = self._behind_plans(context, reasons)
-        still |= self._behind_windows(reasons, same)
-        with self._lock:
-            for uuid in blocked.keys() - still:
-                self._blocked.pop(uuid, None)
-        return still
-
-    @staticmethod
-    def _behind_plans(context, reasons) -> set[str]:
-        plans = {uuid: reason.plan for uuid, reason in reasons.items()
-                 if isinstance(reason, obstacles.Obstacle)}
-        running = obstacles.running_plans(context) if plans else ()
-        return {uuid for uuid, plan in plans.items() if plan in running}
-
-    def _behind_windows(self, reasons, idents) -> set[str]:
-        waits = {uuid: reason for uuid, reason in reasons.items()
-                 if isinstance(reason, opening.Wait)}
-        if not waits:
-            return set()
-        now, options = self._scheduler.now(), opening.options()
-        # A change within a second does not show in the row of the audit.
-        said = objects.AuditSchedule.of_audits(
-            idents[uuid] for uuid in waits)
-        still = {uuid for uuid, wait in waits.items()
-                 if wait.lasts(said.get(idents[uuid]), options, now)}
-        self._wake_at(min((waits[uuid].opens for uuid in still
-                           if waits[uuid].opens is not None), default=None))
-        return still
 
     def _wake_at(self, date) -> None:
         """Look again at this date, if that is before the next round."""
@@ -378,8 +321,7 @@ class AuditDispatcher:
                 reason = self._handlers[audit.audit_type].execute(
                     context, audit)
                 if reason is not None:
-                    with self._lock:
-                        self._blocked[uuid] = reason, audit.updated_at
+                    self._blocked.add(audit, reason)
         except exception.AuditNotFound as exc:
             LOG.warning('The audit that was asked for is gone: %s', exc)
         except db_exc.DBError as exc:
@@ -406,7 +348,8 @@ class AuditDispatcher:
             orphan = self._orphans.get(uuid)
             db_api.get_instance().update_audit(
                 uuid, {'state': STATE.FAILED, 'status_message': message},
-                expected={'state': STATE.PENDING} if orphan is None else {
+                expected={'audit_type': (ONESHOT, EVENT),
+                          'state': STATE.PENDING} if orphan is None else {
                     'state': STATE.ONGOING,
                     'hostname': (orphan.host, CONF.host)},
                 fence=self._fence())
