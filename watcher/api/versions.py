@@ -63,6 +63,7 @@ RUNS = Version(1, 9)
 COMBINED_SCOPES = Version(1, 9)
 SCHEDULES = Version(1, 10)
 AUDIT_RUNS = Version(1, 10)
+REASONS = Version(1, 10)
 
 #: Every microversion with what it changed, oldest first.
 HISTORY = {
@@ -110,7 +111,9 @@ HISTORY = {
         'zone of their cron expression and of their windows, when they may '
         'run, and when their action plans may be executed. '
         'Audits show failures, last_error, last_run_started_at, '
-        'last_run_finished_at and waiting_triggers.',
+        'last_run_finished_at and waiting_triggers. '
+        'Audits, action plans and actions show reason: what status_message '
+        'says, whole, with a code and facts for programs.',
 }
 
 MIN = min(HISTORY)

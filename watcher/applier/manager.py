@@ -68,8 +68,9 @@ _STORE_TIME = 2.0
 _CONTEXTS_LIMIT = 1000
 #: Shortest time after which the dispatcher looks whether a window opened.
 _SHORTEST_WAIT = 0.2
-#: Tables without which an applier does its work: audits say nothing then.
-_DISPENSABLE = frozenset({'audit_schedules'})
+#: Tables without which an applier does its work: audits say nothing then,
+#: and why something is as it is, is told by its message alone.
+_DISPENSABLE = frozenset({'audit_schedules', 'reasons'})
 
 
 def _context_of(request: Any) -> watcher_context.RequestContext:

@@ -44,7 +44,7 @@ class Action(base.UuidMixin, base.StoredObject):
         'input_parameters': wfields.DictField(nullable=True),
         'state': wfields.StringField(nullable=True),
         'parents': wfields.ListOfStringsField(nullable=True),
-        'status_message': wfields.StringField(nullable=True),
+        'status_message': wfields.MessageField(nullable=True),
         'action_plan': wfields.ObjectField('ActionPlan', nullable=True),
     }
 

@@ -75,7 +75,7 @@ class ActionPlan(base.UuidMixin, base.StoredObject):
         'state': wfields.StringField(nullable=True),
         'global_efficacy': wfields.FlexibleListOfDictField(nullable=True),
         'hostname': wfields.StringField(nullable=True),
-        'status_message': wfields.StringField(nullable=True),
+        'status_message': wfields.MessageField(nullable=True),
         'audit': wfields.ObjectField('Audit', nullable=True),
         'strategy': wfields.ObjectField('Strategy', nullable=True),
     }

@@ -68,7 +68,7 @@ class Audit(base.UuidMixin, base.NameMixin, base.StoredObject):
         'force': wfields.BooleanField(default=False),
         'goal': wfields.ObjectField('Goal', nullable=True),
         'strategy': wfields.ObjectField('Strategy', nullable=True),
-        'status_message': wfields.StringField(nullable=True),
+        'status_message': wfields.MessageField(nullable=True),
     }
 
     def __init__(self, context: Any = None, **kwargs: Any) -> None:

@@ -23,6 +23,7 @@ from oslo_serialization import jsonutils
 from oslo_versionedobjects import fields
 
 from watcher._i18n import _
+from watcher.common import reasons
 
 BooleanField = fields.BooleanField
 IntegerField = fields.IntegerField
@@ -68,6 +69,23 @@ class DateTimeField(fields.AutoTypedField):
     def __init__(self, tzinfo_aware: bool = True, **kwargs: Any) -> None:
         self.AUTO_TYPE = UtcDateTime(tzinfo_aware=tzinfo_aware)
         super().__init__(**kwargs)
+
+
+# Texts --------------------------------------------------------------------
+
+class String(fields.String):
+    """A text, which may be a reason; others only see the text."""
+
+    def coerce(self, obj: Any, attr: str, value: Any) -> str:
+        if isinstance(value, reasons.Reason):
+            return value
+        return super().coerce(obj, attr, value)
+
+
+class MessageField(fields.AutoTypedField):
+    """A text, or a :class:`watcher.common.reasons.Reason`."""
+
+    AUTO_TYPE = String()
 
 
 # Identifiers --------------------------------------------------------------
@@ -227,8 +245,8 @@ class NotificationActionField(fields.BaseEnumField):
 # Values of the database ---------------------------------------------------
 
 #: Type of values that the database gives just as these fields hold them.
-_NATIVE = {StringField: str, UUIDField: str, IntegerField: int,
-           BooleanField: bool}
+_NATIVE = {StringField: str, MessageField: str, UUIDField: str,
+           IntegerField: int, BooleanField: bool}
 
 
 def coerce_all(field: fields.Field, name: str,

@@ -54,6 +54,7 @@ from watcher.db.sqlalchemy import jobs
 from watcher.db.sqlalchemy import leases
 from watcher.db.sqlalchemy import models
 from watcher.db.sqlalchemy import optional
+from watcher.db.sqlalchemy import reasons
 from watcher.db.sqlalchemy import runs
 from watcher.db.sqlalchemy import session as db_session
 from watcher.db.sqlalchemy import slots
@@ -75,7 +76,7 @@ def get_backend() -> 'Connection':
 
 class Connection(generic.EntityOperations, explanations.Operations,
                  figures.Operations, jobs.Operations, leases.Operations,
-                 runs.Operations, slots.Operations):
+                 reasons.Operations, runs.Operations, slots.Operations):
     """All operations; see the module for those every entity has."""
 
     def missing_tables(self) -> list[str]:
@@ -166,7 +167,9 @@ class Connection(generic.EntityOperations, explanations.Operations,
         generic.check_fence(fence)
         changes = db_values.for_update(entities.ACTION, values)
         changes['updated_at'] = timeutils.utcnow()
-        return self._change_actions(action_plan_id, changes, expected_state)
+        rows = self._change_actions(action_plan_id, changes, expected_state)
+        reasons.store('action', [row.id for row, _state in rows], values)
+        return rows
 
     @db_session.write
     def soft_delete_actions_of_plan(

@@ -30,6 +30,7 @@ from watcher.db.sqlalchemy import entities
 from watcher.db.sqlalchemy import leases
 from watcher.db.sqlalchemy import models
 from watcher.db.sqlalchemy import query
+from watcher.db.sqlalchemy import reasons
 from watcher.db.sqlalchemy import session as db_session
 from watcher.db.sqlalchemy import values as db_values
 
@@ -339,6 +340,7 @@ class EntityOperations:
             session.add(row)
             session.flush()
         session.expunge(row)
+        reasons.store(entity.name, [row.id], values)
         return readable(entity, row)
 
     def _revive_description(self, values: Mapping[str, Any]) -> Any:
@@ -388,7 +390,9 @@ class EntityOperations:
         guard = (translated if _is_guarded(entity, changes)
                  else lambda *args: contextlib.nullcontext())
         with guard(entity, changes):
-            return self._swap(entity, ident, changes, conditions, fence)
+            row = self._swap(entity, ident, changes, conditions, fence)
+        reasons.store(entity.name, [row.id], values)
+        return row
 
     def _swap(self, entity: Entity, ident: Any, changes: dict[str, Any],
               expected: Mapping[str, Any],

@@ -306,6 +306,31 @@ class Explanation(Base):
         types.JsonDict, nullable=False)
 
 
+class Reason(Base):
+    """What the status message of an object says in short, whole; ours.
+
+    Tolerated if missing, and gone with its owner, as explanations are.
+    """
+
+    __tablename__ = 'reasons'
+    __table_args__ = (
+        sa.UniqueConstraint('audit_id', name='uniq_reasons0audit_id'),
+        sa.UniqueConstraint('action_plan_id',
+                            name='uniq_reasons0action_plan_id'),
+        sa.UniqueConstraint('action_id', name='uniq_reasons0action_id'),
+    )
+
+    id: orm.Mapped[int] = _id()
+    audit_id: orm.Mapped[int | None] = _owner('audits')
+    action_plan_id: orm.Mapped[int | None] = _owner('action_plans')
+    action_id: orm.Mapped[int | None] = _owner('actions')
+    code: orm.Mapped[str] = _string(64, null=False)
+    text: orm.Mapped[str] = orm.mapped_column(types.LONG_TEXT,
+                                              nullable=False)
+    data: orm.Mapped[dict] = orm.mapped_column(types.JsonDict,
+                                               nullable=False)
+
+
 class Lease(Base):
     """The right of one process to act under a name, until it expires; ours.
 

@@ -62,4 +62,4 @@ def missing_tables() -> list[str]:
     present = set(sa.inspect(db_session.get_engine()).get_table_names())
     return sorted({model.__tablename__ for model in (
         models.Lease, models.PlanRun, models.ActionRun,
-        models.AuditRun, models.AuditSchedule)} - present)
+        models.AuditRun, models.AuditSchedule, models.Reason)} - present)

@@ -17,8 +17,8 @@ import sqlalchemy as sa
 from oslo_serialization import jsonutils
 from sqlalchemy.dialects import mysql
 
-# TEXT ends at 65 535 bytes on MySQL: about 1,700 parents of one action.
-_LONG_TEXT = (sa.Text()
+#: TEXT ends at 65 535 bytes on MySQL: about 1,700 parents of one action.
+LONG_TEXT = (sa.Text()
               .with_variant(mysql.MEDIUMTEXT(), 'mysql')
               .with_variant(mysql.MEDIUMTEXT(), 'mariadb'))
 
@@ -39,7 +39,7 @@ class _JsonText(sa.types.TypeDecorator):
     Changes inside a loaded value are not seen: assign a new value.
     """
 
-    impl = _LONG_TEXT
+    impl = LONG_TEXT
     container: type = object
 
     @classmethod

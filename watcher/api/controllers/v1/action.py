@@ -23,8 +23,10 @@ from watcher.api.controllers import resource
 from watcher.api.controllers.fields import Computed
 from watcher.api.controllers.fields import Field
 from watcher.api.controllers.fields import Related
+from watcher.api.controllers.v1 import reasons
 from watcher.api.controllers.v1 import runs
 from watcher.common import exception
+from watcher.common import reasons as common_reasons
 from watcher.objects import states
 
 State = states.ActionState
@@ -37,7 +39,7 @@ SKIPPABLE = (states.ActionPlanState.RECOMMENDED,
 SKIPPED = 'Action skipped by user.'
 SKIPPED_BECAUSE = 'Action skipped by user. Reason: %s'
 
-MESSAGE_LENGTH = 255
+MESSAGE_LENGTH = common_reasons.MESSAGE_LENGTH
 
 DESCRIPTIONS = 'descriptions'
 EXPLANATION = 'explanation'
@@ -68,6 +70,7 @@ class Actions(resource.Patchable):
         Field('parents', types.array, summary=True),
         Field('status_message', types.text, patch=True,
               since=versions.STATUS_MESSAGE),
+        reasons.FIELD,
         Computed(EXPLANATION, types.optional_obj, _explanation, ('id',),
                  since=versions.EXPLANATIONS),
         *runs.ACTION_FIELDS,
@@ -83,7 +86,8 @@ class Actions(resource.Patchable):
             raise exception.ActionFilterCombinationProhibited()
 
     def load_extra(self, columns, shown):
-        extra = runs.of_actions(columns, shown)
+        extra = {**runs.of_actions(columns, shown),
+                 **reasons.load('action', columns, shown)}
         if 'description' in shown:
             extra[DESCRIPTIONS] = self._load_descriptions()
         if EXPLANATION in shown:
@@ -156,4 +160,5 @@ def _message(reason):
             'status_message', reason,
             _('At most %d characters are allowed.')
             % (MESSAGE_LENGTH - len(SKIPPED_BECAUSE % '')))
-    return message
+    return common_reasons.Reason(
+        message, common_reasons.Code.SKIPPED_BY_USER, comment=reason)

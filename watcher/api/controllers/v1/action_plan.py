@@ -28,6 +28,7 @@ from watcher.api.controllers import resource
 from watcher.api.controllers.fields import Computed
 from watcher.api.controllers.fields import Field
 from watcher.api.controllers.fields import Related
+from watcher.api.controllers.v1 import reasons
 from watcher.api.controllers.v1 import runs
 from watcher.api.controllers.v1 import transitions
 from watcher.common import exception
@@ -76,6 +77,7 @@ class ActionPlans(resource.Patchable, resource.Deletable):
         Field('global_efficacy', types.array, summary=True),
         Field('hostname', types.text),
         Field('status_message', types.text, since=versions.STATUS_MESSAGE),
+        reasons.FIELD,
         Computed(EXPLANATION, types.optional_obj, _explanation, ('id',),
                  since=versions.EXPLANATIONS),
         *runs.PLAN_FIELDS,
@@ -96,7 +98,8 @@ class ActionPlans(resource.Patchable, resource.Deletable):
 
     def load_extra(self, columns, shown):
         extra = {INDICATORS: self._load_indicators(columns['id']),
-                 **runs.of_plans(columns, shown)}
+                 **runs.of_plans(columns, shown),
+                 **reasons.load('action_plan', columns, shown)}
         if EXPLANATION in shown:
             extra[EXPLANATION] = objects.ActionPlan.explanations(
                 columns['id'])

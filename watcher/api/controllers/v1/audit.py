@@ -27,6 +27,7 @@ from watcher.api.controllers.fields import OPTIONAL
 from watcher.api.controllers.fields import Related
 from watcher.api.controllers.fields import REQUIRED
 from watcher.api.controllers.v1 import parameters
+from watcher.api.controllers.v1 import reasons
 from watcher.api.controllers.v1 import references
 from watcher.api.controllers.v1 import runs
 from watcher.api.controllers.v1 import schedules
@@ -83,6 +84,7 @@ class Audits(resource.Creatable, resource.Patchable, resource.Deletable):
               patch=True, patch_type=types.strict_boolean,
               since=versions.AUDIT_FORCE, before=False),
         Field('status_message', types.text, since=versions.STATUS_MESSAGE),
+        reasons.FIELD,
         *schedules.FIELDS,
         *runs.AUDIT_FIELDS,
         *fields.TIMESTAMPS,
@@ -93,7 +95,8 @@ class Audits(resource.Creatable, resource.Patchable, resource.Deletable):
 
     def load_extra(self, columns, shown):
         return {**schedules.of_audits(columns, shown),
-                **runs.of_audits(columns, shown)}
+                **runs.of_audits(columns, shown),
+                **reasons.load('audit', columns, shown)}
 
     # Creation -------------------------------------------------------------
 

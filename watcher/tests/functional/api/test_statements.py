@@ -38,9 +38,10 @@ LISTED = [cls for cls in v1.RESOURCES
 
 #: Statements of a list besides the one that reads the page: the efficacy
 #: indicators of plans, in detail the descriptions of action types, the
-#: explanations of both, the records of runs, and the schedules of audits.
-MORE = {'audits/detail': 2, 'action_plans': 1, 'action_plans/detail': 3,
-        'actions/detail': 3}
+#: explanations of both, the records of runs, the schedules of audits, and the
+#: reasons of what has a status message.
+MORE = {'audits/detail': 3, 'action_plans': 1, 'action_plans/detail': 4,
+        'actions/detail': 4}
 
 #: A page behind a marker finds the marker, and what it is sorted by.
 MARKER, SORT_VALUE = 1, 1
@@ -133,12 +134,12 @@ class Rows:
         return {'name': f'name{number}', 'audit_type': 'ONESHOT',
                 'state': 'SUCCEEDED', 'goal_id': 1, 'strategy_id': 1,
                 'auto_trigger': False, 'force': False, 'parameters': {},
-                'scope': []}
+                'scope': [], 'status_message': 'm'}
 
     @staticmethod
     def _plan(number):
         return {'audit_id': 1, 'strategy_id': 1, 'state': 'RECOMMENDED',
-                'global_efficacy': []}
+                'global_efficacy': [], 'status_message': 'm'}
 
     @staticmethod
     def _indicator(number):
@@ -148,7 +149,8 @@ class Rows:
     @staticmethod
     def _action(number):
         return {'action_plan_id': 1, 'action_type': 'nop',
-                'input_parameters': {}, 'state': 'PENDING', 'parents': []}
+                'input_parameters': {}, 'state': 'PENDING', 'parents': [],
+                'status_message': 'm'}
 
     @staticmethod
     def _engine(number):
@@ -360,9 +362,9 @@ class TestChanges(ItemTestCase):
     def test_skip(self):
         plan = self.records.plan(self.audit, self.strategy, actions=1)
         action, = self.records.actions(plan)
-        # The action, the change, the action again, its description, its
-        # explanation and its run.
-        self.check(6, 'PATCH', f'/v1/actions/{action.uuid}', [
+        # The action, the change, the action again, the reason, which is read
+        # again, its description, its explanation and its run.
+        self.check(8, 'PATCH', f'/v1/actions/{action.uuid}', [
             {'op': 'replace', 'path': '/state', 'value': 'SKIPPED'}])
 
     def test_start(self):

@@ -26,6 +26,7 @@ from watcher.tests.unit.db import test_api
 from watcher.tests.unit.db import test_leases
 from watcher.tests.unit.db import test_purge
 from watcher.tests.unit.db import test_query
+from watcher.tests.unit.db import test_reasons
 from watcher.tests.unit.db import test_retention
 from watcher.tests.unit.db import test_runs
 from watcher.tests.unit.db import test_session
@@ -46,6 +47,8 @@ CLASSES = (
     test_leases.TestFence, test_runs.TestAuditRuns, test_runs.TestRuns,
     test_runs.TestSchedules, test_runs.TestWithoutTheTables,
     test_figures.TestReading, test_retention.TestRetention,
+    test_reasons.TestReasons, test_reasons.TestMany,
+    test_reasons.TestWithoutTheTable,
 )
 
 for _class in CLASSES:

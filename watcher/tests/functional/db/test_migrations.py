@@ -33,7 +33,7 @@ from watcher.tests import base
 from watcher.tests.fixtures import database
 from watcher.tests.functional.db import field_shapes
 
-HEAD = 'e6b2f47d0a95'
+HEAD = 'a7c3e5d18f60'
 
 
 def type_in_words(column: Mapping[str, Any]) -> str:

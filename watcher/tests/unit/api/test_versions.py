@@ -115,7 +115,9 @@ class TestAdditions(base.TestCase):
             '1.10': {('audits', name) for name in (
                 'time_zone', 'run_windows', 'execution_windows', 'failures',
                 'last_error', 'last_run_started_at', 'last_run_finished_at',
-                'waiting_triggers')},
+                'waiting_triggers')}
+                | {(name, 'reason')
+                   for name in ('audits', 'action_plans', 'actions')},
         }, found)
 
     def test_filters(self):

@@ -68,7 +68,7 @@ class TestTables(base.TestCase):
         code, details = self.check()
         self.assertEqual(upgradecheck.Code.WARNING, code)
         for word in ('action_runs, audit_runs, audit_schedules, leases, '
-                     'plan_runs',
+                     'plan_runs, reasons',
                      'watcher-db-manage upgrade'):
             self.assertIn(word, details)
 
