@@ -304,9 +304,12 @@ class Queue:
             return False
 
         def tell(plan):
-            # The date is its place in the line.
-            plan.swap({'state': waiting.state}, **self._guard(),
-                      status_message=message, updated_at=waiting.updated_at)
+            # Every applier wants to say it; the first one does. The date is
+            # its place in the line.
+            plan.swap({'state': waiting.state,
+                       'status_message': waiting.status_message},
+                      **self._guard(), status_message=message,
+                      updated_at=waiting.updated_at)
 
         if self._change(context, waiting, tell):
             LOG.info('Action plan %(uuid)s: %(message)s',

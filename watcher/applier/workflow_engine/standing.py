@@ -101,7 +101,9 @@ def tell(context: Any, row: Any, closed: hours.Closed | None = None) -> None:
     try:
         plan = objects.ActionPlan.get_by_uuid(context, row.uuid, eager=True)
         plan.status_message = message
-        plan.save(where={'state': row.state, 'hostname': row.hostname})
+        # Every applier wants to say it; the first one does.
+        plan.save(where={'state': row.state, 'hostname': row.hostname,
+                         'status_message': row.status_message})
     except (exception.StateConflict, exception.ActionPlanNotFound,
             db_exc.DBConnectionError) as conflict:
         # The next look tries it again.

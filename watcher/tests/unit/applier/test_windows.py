@@ -59,6 +59,15 @@ class TestQueue(window_case.WindowTestCase):
         self.assertEqual(['action_plan.update plan1 PENDING [-]'],
                          self.events('action_plan.update'))
 
+    def test_several_appliers_say_it_once(self):
+        plan = self.nightly()
+        seen = self.queue._line(self.context)
+        self.assertIsNone(self.claim())
+        self.queue._open_ones(self.context, seen)
+        self.assertEqual(WAITS, self.message(plan))
+        self.assertEqual(['action_plan.update plan1 PENDING [-]'],
+                         self.events('action_plan.update'))
+
     def test_it_is_claimed_at_the_opening(self):
         plan = self.nightly()
         self.assertIsNone(self.claim())
@@ -570,6 +579,16 @@ class TestHandOver(RestTestCase):
 
 class TestAtRest(RestTestCase):
     """What happens to it."""
+
+    def test_several_appliers_say_what_it_waits_for_once(self):
+        objects.PlanRun.set(self.context, self.plan.id, paused=True)
+        other = self.other_applier()
+        before = len(self.events('action_plan.update'))
+        seen = self.manager._find_orphans(self.context)
+        for manager in (self.manager, other):
+            list(manager._resting.leave_out(self.context, seen))
+        self.assertEqual(standing.PAUSED_MESSAGE, self.message(self.plan))
+        self.assertEqual(before + 1, len(self.events('action_plan.update')))
 
     def test_the_applier_stops(self):
         self.manager.stop(3)
