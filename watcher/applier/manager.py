@@ -340,10 +340,13 @@ class ApplierManager:
 
     def _take_from(self, plan, orphan):
         values = {'hostname': CONF.host}
-        if orphan.idle and standing.is_told(plan.status_message):
-            values['status_message'] = None
+        if orphan.idle:
+            self._resting.taking.add(orphan.uuid)
+            if standing.is_told(plan.status_message):
+                values['status_message'] = None
         plan.swap({'state': orphan.state, 'hostname': orphan.host},
                   self.lease, **values)
+        self._resting.taking.discard(orphan.uuid)
         if orphan.idle:
             return
         LOG.warning('Action plan %(uuid)s, %(whose)s, is taken over', {

@@ -23,12 +23,15 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
 
+from watcher import conf
 from watcher import objects
 from watcher.applier import hours
 from watcher.applier import recovery
 from watcher.applier import takeover
 from watcher.applier.workflow_engine import standing
 from watcher.objects import action_plan as plan_objects
+
+CONF = conf.CONF
 
 State = plan_objects.State
 
@@ -53,6 +56,9 @@ class Resting:
     def __init__(self) -> None:
         #: Who waited for a window at the last look.
         self.closed = hours.Tally()
+        #: UUIDs of plans that we began to take. If the answer of the database
+        #: got lost, one may be ours, and nothing of it was interrupted.
+        self.taking: set[str] = set()
 
     def leave_out(self, context: Any, orphans: Iterable[takeover.Orphan]
                   ) -> Iterator[takeover.Orphan]:
@@ -61,6 +67,7 @@ class Resting:
         Those that go on resting are left out, and told what for.
         """
         orphans = list(orphans)
+        self.taking &= {orphan.uuid for orphan in orphans}
         tally = hours.Tally()
         runs = self._runs_of_idle(orphans)
         look = hours.Look([
@@ -70,7 +77,7 @@ class Resting:
         for orphan in orphans:
             run = runs.get(orphan.plan_id)
             if run is None:
-                yield orphan
+                yield dataclasses.replace(orphan, idle=self._is_taken(orphan))
                 continue
             closed = look.closed(orphan.plan_id)
             if orphan.state == State.ONGOING and (closed or run.paused):
@@ -82,6 +89,9 @@ class Resting:
             else:
                 yield dataclasses.replace(orphan, idle=True)
         self.closed = tally
+
+    def _is_taken(self, orphan: takeover.Orphan) -> bool:
+        return orphan.host == CONF.host and orphan.uuid in self.taking
 
     @staticmethod
     def _runs_of_idle(orphans: list[takeover.Orphan]

@@ -17,6 +17,7 @@ import threading
 from unittest import mock
 
 import fixtures
+from oslo_db import exception as db_exc
 
 from watcher import objects
 from watcher.applier import claims
@@ -552,6 +553,24 @@ class TestHandOver(RestTestCase):
             thread.start()
         for thread in threads:
             thread.join(base.PATIENCE)
+        self.wait_for_state(self.plan, 'SUCCEEDED')
+        self.assertEqual([0, 1, 2], self.executed)
+
+    def test_the_answer_of_the_database_is_lost(self):
+        """It is ours then, and was not interrupted."""
+        swap = objects.ActionPlan.swap
+        broken = [db_exc.DBConnectionError()]
+
+        def lose(plan, *args, **kwargs):
+            swap(plan, *args, **kwargs)
+            if broken:
+                raise broken.pop()
+
+        with mock.patch.object(objects.ActionPlan, 'swap', lose):
+            self.assertRaises(db_exc.DBConnectionError, self.open)
+        self.assertEqual(('ONGOING', harness.HOST, None),
+                         self.shown(self.plan))
+        self.look()
         self.wait_for_state(self.plan, 'SUCCEEDED')
         self.assertEqual([0, 1, 2], self.executed)
 
