@@ -149,20 +149,26 @@ class AuditHandler(abc.ABC):
         return schedule.whole_seconds(self._clock())
 
     def execute(self, context, audit: 'objects.Audit'
-                ) -> obstacles.Obstacle | opening.Wait | None:
+                ) -> bool | obstacles.Obstacle | opening.Wait:
         """Run the audit to its end; what goes wrong is stored.
 
         :param audit: loaded with its relations, as it is now.
-        :returns: the plan or window that the audit waits for, if it does
+        :returns: whether it was run; or what it waits for, if it does
         :raises oslo_db.exception.DBError: if the run has to be repeated,
             because its end could not be stored
         """
-        begun = self._begin(context, audit)
+        try:
+            begun = self._begin(context, audit)
+        except exception.StateConflict as exc:
+            LOG.info('Audit %(uuid)s is not run here: %(reason)s',
+                     {'uuid': audit.uuid, 'reason': exc})
+            return False
+        if begun is None:
+            return False
         if isinstance(begun, (obstacles.Obstacle, opening.Wait)):
             return begun
-        if begun is not None:
-            self.go(context, begun)
-        return None
+        self.go(context, begun)
+        return True
 
     def go(self, context, audit: 'objects.Audit') -> None:
         """Run an audit that is claimed.
@@ -187,6 +193,7 @@ class AuditHandler(abc.ABC):
             run.end(metrics.CANCELLED)
             LOG.info('Audit %s is no longer to be run and ends without an '
                      'action plan', audit.uuid)
+            self._forgive(context, audit)
         except Exception as exc:
             run.end(metrics.FAILED)
             self._fail(context, audit, phase, exc)
@@ -199,24 +206,22 @@ class AuditHandler(abc.ABC):
         """Claim the audit; return what it waits for if it cannot be run.
 
         None if it is not to be run at all, or at another date.
+
+        :raises watcher.common.exception.StateConflict: if somebody has
+            changed it meanwhile
         """
         if audit.state not in self.startable:
             LOG.info('Audit %(uuid)s is %(state)s and is not run',
                      {'uuid': audit.uuid, 'state': audit.state})
             return None
-        try:
-            wait = self._wait(context, audit)
-            if wait is not None:
-                return wait
-            plan = self._obstacle(context, audit)
-            if plan is not None:
-                return plan if self._blocked(audit, plan) else None
-            return db_api.get_instance().run_in_transaction(
-                self._store_begin, context, audit)
-        except exception.StateConflict as exc:
-            LOG.info('Audit %(uuid)s is not run here: %(reason)s',
-                     {'uuid': audit.uuid, 'reason': exc})
-            return None
+        wait = self._wait(context, audit)
+        if wait is not None:
+            return wait if self._shut_out(context, audit, wait) else None
+        plan = self._obstacle(context, audit)
+        if plan is not None:
+            return plan if self._blocked(audit, plan) else None
+        return db_api.get_instance().run_in_transaction(
+            self._store_begin, context, audit)
 
     def _store_begin(self, context, audit):
         # A copy: the transaction may run twice after a deadlock.
@@ -226,18 +231,19 @@ class AuditHandler(abc.ABC):
         return audit
 
     def _wait(self, context, audit) -> opening.Wait | None:
-        """Return for which window the audit waits, and store that."""
-        wait = opening.find(objects.AuditSchedule.get(context, audit.id),
+        """Return for which window the audit has to wait."""
+        return opening.find(objects.AuditSchedule.get(context, audit.id),
                             self.automatic, self._now())
-        if wait is not None:
-            self._shut_out(context, audit, wait)
-        return wait
 
-    def _shut_out(self, context, audit, wait: opening.Wait) -> None:
-        """Tell that the audit waits."""
+    def _shut_out(self, context, audit, wait: opening.Wait) -> bool:
+        """Tell that the audit waits.
+
+        :returns: whether it does
+        """
         self._tell(audit, wait.message)
         LOG.info('Audit %(uuid)s: %(message)s',
                  {'uuid': audit.uuid, 'message': wait.message})
+        return True
 
     def _obstacle(self, context, audit) -> obstacles.Obstacle | None:
         """Return a plan because of which the audit must not run now."""
@@ -390,6 +396,17 @@ class AuditHandler(abc.ABC):
                         '%(audit)s could not be withdrawn: %(reason)s',
                         {'plan': plan.uuid, 'audit': audit.uuid,
                          'reason': exc})
+
+    def _forgive(self, context, audit) -> None:
+        """Do not count a run against the audit that a user has ended."""
+        try:
+            stored = objects.Audit.get_by_uuid(context, audit.uuid)
+            if (stored.hostname == CONF.host
+                    and stored.state != STATE.ONGOING):
+                history.forgive(context, audit, self._fence())
+        except (exception.WatcherException, db_exc.DBError) as exc:
+            LOG.info('The run of audit %(uuid)s stays counted: %(reason)s',
+                     {'uuid': audit.uuid, 'reason': utils.first_line(exc)})
 
     def _fail(self, context, audit, phase: str, exc: Exception) -> None:
         """Store why the run failed, unless the audit was taken away."""

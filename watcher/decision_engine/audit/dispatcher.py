@@ -22,6 +22,7 @@ see :mod:`.interrupted` and :mod:`.scheduler`.
 """
 
 import collections
+import enum
 import sys
 import threading
 import time
@@ -60,6 +61,18 @@ CONTINUOUS = objects.audit.AuditType.CONTINUOUS.value
 
 #: Seconds that running audits get to end by themselves at a stop.
 GRACE = 2.0
+
+#: How many audits are known, besides those to start now, to go on with when
+#: other engines were faster with these.
+RESERVE = 20
+
+
+class _End(enum.Enum):
+    """What came of an audit that was started."""
+
+    RAN = 'it has run'
+    NOT_RUN = 'it waits, or others were faster'
+    AGAIN = 'it has to be tried again'
 
 
 def _context_for(context):
@@ -103,6 +116,7 @@ class AuditDispatcher:
         self._given_up: set[threading.Thread] = set()
         self._orphans: dict[str, interrupted.Orphan] = {}
         self._triggered = collections.OrderedDict()
+        self._reserve: collections.deque[str] = collections.deque()
         self._blocked = blocked.Blocked()
         # Audits that cannot be run, nor can that be stored.
         self._hopeless: set[str] = set()
@@ -175,6 +189,9 @@ class AuditDispatcher:
             LOG.warning('No audit is begun: the lease of this engine may be '
                         'expired')
             return
+        with self._lock:
+            # Old, and whose the audits are may change now.
+            self._reserve.clear()
         self._give_up_hanging()
         self._orphans = {orphan.uuid: orphan for orphan
                          in interrupted.find(self._is_running)}
@@ -230,10 +247,12 @@ class AuditDispatcher:
         still_blocked, opens = self._blocked.still(self._scheduler.now())
         self._wake_at(opens)
         not_now |= still_blocked
-        limit = free + len(not_now)
+        # No more than is needed: with many that wait, reading all of them
+        # whenever one has run would be most of the work.
+        limit = free + len(not_now) + RESERVE
         oneshot = self._waiting(limit)
         waiting = [orphan[:2] for orphan in self._orphans.values()]
-        waiting += oneshot + self._triggers(limit) + self._due()
+        waiting += oneshot + self._triggers(limit) + self._due(limit)
         waiting.sort(key=lambda entry: entry[0])
         known = dict.fromkeys(uuid for _since, uuid in waiting)
         with self._lock:
@@ -242,14 +261,15 @@ class AuditDispatcher:
             first = [] if len(oneshot) == limit else [
                 uuid for uuid in self._triggered
                 if uuid not in known and uuid not in self._running]
-            order = dict.fromkeys(
-                [*first, *(uuid for uuid in known if uuid not in not_now)])
+            order = list(dict.fromkeys(
+                [*first, *(uuid for uuid in known if uuid not in not_now)]))
+            self._reserve.extend(order[free:free + RESERVE])
             return [(uuid, self._triggered.pop(uuid, None))
-                    for uuid in list(order)[:free]]
+                    for uuid in order[:free]]
 
-    def _due(self) -> list[tuple]:
+    def _due(self, limit: int) -> list[tuple]:
         """Return the CONTINUOUS audits to run; wake up for the next."""
-        due, later = self._scheduler.upcoming(self._pause)
+        due, later = self._scheduler.upcoming(self._pause, limit)
         self._wake_at(later)
         return due
 
@@ -284,29 +304,54 @@ class AuditDispatcher:
         with self._lock:
             # Registered before it is claimed: an audit that is ONGOING here
             # but not registered counts as interrupted.
-            if self._stopping:
+            holder = self._running.get(uuid, threading.current_thread())
+            if self._stopping or holder is not threading.current_thread():
                 return
             self._running[uuid] = thread
             self._began[uuid] = time.monotonic()
         thread.start()
 
     def _run(self, uuid: str, context) -> None:
-        done = False
+        end = _End.AGAIN
         try:
-            done = self._execute(uuid, _context_for(context),
-                                 triggered=context is not None)
+            end = self._execute(uuid, _context_for(context),
+                                triggered=context is not None)
         finally:
+            following = self._hand_on(uuid) if end is _End.NOT_RUN else None
             self._forget(uuid, threading.current_thread())
             with self._lock:
-                if not done and context is not None:
+                if end is _End.AGAIN and context is not None:
                     self._triggered.setdefault(uuid, context)
-            if done:
+            if following is not None:
+                self._start(*following)
+                # If the engine stops meanwhile.
+                self._forget(following[0], threading.current_thread())
+            elif end is not _End.AGAIN:
                 # Otherwise the next regular round tries again: without a
                 # pause it would fail in the same way.
                 self._loop.wake()
 
-    def _execute(self, uuid: str, context, triggered: bool) -> bool:
-        """Run the audit; False if it has to be tried again."""
+    def _hand_on(self, uuid: str) -> tuple | None:
+        """Give the place of an audit that is not run to the next in line.
+
+        All engines begin with the audits that wait longest. Who is too late
+        goes on with what the last round has read: a round of its own would
+        cost more than the audit, and meet the same engines again.
+        """
+        thread = threading.current_thread()
+        with self._lock:
+            if self._stopping or self._running.get(uuid) is not thread:
+                return None
+            while self._reserve:
+                following = self._reserve.popleft()
+                if following not in self._running:
+                    self._running[following] = thread
+                    self._began[following] = time.monotonic()
+                    return following, self._triggered.pop(following, None)
+        return None
+
+    def _execute(self, uuid: str, context, triggered: bool) -> _End:
+        """Run the audit."""
         try:
             audit = objects.Audit.get_by_uuid(context, uuid, eager=True)
             orphan = self._orphans.get(uuid)
@@ -318,20 +363,24 @@ class AuditDispatcher:
             elif orphan is not None and audit.state == STATE.ONGOING:
                 self._take_over(context, orphan)
             else:
-                reason = self._handlers[audit.audit_type].execute(
-                    context, audit)
-                if reason is not None:
-                    self._blocked.add(audit, reason)
+                return self._execute_new(context, audit)
         except exception.AuditNotFound as exc:
             LOG.warning('The audit that was asked for is gone: %s', exc)
         except db_exc.DBError as exc:
             LOG.error('Audit %(uuid)s is not run now, the database failed: '
                       '%(error)s',
                       {'uuid': uuid, 'error': utils.first_line(exc)})
-            return False
+            return _End.AGAIN
         except Exception as exc:
-            return self._give_up(uuid, exc)
-        return True
+            return _End.RAN if self._give_up(uuid, exc) else _End.AGAIN
+        return _End.RAN
+
+    def _execute_new(self, context, audit) -> _End:
+        found = self._handlers[audit.audit_type].execute(context, audit)
+        if isinstance(found, bool):
+            return _End.RAN if found else _End.NOT_RUN
+        self._blocked.add(audit, found)
+        return _End.NOT_RUN
 
     def _give_up(self, uuid: str, exc: Exception) -> bool:
         """Fail or put off an audit that cannot even be read or claimed.

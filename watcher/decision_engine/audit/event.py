@@ -57,12 +57,13 @@ class EventAuditHandler(base.AuditHandler):
     def _shut_out(self, context, audit, wait):
         run = history.read(context, audit)
         if run.triggers:
-            super()._shut_out(context, audit, wait)
-        elif not is_answered(run):
+            return super()._shut_out(context, audit, wait)
+        if not is_answered(run):
             base.LOG.warning(
                 'The trigger of audit %(uuid)s has no effect: %(message)s. '
                 'Trigger it again then.',
                 {'uuid': audit.uuid, 'message': wait.message})
+        return False
 
     def _blocked(self, audit, plan):
         run = history.read(watcher_context.admin_context(), audit)

@@ -59,6 +59,12 @@ class Obstacle(NamedTuple):
         return f' ({self.what} is in the scope)' if self.what else ''
 
 
+def options() -> tuple[str, ...]:
+    """What operators say about it, which may change at any moment."""
+    return (CONF.watcher_decision_engine.blocking_plans,
+            CONF.watcher_decision_engine.blocked_audits)
+
+
 def running_plans(context: Any) -> dict[str, str]:
     """Return the plans that are changing the cloud now: UUID -> state."""
     found = objects.ActionPlan.list_columns(

@@ -50,12 +50,14 @@ class Wait:
 
     :ivar message: for people
     :ivar opens: when it may; None if that is never, or unknown
+    :ivar since: when this was found out
     :ivar said: what the audit says about windows
     :ivar options: what the operator says
     """
 
     message: str
     opens: datetime.datetime | None
+    since: datetime.datetime
     said: 'objects.AuditSchedule | None'
     options: tuple[Any, ...]
 
@@ -66,7 +68,9 @@ class Wait:
         :param said: what the audit says now
         :param options_now: what the operator says now
         """
-        return ((self.opens is None or now < self.opens)
+        # A clock that is set back comes to earlier openings again.
+        return (self.since <= now
+                and (self.opens is None or now < self.opens)
                 and self.said == said and self.options == options_now)
 
 
@@ -81,9 +85,9 @@ def find(said: 'objects.AuditSchedule | None', automatic: bool,
         found = windows.for_run(said, automatic)
     except exception.Invalid as exc:
         # It can be mended, and is run then.
-        return Wait(f'{WAITS}, which is unreadable: {exc}', None, said,
+        return Wait(f'{WAITS}, which is unreadable: {exc}', None, now, said,
                     options())
     if found.is_open(now):
         return None
     opens = found.opens(now)
-    return Wait(waits_until(opens), opens, said, options())
+    return Wait(waits_until(opens), opens, now, said, options())

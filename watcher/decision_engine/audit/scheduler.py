@@ -17,11 +17,14 @@ long as it stays the same. Several engines look at the same rows at the same
 time; each change is a compare-and-swap, and who loses leaves it at that.
 
 An audit belongs to the engine named in its ``hostname`` as long as that
-engine is alive; anybody may take it over when it is not.
+engine is alive; anybody may take it over when it is not. Who has too many
+gives some away, see :mod:`.sharing`.
 """
 
 import datetime
+from collections.abc import Callable
 from collections.abc import Collection
+from typing import Any
 from typing import NamedTuple
 
 from oslo_db import exception as db_exc
@@ -37,6 +40,7 @@ from watcher.common import utils
 from watcher.decision_engine.audit import base
 from watcher.decision_engine.audit import continuous
 from watcher.decision_engine.audit import opening
+from watcher.decision_engine.audit import sharing
 from watcher.objects import tenure
 
 CONF = conf.CONF
@@ -66,10 +70,11 @@ class _Look(NamedTuple):
     status_message: str | None
 
     @classmethod
-    def list(cls, sort_key: str, **filters) -> 'list[_Look]':
+    def list(cls, sort_key: str, limit: int | None = None,
+             **filters) -> 'list[_Look]':
         found = objects.Audit.list_columns(
             watcher_context.admin_context(), cls._fields, sort_key=sort_key,
-            filters={**_LIVE, **filters})
+            limit=limit, filters={**_LIVE, **filters})
         return [cls(*row) for row in zip(
             *(found[name] for name in cls._fields), strict=True)]
 
@@ -104,6 +109,7 @@ class ContinuousScheduler:
             _Look, objects.AuditSchedule | None]] = {}
         self._looked_at = datetime.datetime.min
         self._options = ()
+        self._sharing = sharing.Sharing()
 
     def now(self) -> datetime.datetime:
         """The present in whole seconds, naive and in UTC."""
@@ -111,24 +117,35 @@ class ContinuousScheduler:
 
     # What should run ------------------------------------------------------
 
-    def upcoming(self, seconds: float
+    def upcoming(self, seconds: float, limit: int
                  ) -> tuple[list[tuple[datetime.datetime, str]],
                             datetime.datetime | None]:
         """Look at the dates of this engine's audits.
 
         :param seconds: how far to look ahead
-        :returns: date and UUID of the audits that are due, longest first,
-            and the next date after now, if it is that near
+        :param limit: how many audits that are due are enough to know
+        :returns: date and UUID of audits that are due, longest first, and
+            the next date after now, if it is that near and fewer are due
         """
         now = self.now()
-        audits = _Look.list(
-            'next_run_time', hostname=CONF.host,
-            next_run_time__lte=now + datetime.timedelta(seconds=seconds))
-        due = [(audit.next_run_time, audit.uuid) for audit in audits
-               if continuous.is_due(audit, now)]
+        until = now + datetime.timedelta(seconds=seconds)
+        size = limit
+        audits, due = self._page(now, until, size)
+        while (len(due) < limit and len(audits) == size
+               and audits[-1].next_run_time <= now):
+            # Some are not put in order yet.
+            size *= 4
+            audits, due = self._page(now, until, size)
         later = (audit.next_run_time for audit in audits
                  if audit.next_run_time > now)
         return due, next(later, None)
+
+    @staticmethod
+    def _page(now, until, size):
+        audits = _Look.list('next_run_time', size, hostname=CONF.host,
+                            next_run_time__lte=until)
+        return audits, [(audit.next_run_time, audit.uuid)
+                        for audit in audits if continuous.is_due(audit, now)]
 
     # What should be stored ------------------------------------------------
 
@@ -145,26 +162,41 @@ class ContinuousScheduler:
         known, self._in_order = self._in_order, {}
         looks = _Look.list('id')
         schedules = objects.AuditSchedule.of_type(CONTINUOUS, continuous.LIVE)
-        living = self._living({look.hostname for look in looks})
+        members = tenure.Members(watcher_context.admin_context(),
+                                 tenure.ENGINE)
+        living = self._living(members, {look.hostname for look in looks})
+        shares = self._sharing.look(
+            (look.hostname for look in looks), members, now)
         for look in looks:
             if look.uuid in running or look.hostname in living:
                 continue
+            if look.hostname != CONF.host and not shares.takes(
+                    look.next_run_time, now):
+                continue
             said = schedules.get(look.id)
-            try:
-                if (known.get(look.uuid) == (look, said) and look.stays(now)
-                        or self._settle(look, said, now)):
-                    self._in_order[look.uuid] = look, said
-            except (exception.StateConflict, exception.AuditNotFound) as exc:
-                LOG.debug('Audit %(uuid)s was changed meanwhile, the next '
-                          'round looks again: %(reason)s',
-                          {'uuid': look.uuid, 'reason': exc})
-            except db_exc.DBError as exc:
-                LOG.error('Audit %(uuid)s cannot be scheduled now, the '
-                          'database failed: %(error)s',
-                          {'uuid': look.uuid,
-                           'error': utils.first_line(exc)})
-            except Exception:
-                LOG.exception('Audit %s cannot be scheduled', look.uuid)
+            if (known.get(look.uuid) == (look, said) and look.stays(now)
+                    or self._attempt(look, self._settle, look, said, now)):
+                self._in_order[look.uuid] = look, said
+        for look, host in zip(sharing.choose(looks, running, now),
+                              shares.receivers(), strict=False):
+            self._attempt(look, self._give, look, host)
+
+    @staticmethod
+    def _attempt(look: _Look, change: Callable[..., Any], *args: Any) -> Any:
+        """Change a row; None if that is not possible now."""
+        try:
+            return change(*args)
+        except (exception.StateConflict, exception.AuditNotFound) as exc:
+            LOG.debug('Audit %(uuid)s was changed meanwhile, the next round '
+                      'looks again: %(reason)s',
+                      {'uuid': look.uuid, 'reason': exc})
+        except db_exc.DBError as exc:
+            LOG.error('Audit %(uuid)s cannot be scheduled now, the database '
+                      'failed: %(error)s',
+                      {'uuid': look.uuid, 'error': utils.first_line(exc)})
+        except Exception:
+            LOG.exception('Audit %s cannot be scheduled', look.uuid)
+        return None
 
     def _begin_round(self, now) -> None:
         """Look at everything again if more than the rows may have changed.
@@ -179,25 +211,27 @@ class ContinuousScheduler:
         self._looked_at, self._options = now, options
 
     @staticmethod
-    def _living(hosts: Collection[str | None]) -> set[str]:
+    def _living(members: tenure.Members,
+                hosts: Collection[str | None]) -> set[str]:
         """Return which of the hosts have another engine that is alive.
 
         The others are shut out: they cannot wake up and go on.
         """
-        hosts = set(hosts) - {None, CONF.host}
-        if not hosts:
-            return set()
         context = watcher_context.admin_context()
-        engines = tenure.Members(context, tenure.ENGINE)
-        return {host for host in hosts if engines.lives(host)
-                or not engines.exclude(context, host)}
+        return {host for host in set(hosts) - {None, CONF.host}
+                if members.lives(host)
+                or not members.exclude(context, host)}
 
     def _settle(self, look: _Look, said, now) -> bool:
         """Bring one row in order; returns whether it was already."""
         if continuous.is_over(look, now):
+            message = look.status_message
+            if message and message.startswith(opening.WAITS):
+                message = None
             self._read(look).transition(
                 STATE.SUCCEEDED, expected=look.state, where=look.expected,
-                next_run_time=None, fence=self._fence())
+                next_run_time=None, status_message=message,
+                fence=self._fence())
             LOG.info('Audit %(uuid)s SUCCEEDED: its end time %(end)s UTC has '
                      'come', {'uuid': look.uuid, 'end': look.end_time})
             return False
@@ -214,6 +248,14 @@ class ContinuousScheduler:
         audit.save(where=look.expected, fence=self._fence())
         self._tell(look, wanted)
         return False
+
+    def _give(self, look: _Look, host: str) -> None:
+        """Let another engine have an audit from now on."""
+        audit = self._read(look)
+        audit.hostname = host
+        audit.save(where=look.expected, fence=self._fence())
+        LOG.info('Audit %(uuid)s belongs to %(host)s from now on, which has '
+                 'fewer of them', {'uuid': look.uuid, 'host': host})
 
     @staticmethod
     def _read(look: _Look) -> 'objects.Audit':
@@ -240,13 +282,15 @@ class ContinuousScheduler:
     def give_up(self, uuid: str, message: str) -> bool:
         """Put off a run that could not even begin, by a minute.
 
-        :returns: False if the audit is not CONTINUOUS, or not of this engine
+        :returns: False if the audit is not CONTINUOUS, not of this engine,
+            or not to be run any more
         """
         try:
             objects.Audit.dbapi.update_audit(
                 uuid, {'status_message': message, 'next_run_time':
                        self.now() + datetime.timedelta(minutes=1)},
-                expected={'audit_type': CONTINUOUS, 'hostname': CONF.host},
+                expected={'audit_type': CONTINUOUS, 'hostname': CONF.host,
+                          'state': continuous.LIVE},
                 fence=self._fence())
         except exception.StateConflict:
             return False

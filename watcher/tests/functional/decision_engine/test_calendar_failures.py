@@ -13,10 +13,13 @@
 
 import functools
 
+from watcher import objects
 from watcher.common import exception
 from watcher.tests import base
 from watcher.tests.fixtures import virtual_time
+from watcher.tests.unit.decision_engine import factories
 
+AUDIT = objects.audit.State
 dates = virtual_time.dates
 
 
@@ -64,3 +67,27 @@ class TestPauses(CalendarTestCase):
             '2026: 01-01T00:00 01-01T00:01 01-01T00:03 01-01T00:07 '
             '01-01T00:15'), self.world.dates())
         self.assertEqual('engine-2', self.world.runs[-1].host)
+
+
+class TestTakenAway(CalendarTestCase):
+
+    def test_suspended_again_and_again(self):
+        """That is no reason to say that engines died of the audit."""
+        audit = self.world.audit(3600, lasts=600)
+        for minute in range(1, 13, 3):
+            for shift, state in ((0, AUDIT.SUSPENDED), (1, AUDIT.ONGOING)):
+                self.world.at(f'2026-01-01 00:{minute + shift:02}',
+                              functools.partial(self.change, audit, state))
+        self.world.until('2026-01-01 00:59')
+        found = factories.reread(audit)
+        self.assertEqual((AUDIT.ONGOING, None),
+                         (found.state, found.status_message))
+        self.assertEqual(1, self.world.results())
+
+    def change(self, audit, state):
+        factories.reread(audit).transition(state)
+        if state == AUDIT.SUSPENDED:
+            # What runs finds that out before the next run could begin.
+            self.world.end_runs(self.engine, exception.AuditCancelled(
+                uuid=audit.uuid))
+        self.world.disturb()

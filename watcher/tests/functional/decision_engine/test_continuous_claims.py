@@ -114,7 +114,7 @@ class TestTwoEngines(base.TestCase):
                 engine = scheduler.ContinuousScheduler(lambda: self.now)
                 handler = continuous.ContinuousAuditHandler(lambda: self.now)
                 engine.settle(())
-                for _since, uuid in engine.upcoming(60)[0]:
+                for _since, uuid in engine.upcoming(60, 1000)[0]:
                     context = factories.context()
                     handler.execute(context, objects.Audit.get_by_uuid(
                         context, uuid, eager=True))

@@ -57,7 +57,7 @@ class ContinuousTestCase(test_run.AuditTestCase):
     def look(self, running=()):
         """One round of the engine; returns what has run."""
         self.scheduler.settle(running)
-        due, _later = self.scheduler.upcoming(60)
+        due, _later = self.scheduler.upcoming(60, 100)
         for _since, uuid in due:
             self.handler.execute(self.context, objects.Audit.get_by_uuid(
                 self.context, uuid, eager=True))
@@ -550,7 +550,7 @@ class TestSettle(ContinuousTestCase):
         audits = [self.audit(
             hostname='engine-1', next_run_time=BEGIN + datetime.timedelta(
                 seconds=seconds)) for seconds in (-1, -60, 30, 5, 90)]
-        due, later = self.scheduler.upcoming(60)
+        due, later = self.scheduler.upcoming(60, 100)
         self.assertEqual([audits[1].uuid, audits[0].uuid],
                          [uuid for _since, uuid in due])
         self.assertEqual(BEGIN + datetime.timedelta(seconds=5), later)

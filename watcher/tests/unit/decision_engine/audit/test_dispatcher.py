@@ -51,6 +51,7 @@ class StandIn:
     def execute(self, context, audit):
         audit.transition(AUDIT.ONGOING, hostname='engine-1')
         self.go(context, audit)
+        return True
 
     def go(self, context, audit):
         self.contexts[audit.uuid] = context
@@ -174,6 +175,51 @@ class TestDispatcher(DispatcherTestCase):
         self.assertEqual([audit.uuid for audit in audits],
                          self.handler.started)
         self.wait_for(lambda: not self.dispatcher._triggered)
+
+    def test_who_is_too_late_goes_on_with_the_next_audit(self):
+        """Without asking the database again what waits."""
+        self.config(group='watcher_decision_engine', max_audit_workers=1,
+                    continuous_audit_interval=600)
+        audits = [self.audit() for _number in range(5)]
+        taken = {audit.uuid for audit in audits[:3]}
+        execute = self.handler.execute
+        self.handler.execute = lambda context, audit: (
+            audit.uuid not in taken and execute(context, audit))
+        waiting, rounds = self.dispatcher._waiting, []
+
+        def wait(limit):
+            rounds.append(limit)
+            # The others are taken while this engine looks.
+            return waiting(limit)
+        with mock.patch.object(self.dispatcher, '_waiting', wait):
+            self.handler.gate.clear()
+            self.dispatcher.start()
+            self.wait_for(lambda: self.handler.started)
+            self.assertEqual([audits[3].uuid], self.handler.started)
+            self.assertEqual(1, len(rounds))
+            self.assertEqual([audits[3].uuid],
+                             list(self.dispatcher._running))
+            self.handler.gate.set()
+
+    def test_as_many_due_audits_are_read_as_can_be_begun(self):
+        self.config(group='watcher_decision_engine', max_audit_workers=1)
+        tomorrow = NOW + datetime.timedelta(1)
+        # Not to be begun yet, whatever their dates say.
+        limit = 1 + dispatcher.RESERVE
+        for _number in range(limit):
+            self.continuous(start_time=tomorrow, next_run_time=(
+                NOW - datetime.timedelta(minutes=2)))
+        audits = [self.continuous(next_run_time=NOW - datetime.timedelta(
+            seconds=60 - number)) for number in range(5)]
+        self.assertEqual([(audits[0].uuid, None)],
+                         self.dispatcher._next_audits())
+        self.assertEqual([audit.uuid for audit in audits[1:]],
+                         list(self.dispatcher._reserve))
+        for _number in range(6 * limit):
+            self.continuous()
+        due, later = self.dispatcher._scheduler.upcoming(60, limit)
+        self.assertIsNone(later)
+        self.assertEqual(4 * limit - limit, len(due))
 
     def test_event_runs_only_when_triggered(self):
         audit = self.audit(audit_type=factories.EVENT)

@@ -14,14 +14,19 @@
 Field report, part 2.2 row 12 and part 5 test 14.
 """
 
+import datetime
 from unittest import mock
+
+from oslo_utils import timeutils
 
 from watcher import objects
 from watcher.common import exception
 from watcher.decision_engine import touched
+from watcher.decision_engine.audit import blocked
 from watcher.decision_engine.audit import dispatcher
 from watcher.decision_engine.audit import event
 from watcher.decision_engine.audit import obstacles
+from watcher.decision_engine.audit import oneshot
 from watcher.decision_engine.model.collector import manager as collectors
 from watcher.decision_engine.scope import compute
 from watcher.decision_engine.scope import storage
@@ -264,3 +269,27 @@ class TestBlockedAudits(ObstacleTestCase):
         run_round()
         self.assertEqual([AUDIT.SUCCEEDED] * 2, [
             factories.reread(audit).state for audit in audits])
+
+    def test_who_waits_hears_of_changes(self):
+        """Even of those within the second in which the wait began."""
+        self.config(group='watcher_decision_engine', blocked_audits='wait')
+        self.run_plan(move('c', 'C', 'D'))
+        moment = datetime.datetime(2030, 3, 28, 12)
+        self.replace(timeutils, 'utcnow', lambda with_timezone=False: (
+            moment.replace(tzinfo=datetime.UTC) if with_timezone else moment))
+        memory = blocked.Blocked()
+        handler = oneshot.OneShotAuditHandler()
+
+        def wait():
+            audit = factories.reread(factories.audit(
+                self.goal, self.balance, scope=zone('west')))
+            memory.add(audit, handler.execute(self.context, audit))
+            self.assertEqual({audit.uuid}, memory.still(moment)[0])
+            return audit
+        for change in ({'force': True}, {'scope': zone('east')}):
+            stored = factories.reread(wait())
+            stored.swap({}, **change)
+            self.assertEqual(set(), memory.still(moment)[0])
+        wait()
+        self.config(group='watcher_decision_engine', blocked_audits='cancel')
+        self.assertEqual(set(), memory.still(moment)[0])

@@ -225,6 +225,31 @@ class TestContinuous(WindowsTestCase):
         self.look()
         self.assertNext('2026-03-30 10:00', found.status_message, audit)
 
+    def test_message_ends_with_the_audit(self):
+        audit = self.continuous('600', NIGHTS, end_time=datetime.datetime(
+            2026, 3, 28, 20))
+        self.look()
+        self.assertNext('2026-03-28 22:00', waits('2026-03-28 22:00:00'),
+                        audit)
+        self.at('2026-03-28 20:00')
+        self.look()
+        self.assertNext(None, None, audit)
+        self.assertEqual(AUDIT.SUCCEEDED, factories.reread(audit).state)
+
+    def test_suspended_between_read_and_look(self):
+        audit = self.continuous(
+            '600', ['12:00-13:00'], state=AUDIT.ONGOING, hostname='engine-1',
+            next_run_time=datetime.datetime(2026, 3, 28, 13))
+        self.at('2026-03-28 13:00')
+        real = continuous.said_by
+
+        def suspend(row):
+            self.change_state(AUDIT.SUSPENDED)(row)
+            return real(row)
+        with mock.patch.object(continuous, 'said_by', suspend):
+            self.dispatcher._run(audit.uuid, None)
+        self.assertNext('2026-03-28 13:00', None, audit)
+
     def test_date_survives_restart_and_takeover(self):
         audit = self.continuous('3600', NIGHTS)
         self.look()
@@ -372,6 +397,22 @@ class TestOneShot(WindowsTestCase):
         self.say(audit, ())
         self.assertEqual(1, self.look())
 
+    def test_clock_that_is_set_back(self):
+        """It comes to an earlier opening, or to one that was over."""
+        for date, texts in (('2026-03-29 12:00', NIGHTS),
+                            ('2031-01-01 12:00', ['2026-03-28 22:00/'
+                                                  '2026-03-29'])):
+            with self.subTest(date):
+                self.at(date)
+                audit = self.audit(run_windows=texts)
+                self.assertEqual(0, self.look())
+                self.at('2026-03-28 12:00')
+                self.assertEqual(0, self.look())
+                self.assertEqual(waits('2026-03-28 22:00:00'),
+                                 self.message(audit))
+                self.at('2026-03-28 22:00')
+                self.assertEqual(1, self.look())
+
     def test_cancelled_while_it_waits(self):
         audit = self.audit(run_windows=NIGHTS)
         self.look()
@@ -407,6 +448,15 @@ class TestEvent(WindowsTestCase):
         self.config(group='watcher_decision_engine', run_windows=NIGHTS)
         self.trigger()
         self.assertEqual(0, self.look())
+        self.assertEqual(waits('2026-03-28 22:00:00'),
+                         self.message(self.event))
+
+    def test_trigger_after_a_message_that_came_late(self):
+        """That one is in vain, and keeps nobody from looking again."""
+        self.dispatcher.trigger(self.context, self.event.uuid)
+        self.look()
+        self.trigger()
+        self.look()
         self.assertEqual(waits('2026-03-28 22:00:00'),
                          self.message(self.event))
 
