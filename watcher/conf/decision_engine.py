@@ -250,6 +250,17 @@ OPTS = [
              'take over, to schedule anew or to end: after so long a new '
              'audit begins, and a changed interval, start or end time '
              'counts. Runs begin on the second, whatever this is set to.'),
+    cfg.BoolOpt(
+        'balance_audits',
+        default=True,
+        mutable=True,
+        help='Whether a decision engine that has clearly more CONTINUOUS '
+             'audits than its share (more than two, and more than a fifth of '
+             'the share) gives the excess to engines that have less, e.g. '
+             'when these were away. It does when all of them have worked for '
+             '[DEFAULT] service_down_time seconds. Users see it in the '
+             'hostname of the audits. Otherwise an audit keeps its engine '
+             'until that is gone.'),
     cfg.IntOpt(
         'reconcile_interval',
         default=10,

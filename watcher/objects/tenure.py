@@ -173,6 +173,21 @@ class Members:
         return (known is not None and known.living
                 or host.casefold() in self._beating)
 
+    def leases(self) -> dict[str, int]:
+        """Return the tokens of the valid leases, by host.
+
+        Without hosts of which the names are too long to be read from those
+        of the leases.
+        """
+        hosts = {known.name.removeprefix(self._kind.prefix): known
+                 for known in self._leases.values() if known.living}
+        return {host: known.token for host, known in hosts.items()
+                if self._kind.lease_name(host) == known.name}
+
+    def of_previous_release(self) -> bool:
+        """Whether processes are at work that know no leases."""
+        return any(self._known(host) is None for host in self._beating)
+
     def exclude(self, context: Any, host: str | None) -> bool:
         """Make sure that a dead process cannot write any more.
 
