@@ -270,9 +270,10 @@ class ContinuousScheduler:
                      {'uuid': after.uuid, 'host': after.hostname,
                       'owner': before.hostname or 'nobody'})
         if after.status_message not in (None, before.status_message):
-            LOG.warning('Audit %(uuid)s: %(message)s',
-                        {'uuid': after.uuid,
-                         'message': after.status_message})
+            # To wait for a date is what somebody wanted, to have none is not.
+            LOG.log(log.WARNING if after.next_run_time is None else log.INFO,
+                    'Audit %(uuid)s: %(message)s',
+                    {'uuid': after.uuid, 'message': after.status_message})
         if after.next_run_time != before.next_run_time:
             LOG.info('The next run of audit %(uuid)s is at %(date)s UTC',
                      {'uuid': after.uuid, 'date': after.next_run_time})

@@ -24,6 +24,7 @@ from watcher.db.sqlalchemy import session as db_session
 from watcher.decision_engine.audit import continuous
 from watcher.decision_engine.audit import dispatcher
 from watcher.decision_engine.audit import opening
+from watcher.decision_engine.audit import scheduler
 from watcher.tests import base
 from watcher.tests.unit.decision_engine import factories
 from watcher.tests.unit.decision_engine.audit import test_run
@@ -283,6 +284,19 @@ class TestContinuous(WindowsTestCase):
                 self.say(audit, ())
                 self.look()
                 self.assertIsNotNone(factories.reread(audit).next_run_time)
+
+    def test_only_audits_without_a_date_are_warned_of(self):
+        with self.assertLogs(scheduler.LOG.logger, 'INFO') as logs:
+            waiting = self.continuous('600', NIGHTS)
+            never = self.continuous('600', ['2026-03-27'])
+            self.look()
+        self.assertEqual(
+            [('INFO', f'Audit {waiting.uuid}: '
+              f'{waits("2026-03-28 22:00:00")}'),
+             ('WARNING', f'Audit {never.uuid}: {self.message(never)}')],
+            [(record.levelname, record.getMessage())
+             for record in logs.records
+             if record.msg == 'Audit %(uuid)s: %(message)s'])
 
     def test_unreadable_ones_disturb_no_other(self):
         texts = ('["noon"]', '"noon"', '5', '[5, {"a": []}]', '{"a": 1}',
