@@ -35,6 +35,7 @@ from watcher.applier import overlap
 from watcher.applier import recovery
 from watcher.common import context as watcher_context
 from watcher.common import exception
+from watcher.common import reasons
 from watcher.objects import action as action_objects
 from watcher.objects import action_plan as plan_objects
 from watcher.objects import events
@@ -290,10 +291,11 @@ class Queue:
         """Say why a plan cannot run now; or that it never will."""
         values = dataclasses.asdict(obstacle)
         if CONF.watcher_applier.overlapping_plans == 'refuse':
-            self._end(context, waiting, State.CANCELLED,
-                      _(_REFUSED) % values)
+            self._end(context, waiting, State.CANCELLED, reasons.Reason(
+                _(_REFUSED) % values, reasons.Code.OVERLAP, **values))
             return
-        self._tell(context, waiting, _(_WAITS) % values)
+        self._tell(context, waiting, reasons.Reason(
+            _(_WAITS) % values, reasons.Code.WAITS_FOR_PLAN, **values))
 
     def _tell(self, context: Any, waiting: _Waiting, message: str) -> bool:
         """Say what a plan waits for, once.
@@ -321,8 +323,9 @@ class Queue:
         if not (waiting.state == State.RECOMMENDED
                 and plan_objects.is_expired(waiting.created_at)):
             return False
-        self._end(context, waiting, State.SUPERSEDED, _(_EXPIRED) % {
-            'hours': CONF.watcher_decision_engine.action_plan_expiry})
+        values = {'hours': CONF.watcher_decision_engine.action_plan_expiry}
+        self._end(context, waiting, State.SUPERSEDED, reasons.Reason(
+            _(_EXPIRED) % values, reasons.Code.EXPIRED, **values))
         return True
 
     def _end(self, context: Any, waiting: _Waiting, state: str,

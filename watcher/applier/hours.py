@@ -27,6 +27,7 @@ from oslo_utils import timeutils
 
 from watcher import objects
 from watcher.common import exception
+from watcher.common import reasons
 from watcher.common import windows
 
 #: Whether a window opens again.
@@ -59,7 +60,19 @@ class Closed:
     @property
     def message_begun(self) -> str:
         """What the plan says if some of its actions had their turn."""
-        return self.message + _BEGUN
+        return reasons.Reason(
+            self.message + _BEGUN, reasons.Code.WAITS_FOR_WINDOW,
+            opens=self.opens and self.opens.isoformat())
+
+    @classmethod
+    def until(cls, opens: datetime.datetime | None, how: str) -> 'Closed':
+        """That a window is closed.
+
+        :param how: what is to be said about it
+        """
+        return cls(opens, reasons.Reason(
+            f'{WAITS}, {how}.', reasons.Code.WAITS_FOR_WINDOW,
+            opens=opens and opens.isoformat()))
 
 
 class Origin(NamedTuple):
@@ -101,11 +114,11 @@ class Terms(NamedTuple):
             found = windows.for_execution(self.schedule, self.automatic)
         except exception.Invalid:
             # Nobody knows when it is allowed, so it is not.
-            return Closed(None, f'{WAITS}, {_UNREADABLE}.')
+            return Closed.until(None, _UNREADABLE)
         if found.is_open(moment):
             return None
         opens = found.opens(moment)
-        return Closed(opens, f'{WAITS}, {windows.tell_opening(opens)}.')
+        return Closed.until(opens, windows.tell_opening(opens))
 
 
 _UNKNOWN = Terms()

@@ -22,6 +22,7 @@ from watcher import objects
 from watcher._i18n import _
 from watcher.applier.workflow_engine import limits
 from watcher.common import exception
+from watcher.common import reasons
 from watcher.notifications import action_plan as notifications
 from watcher.objects import action as action_objects
 from watcher.objects import action_plan as plan_objects
@@ -125,13 +126,15 @@ def cancel_interrupted(context: Any, plan: objects.ActionPlan,
         started[:] = _list_started(context, plan)
         plan.transition(
             PlanState.CANCELLED, expected=RUNNING, where={'hostname': host},
-            status_message=_PLAN_STOPPED % host + _what_goes_on(started),
+            status_message=_stopped(_PLAN_STOPPED, host,
+                                    _what_goes_on(started), started),
             **_guard(fence))
-        message = _ACTION_STOPPED % host
+        message = _stopped(_ACTION_STOPPED, host)
         # In the order of their execution, which consumers see.
         for action in started:
-            action.transition(State.CANCELLED,
-                              status_message=message + _goes_on(action))
+            action.transition(
+                State.CANCELLED, status_message=message.saying(
+                    message + _goes_on(action)))
         plan.transition_actions(State.CANCELLED, State.PENDING,
                                 status_message=message)
         note_end(context, plan)
@@ -179,14 +182,17 @@ def fail_plan(context: Any, plan: objects.ActionPlan, host: str,
     :param fence: the lease without which nothing is changed
     :returns: as :func:`stop_plan`
     """
-    message = _('The execution broke off: %s') % reason
+    message = reasons.Reason(
+        _('The execution broke off: %s') % reason,
+        reasons.Code.EXECUTION_FAILED, **reasons.of(reason).data)
 
     def change():
         plan.transition_actions(State.CANCELLED, State.PENDING,
                                 status_message=message)
         for action in _list_started(context, plan):
-            action.transition(State.FAILED,
-                              status_message=message + _goes_on(action))
+            action.transition(
+                State.FAILED, status_message=message.saying(
+                    message + _goes_on(action)))
         plan.transition(PlanState.FAILED, expected=RUNNING,
                         where={'hostname': host}, status_message=message,
                         **_guard(fence))
@@ -225,6 +231,16 @@ def note_end(context: Any, plan: objects.ActionPlan) -> None:
     """Note when a plan ended; in the transaction that ends it."""
     objects.PlanRun.set(context, plan.id,
                         finished_at=timeutils.utcnow(with_timezone=True))
+
+
+def _stopped(text, host, more='', started=()):
+    """Return that an applier was stopped, as a reason.
+
+    :param started: actions of the plan that may go on
+    """
+    return reasons.Reason(
+        text % host + more, reasons.Code.APPLIER_STOPPED, host=host,
+        started=reasons.some(action.uuid for action in started) or None)
 
 
 def _guard(fence):

@@ -36,58 +36,53 @@ class Code(enum.StrEnum):
     They are documented in doc/source/user/troubleshooting.rst.
     """
 
-    #: A text of an older release, a plug-in or a user, without more.
+    #: A text without more: of an older release, a plug-in, a user.
     OTHER = 'other'
 
-    # Audits ----------------------------------------------------------------
-
+    # Audits
     STRATEGY_FAILED = 'strategy_failed'
     PLANNER_FAILED = 'planner_failed'
     STORING_FAILED = 'storing_failed'
     AUDIT_FAILED = 'audit_failed'
-    INTERRUPTED = 'interrupted'
     HANGING = 'hanging'
     HOPELESS = 'hopeless'
+    INTERRUPTED = 'interrupted'
     BLOCKED_BY_PLAN = 'blocked_by_plan'
-    NOT_SCHEDULED = 'not_scheduled'
     RUN_LEFT_OUT = 'run_left_out'
+    NOT_SCHEDULED = 'not_scheduled'
     CAVEATS = 'caveats'
-    GOAL_GONE = 'goal_gone'
 
-    # Audits and action plans -----------------------------------------------
-
+    # Audits and action plans
     WAITS_FOR_WINDOW = 'waits_for_window'
+    DEFINITION_CHANGED = 'definition_changed'
 
-    # Action plans ----------------------------------------------------------
-
+    # Action plans
     NOTHING_TO_DO = 'nothing_to_do'
+    WAITS_FOR_PLAN = 'waits_for_plan'
     PAUSED = 'paused'
-    ACTIONS_FAILED = 'actions_failed'
     ACTIONS_SKIPPED = 'actions_skipped'
+    ACTIONS_WOULD_FAIL = 'actions_would_fail'
     EXECUTION_FAILED = 'execution_failed'
-    PLAN_INVALID = 'plan_invalid'
+    OVERLAP = 'overlap'
+    APPLIER_STOPPED = 'applier_stopped'
     AUDIT_CANCELLED = 'audit_cancelled'
     AUDIT_INTERRUPTED = 'audit_interrupted'
     AUDIT_RAN_AGAIN = 'audit_ran_again'
+    EXPIRED = 'expired'
     OVERTAKEN = 'overtaken'
+    CLOUD_CHANGED = 'cloud_changed'
 
-    # Action plans and actions ----------------------------------------------
-
-    WAITS_FOR_OTHERS = 'waits_for_others'
-    OVERLAP = 'overlap'
-    APPLIER_STOPPED = 'applier_stopped'
-    APPLIER_LOST = 'applier_lost'
-
-    # Actions ---------------------------------------------------------------
-
+    # Actions
     PRE_CONDITION_FAILED = 'pre_condition_failed'
     ACTION_FAILED = 'action_failed'
     POST_CONDITION_FAILED = 'post_condition_failed'
+    ABORT_FAILED = 'abort_failed'
     DEADLINE_EXCEEDED = 'deadline_exceeded'
     SKIPPED_BY_USER = 'skipped_by_user'
     SKIPPED = 'skipped'
+    ALTERNATIVE_TAKEN = 'alternative_taken'
     PARENT_FAILED = 'parent_failed'
-    PLAN_ENDED = 'plan_ended'
+    RAN_DESPITE_PARENT = 'ran_despite_parent'
 
 
 class Reason(str):
@@ -123,10 +118,12 @@ def of(text: str) -> Reason:
 
 def error(exc: BaseException) -> dict[str, Any]:
     """Facts about an exception: its class, and the HTTP status if any."""
-    status = next(
-        (value for value in (getattr(exc, name, None) for name in (
-            'http_status', 'status_code', 'code'))
-         if isinstance(value, int) and 400 <= value < 600), None)
+    facts = getattr(exc, 'kwargs', None)
+    told = facts.get('http_status') if isinstance(facts, dict) else None
+    status = next((value for value in (
+        told, getattr(exc, 'http_status', None),
+        getattr(exc, 'status_code', None))
+        if isinstance(value, int) and 400 <= value < 600), None)
     return {'error': type(exc).__name__,
             **({} if status is None else {'http_status': status})}
 

@@ -30,6 +30,7 @@ from watcher.applier.workflow_engine import base as engine_base
 from watcher.applier.workflow_engine import rehearsal
 from watcher.applier.workflow_engine import standing
 from watcher.common import exception
+from watcher.common import reasons
 from watcher.notifications import action as action_notifications
 from watcher.notifications import action_plan as notifications
 from watcher.objects import action as action_objects
@@ -41,7 +42,8 @@ LOG = log.getLogger(__name__)
 State = plan_objects.State
 
 # Compared literally by conformance tests.
-SKIPPED_MESSAGE = 'One or more actions were skipped.'
+SKIPPED_MESSAGE = reasons.Reason('One or more actions were skipped.',
+                                 reasons.Code.ACTIONS_SKIPPED)
 
 
 class DefaultActionPlanHandler(base.BaseActionPlanHandler):
@@ -235,7 +237,7 @@ class DefaultActionPlanHandler(base.BaseActionPlanHandler):
         LOG.error('Action plan %(uuid)s is not started: %(reason)s',
                   {'uuid': self._plan.uuid, 'reason': refusal})
         if not recovery.refuse_plan(
-                self._context, self._plan, CONF.host, str(refusal),
+                self._context, self._plan, CONF.host, refusal.reason,
                 {failure.action.uuid: failure.message
                  for failure in refusal.failures}, **self._guard):
             self._cancel()

@@ -37,12 +37,19 @@ from watcher.applier.workflow_engine import record
 from watcher.applier.workflow_engine import rules
 from watcher.applier.workflow_engine import runs
 from watcher.common import exception
+from watcher.common import reasons
 from watcher.common import rest
 from watcher.objects import action as action_objects
 
 LOG = log.getLogger(__name__)
 
 State = action_objects.State
+Code = reasons.Code
+
+#: Why an action failed, by the step that did.
+_CODES = {'pre_condition': Code.PRE_CONDITION_FAILED,
+          'execute': Code.ACTION_FAILED,
+          'post_condition': Code.POST_CONDITION_FAILED}
 
 #: States of an action that an earlier applier left behind while it ran.
 IN_FLIGHT = (State.ONGOING, State.CANCELLING)
@@ -165,9 +172,10 @@ class BaseTaskFlowActionContainer(flow_task.Task):
             self._engine.check_cooldown(self._db_action)
             self.do_pre_execute()
         except exception.ActionSkipped as skipped:
-            self._end_silently(
-                State.SKIPPED, _('Action was skipped automatically: %s')
-                % control.failure_reason(skipped))
+            self._end_silently(State.SKIPPED, control.failure(
+                Code.SKIPPED, _('Action was skipped automatically: %s')
+                % control.failure_reason(skipped), skipped,
+                self._db_action))
         except Exception as error:
             if self._is_interruption(error):
                 self._give_up()
@@ -376,7 +384,8 @@ class BaseTaskFlowActionContainer(flow_task.Task):
     def _conclude_stopped(self, abortion):
         if abortion.overdue:
             self._fail('execute', exception.ActionExecutionFailure(_(
-                'it was stopped because it took longer than expected')))
+                'it was stopped because it took longer than expected')),
+                Code.DEADLINE_EXCEEDED)
         elif self._end_silently(State.CANCELLED):
             self._record.announce_cancel('end')
         return False
@@ -440,13 +449,19 @@ class BaseTaskFlowActionContainer(flow_task.Task):
                      message or '')
         return stored
 
-    def _fail(self, phase, error):
-        """Store and announce a failure."""
+    def _fail(self, phase, error, code=None):
+        """Store and announce a failure.
+
+        :param code: of the reason, if the phase does not tell it
+        """
         self._record.log_failure(phase, error)
         message = self._db_action.status_message
         if phase != 'post_condition' or not message:
-            message = _('Action failed in %(phase)s: %(reason)s') % {
-                'phase': phase, 'reason': control.failure_reason(error)}
+            message = control.failure(
+                code or _CODES[phase],
+                _('Action failed in %(phase)s: %(reason)s') % {
+                    'phase': phase, 'reason': control.failure_reason(error)},
+                error, self._db_action)
         self._engine.note_failure(error)
         if self._record.store(State.FAILED, status_message=message,
                               then=self._end_of_run()):
@@ -478,9 +493,11 @@ class BaseTaskFlowActionContainer(flow_task.Task):
         except Exception as error:
             self._record.log_failure('abort', error)
             self._engine.note_failure(error)
-            if self._record.store(State.FAILED, status_message=_(
-                    'Action failed in abort: %s')
-                    % control.failure_reason(error)):
+            if self._record.store(State.FAILED, status_message=(
+                    control.failure(
+                        Code.ABORT_FAILED, _('Action failed in abort: %s')
+                        % control.failure_reason(error), error,
+                        self._db_action))):
                 self._record.announce_cancel('error', error)
             return
         if self._record.store(State.CANCELLED if stopped else State.SUCCEEDED):

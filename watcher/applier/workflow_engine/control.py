@@ -14,8 +14,10 @@
 from oslo_db import exception as db_exc
 from oslo_utils import strutils
 
+from watcher import objects
 from watcher._i18n import _
 from watcher.common import exception
+from watcher.common import reasons
 
 
 class PlanTakenAway(exception.WatcherException):
@@ -43,11 +45,26 @@ class Suspended(exception.WatcherException):
     msg_fmt = _('The execution window of the action plan is closed')
 
 
-def failure_reason(error: BaseException) -> str:
+def failure_reason(error: BaseException) -> reasons.Reason:
     """Say in one line what went wrong, for a status message.
 
     Users read it: what a database driver says is left to the log.
     """
+    return reasons.Reason(_what_failed(error), **reasons.error(error))
+
+
+def failure(code: reasons.Code, text: str, error: BaseException,
+            action: objects.Action) -> reasons.Reason:
+    """Return why an action failed.
+
+    :param text: of the status message
+    """
+    return reasons.Reason(
+        text, code, **reasons.error(error), action_type=action.action_type,
+        resource=(action.input_parameters or {}).get('resource_id'))
+
+
+def _what_failed(error):
     name = type(error).__name__
     if isinstance(error, db_exc.DBError):
         return _('the database does not work (%s)') % name

@@ -33,6 +33,7 @@ from watcher.applier import threads
 from watcher.applier.actions import base as action_base
 from watcher.applier.workflow_engine import control
 from watcher.common import exception
+from watcher.common import reasons
 from watcher.objects import action as action_objects
 
 LOG = log.getLogger(__name__)
@@ -53,8 +54,10 @@ class Failure:
     @property
     def message(self) -> str:
         """What the action says, as if it had been its turn."""
-        return _('Action failed in pre_condition: %s') % (
-            control.failure_reason(self.error))
+        return control.failure(
+            reasons.Code.PRE_CONDITION_FAILED,
+            _('Action failed in pre_condition: %s')
+            % control.failure_reason(self.error), self.error, self.action)
 
 
 class WouldFail(exception.WorkflowExecutionException):
@@ -74,6 +77,14 @@ class WouldFail(exception.WorkflowExecutionException):
             type=first.action.action_type,
             reason=control.failure_reason(first.error))
         self.failures = failures
+
+    @property
+    def reason(self) -> reasons.Reason:
+        """Why the plan, and what would not have failed, ends."""
+        return reasons.Reason(
+            str(self), reasons.Code.ACTIONS_WOULD_FAIL,
+            count=self.kwargs['count'], total=self.kwargs['total'],
+            action=self.kwargs['action'], action_type=self.kwargs['type'])
 
 
 def is_new(actions: Iterable[objects.Action]) -> bool:

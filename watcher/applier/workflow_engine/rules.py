@@ -26,6 +26,7 @@ from oslo_config import cfg
 from oslo_log import log
 
 from watcher._i18n import _
+from watcher.common import reasons
 from watcher.objects import action as action_objects
 
 LOG = log.getLogger(__name__)
@@ -159,23 +160,29 @@ def judge(execution: str | None, dependency: str,
         if other.state not in BAD:
             continue
         if need == Need.MUST_SUCCEED:
-            return Verdict(cancel=_(
+            return Verdict(cancel=_reason(reasons.Code.PARENT_FAILED, _(
                 'Action was cancelled: it needs the success of the '
-                '%(type)s action %(parent)s, which is %(state)s')
-                % _in_words(other))
+                '%(type)s action %(parent)s, which is %(state)s'), other))
         if need == Need.SHOULD_SUCCEED and remark is None:
-            remark = _('Action ran although the %(type)s action %(parent)s '
-                       'before it is %(state)s') % _in_words(other)
+            remark = _reason(reasons.Code.RAN_DESPITE_PARENT, _(
+                'Action ran although the %(type)s action %(parent)s '
+                'before it is %(state)s'), other)
     return Verdict(remark=remark) if remark else _RUN
 
 
 def _alternative(parents):
     for parent in parents:
         if parent.state in GOOD:
-            return Verdict(leave_out=_(
-                'Action was skipped automatically: it is an alternative to '
-                'action %(parent)s, which is %(state)s') % _in_words(parent))
+            return Verdict(leave_out=_reason(
+                reasons.Code.ALTERNATIVE_TAKEN,
+                _('Action was skipped automatically: it is an alternative '
+                  'to action %(parent)s, which is %(state)s'), parent))
     return _RUN
+
+
+def _reason(code, text, parent):
+    facts = _in_words(parent)
+    return reasons.Reason(text % facts, code, **facts)
 
 
 def _in_words(parent):

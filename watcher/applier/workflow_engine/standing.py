@@ -24,6 +24,7 @@ from watcher.applier.workflow_engine import control
 from watcher.applier.workflow_engine import graph
 from watcher.applier.workflow_engine import limits
 from watcher.common import exception
+from watcher.common import reasons
 from watcher.objects import action as action_objects
 from watcher.objects import action_plan as plan_objects
 
@@ -36,8 +37,9 @@ _EXECUTED = (State.ONGOING, State.CANCELLING)
 _IN_FLIGHT = (action_objects.State.ONGOING, action_objects.State.CANCELLING)
 
 #: Stands in the status message of a plan while it is paused.
-PAUSED_MESSAGE = ('Action plan is paused. Actions that run are not disturbed, '
-                  'no other is started.')
+PAUSED_MESSAGE = reasons.Reason(
+    'Action plan is paused. Actions that run are not disturbed, no other is '
+    'started.', reasons.Code.PAUSED)
 
 
 def read(plan_id: int) -> Any:
