@@ -45,9 +45,16 @@ def _is_every(values: Collection, count: int) -> bool:
     return '*' in values or set(range(count)) <= set(values)
 
 
+def is_random(expression: str) -> bool:
+    """Return whether an expression leaves values to chance."""
+    return _RANDOM.search(expression) is not None
+
+
 @dataclasses.dataclass(frozen=True)
 class Cron:
     """A cron expression of 5 to 7 fields, or an alias as ``@daily``.
+
+    For one thread at a time.
 
     :ivar salt: others with the same R in the expression differ by it
     :ivar zone: in which the clock hangs
@@ -65,21 +72,25 @@ class Cron:
             return self._passing_after(now)
         return self._first_showing_after(now)
 
-    def _from(self, shown: datetime.datetime) -> croniter:
+    @functools.cached_property
+    def _reader(self) -> croniter:
+        """What is read once: that takes longer than finding a match."""
         expression, random = _RANDOM.subn('H', self.expression)
         # With a text to take values from, @daily would be spread as well.
         hash_id = self.salt.encode() if random else None
-        return croniter(expression, shown, hash_id=hash_id)
+        return croniter(expression, datetime.datetime(2000, 1, 1),
+                        hash_id=hash_id)
 
     def _shown_after(self, shown):
         """Return the next time on the clock, whether it is shown or not."""
+        self._reader.set_current(shown, force=True)
         try:
-            return self._from(shown).get_next(datetime.datetime)
+            return self._reader.get_next(datetime.datetime)
         except CroniterBadDateError:
             return None
 
     def _goes_by_the_hour(self):
-        minutes, hours = self._from(datetime.datetime(2000, 1, 1)).expanded[:2]
+        minutes, hours = self._reader.expanded[:2]
         return _is_every(minutes, 60) or _is_every(hours, 24)
 
     def _first_showing_after(self, now):

@@ -17,6 +17,8 @@ nothing finer. Only cron expressions and windows know other zones.
 
 import dataclasses
 import datetime
+import functools
+from typing import Any
 
 from watcher._i18n import _
 from watcher.common import crons
@@ -87,7 +89,23 @@ class Timetable:
                 _("The interval '%(interval)s' is neither a number of "
                   "seconds nor a cron expression: %(reason)s")
                 % {'interval': interval, 'reason': exc}) from exc
+        # Who leaves nothing to chance has the same dates as others.
+        salt = salt if crons.is_random(interval) else ''
         return cls(cron=crons.Cron(interval, salt, zone), windows=windows)
+
+    @classmethod
+    def of_audit(cls, audit: Any, said: common_windows.Schedule | None
+                 ) -> 'Timetable':
+        """Return when an audit runs, if nobody asks for it by hand.
+
+        :param audit: ``uuid`` and ``interval``
+        :param said: what it says besides its interval
+        :raises watcher.common.exception.Invalid: if any of it is unreadable
+        """
+        return cls.parse(
+            audit.interval, salt=audit.uuid,
+            zone=common_windows.zone_of(common_windows.zone_name(said)),
+            windows=common_windows.for_run(said, automatic=True))
 
     def settle(self, stored: datetime.datetime | None,
                now: datetime.datetime,
@@ -177,6 +195,8 @@ class Timetable:
             return self.windows.opens(start)
         return self._next_match(start - _SECOND)
 
+    # Many audits may have the same hours, and none of them in the windows.
+    @functools.lru_cache(maxsize=1024)  # noqa: B019 - they are mere values
     def _next_match(self, after):
         for _opening in range(_OPENINGS):
             match = self.cron.following(after)

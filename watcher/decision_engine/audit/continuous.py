@@ -34,8 +34,8 @@ from watcher import conf
 from watcher import objects
 from watcher.common import context as watcher_context
 from watcher.common import exception
+from watcher.common import reasons
 from watcher.common import schedule
-from watcher.common import windows
 from watcher.decision_engine.audit import base
 from watcher.decision_engine.audit import history
 from watcher.decision_engine.audit import obstacles
@@ -52,19 +52,6 @@ LIVE = (STATE.PENDING, STATE.ONGOING)
 
 #: How the message of an audit without a next run begins.
 NOT_SCHEDULED = 'Not scheduled'
-
-
-def timetable(audit: 'objects.Audit',
-              said: 'objects.AuditSchedule | None') -> schedule.Timetable:
-    """Return when this audit runs.
-
-    :param said: what it says besides its interval
-    :raises watcher.common.exception.Invalid: if any of it is unreadable
-    """
-    return schedule.Timetable.parse(
-        audit.interval, salt=audit.uuid,
-        zone=windows.zone_of(windows.zone_name(said)),
-        windows=windows.for_run(said, automatic=True))
 
 
 def said_by(audit: 'objects.Audit') -> 'objects.AuditSchedule | None':
@@ -101,7 +88,7 @@ def put_off(audit: 'objects.Audit', now: datetime.datetime,
     try:
         # What follows is later than this; a run right then is fine.
         since = now + datetime.timedelta(seconds=max(pause - 1, 0))
-        table = timetable(audit, said_by(audit))
+        table = schedule.Timetable.of_audit(audit, said_by(audit))
         audit.next_run_time = table.following(due, since)
         audit.status_message = told(table, audit.next_run_time, now,
                                     audit.status_message)
@@ -122,22 +109,21 @@ def settled(row: Any, said: 'objects.AuditSchedule | None',
     """
     stored = row.next_run_time
     try:
-        table = timetable(row, said)
+        table = schedule.Timetable.of_audit(row, said)
         date = _date(row, table, now)
     except exception.Invalid as exc:
         return None, unscheduled(exc)
     if date is None:
         where = ' within its windows' if table.windows else ''
-        return None, (f'{NOT_SCHEDULED}: no date matches the interval '
-                      f'{row.interval}{where} any more')
+        return None, reasons.Reason(
+            f'{NOT_SCHEDULED}: no date matches the interval '
+            f'{row.interval}{where} any more', reasons.Code.NOT_SCHEDULED)
     if stored is None or not stored <= now < date:
         return date, told(table, date, now, row.status_message)
     if table.windows.is_open(now):
-        return date, (f'The run of {stored} UTC was left out: it could not '
-                      f'begin in time')
+        return date, _left_out(stored, 'it could not begin in time')
     if table.cron is not None:
-        return date, (f'The run of {stored} UTC was left out: its windows '
-                      f'are closed')
+        return date, _left_out(stored, 'its windows are closed')
     return date, told(table, date, now, row.status_message)
 
 
@@ -173,7 +159,13 @@ def told(table: schedule.Timetable, date: datetime.datetime | None,
 
 def unscheduled(exc: exception.Invalid) -> str:
     """Say why there is no next run."""
-    return f'{NOT_SCHEDULED}: {base.explain(exc)}'
+    return reasons.Reason(f'{NOT_SCHEDULED}: {base.explain(exc)}',
+                          reasons.Code.NOT_SCHEDULED, **reasons.error(exc))
+
+
+def _left_out(date: datetime.datetime, why: str) -> reasons.Reason:
+    return reasons.Reason(f'The run of {date} UTC was left out: {why}',
+                          reasons.Code.RUN_LEFT_OUT, date=date.isoformat())
 
 
 class ContinuousAuditHandler(base.AuditHandler):
@@ -217,7 +209,7 @@ class ContinuousAuditHandler(base.AuditHandler):
         now, said = self._now(), said_by(audit)
         date, message = settled(audit, said, now)
         if date is not None and date <= now:
-            table = timetable(audit, said)
+            table = schedule.Timetable.of_audit(audit, said)
             if not history.has_answered(run, date, table):
                 return True
             date = table.following(date, now)
@@ -248,9 +240,10 @@ class ContinuousAuditHandler(base.AuditHandler):
 
     def _blocked(self, audit, plan):
         due = audit.next_run_time
-        audit.status_message = (
+        audit.status_message = plan.reason(
             f'The run of {due} UTC was left out: the action plan '
-            f'{plan.plan} was {plan.state}{plan.why}')
+            f'{plan.plan} was {plan.state}{plan.why}',
+            reasons.Code.BLOCKED_BY_PLAN, date=due and due.isoformat())
         put_off(audit, self._now())
         audit.save(where={'state': audit.state, 'hostname': CONF.host},
                    fence=self._fence())
@@ -295,8 +288,10 @@ class ContinuousAuditHandler(base.AuditHandler):
             try:
                 plan.transition(
                     PLAN_STATE.CANCELLED,
-                    status_message=f'A later run of the audit {audit.uuid} '
-                                   f'made a new recommendation')
+                    status_message=reasons.Reason(
+                        f'A later run of the audit {audit.uuid} made a new '
+                        f'recommendation', reasons.Code.AUDIT_RAN_AGAIN,
+                        audit=audit.uuid))
             except exception.StateConflict as exc:
                 LOG.info('Action plan %(plan)s is kept: %(reason)s',
                          {'plan': plan.uuid, 'reason': exc})
@@ -312,9 +307,10 @@ class ContinuousAuditHandler(base.AuditHandler):
         # and a new interval counts from now on.
         audit = objects.Audit.get_by_uuid(context, audit.uuid, eager=True)
         failures = history.end(context, audit, self._fence(), message)
-        audit.status_message = (
-            message if failures < 2
-            else f'{failures} failures in a row. {message}')
+        why = reasons.of(message)
+        audit.status_message = why if failures < 2 else reasons.Reason(
+            f'{failures} failures in a row. {message}', why.code,
+            **{**why.data, 'failures': failures})
         self._store_next(audit, LIVE, history.pause_after(failures))
 
     def _store_next(self, audit, states, pause: float = 0) -> None:

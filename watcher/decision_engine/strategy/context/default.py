@@ -17,7 +17,9 @@ from oslo_log import log
 from oslo_utils import timeutils
 
 from watcher import conf
+from watcher import objects
 from watcher.common import clients
+from watcher.common import context as watcher_context
 from watcher.common import exception
 from watcher.common import schedule
 from watcher.common import utils
@@ -79,8 +81,10 @@ class DefaultStrategyContext(base.BaseStrategyContext):
         if not audit.interval:
             return None
         try:
-            return schedule.Timetable.parse(
-                audit.interval, salt=audit.uuid).pause(timeutils.utcnow())
+            return schedule.Timetable.of_audit(
+                audit, objects.AuditSchedule.get(
+                    watcher_context.admin_context(), audit.id)
+            ).pause(timeutils.utcnow())
         except exception.Invalid:
             # Whoever stores the end of the run says so.
             return None

@@ -14,7 +14,9 @@
 import datetime
 import os
 import time
+from unittest import mock
 
+from watcher.common import crons
 from watcher.common import exception
 from watcher.common import schedule
 from watcher.common import windows
@@ -387,3 +389,27 @@ class TestWindows(base.TestCase):
         self.assertEqual(
             [at('2026-03-22T01:30'), at('2026-03-29T01:00'),
              at('2026-04-05T00:30')], engine.runs)
+
+
+class TestCost(base.TestCase):
+
+    def test_a_search_in_vain_is_made_once(self):
+        """Not for each of the audits with the same hours."""
+        night = windows.Windows.parse(['22:00-06:00'])
+        real, searched = crons.Cron.following, []
+
+        def following(cron, after):
+            searched.append(after)
+            return real(cron, after)
+        with mock.patch.object(crons.Cron, 'following', following):
+            for number in range(3):
+                table = schedule.Timetable.parse(
+                    '7 12 * * *', f'audit-{number}', windows=night)
+                self.assertIsNone(table.settle(None, NOW))
+                if not number:
+                    count = len(searched)
+        self.assertEqual(count, len(searched))
+        # Those that leave something to chance have dates of their own.
+        self.assertNotEqual(*(schedule.Timetable.parse(
+            'R R * * *', f'audit-{number}').settle(None, NOW)
+            for number in range(2)))

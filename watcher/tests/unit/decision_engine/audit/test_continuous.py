@@ -508,13 +508,13 @@ class TestSettle(ContinuousTestCase):
                     ('soon', '0', None, '61 * * * *', '0 0 30 2 *')]
         unlucky = self.audit()
         good = self.audit()
-        real = continuous.timetable
+        real = schedule.Timetable.of_audit
 
         def timetable(audit, said):
             if audit.uuid == unlucky.uuid:
                 raise ZeroDivisionError
             return real(audit, said)
-        with mock.patch.object(continuous, 'timetable', timetable):
+        with mock.patch.object(schedule.Timetable, 'of_audit', timetable):
             self.assertEqual([good.uuid], self.look())
         self.assertIn(f'{unlucky.uuid} cannot be scheduled',
                       self.logger.output)

@@ -12,8 +12,10 @@
 
 from unittest import mock
 
+import fixtures
 import jsonschema
 
+from watcher import objects
 from watcher.common import exception
 from watcher.common import utils
 from watcher.decision_engine.audit import base as audit_base
@@ -121,17 +123,32 @@ class TestFailure(base.TestCase):
 
 class TestInterval(base.TestCase):
 
+    def setUp(self):
+        super().setUp()
+        self.said = None
+        self.useFixture(fixtures.MockPatchObject(
+            objects.AuditSchedule, 'get', lambda context, ident: self.said))
+
     def test_of_audits(self):
         for interval, seconds in ((None, None), ('600', 600.0),
                                   ('@hourly', 3600.0), ('soon', None)):
             self.assertEqual(
                 seconds, context.DefaultStrategyContext.interval_of(
-                    utils.Struct(interval=interval, uuid='u')))
+                    utils.Struct(interval=interval, uuid='u', id=1)))
+
+    def test_in_windows(self):
+        self.said = objects.AuditSchedule(
+            audit_id=1, time_zone='Asia/Kolkata',
+            run_windows=('12:00-12:30',))
+        self.assertEqual(
+            24 * 3600.0, context.DefaultStrategyContext.interval_of(
+                utils.Struct(interval='0 * * * *', uuid='u', id=1)))
 
     def test_strategies_know_it(self):
         """They hold the age of models against it."""
         strategy = dummy_strategy.DummyStrategy(utils.Struct())
         context.DefaultStrategyContext.prepare(
-            utils.Struct(interval='600', uuid='u', scope=[], parameters={}),
+            utils.Struct(interval='600', uuid='u', id=1, scope=[],
+                         parameters={}),
             strategy)
         self.assertEqual(600.0, strategy.audit_interval)
