@@ -152,7 +152,7 @@ class Audits(resource.Creatable, resource.Patchable, resource.Deletable):
         if 'interval' in changes and changes['interval'] is None:
             _check_interval_needed(obj.audit_type)
         said = schedules.take(changes)
-        schedules.store(obj, said)
+        schedules.store(obj, said, _new_interval(obj, changes, said))
         if 'state' not in changes:
             for name, value in changes.items():
                 setattr(obj, name, value)
@@ -183,8 +183,20 @@ def _decides_on_plans(audit, changes):
 def _store_new(values, said):
     audit = objects.Audit(base.context(), **values)
     audit.create()
-    schedules.store(audit, said)
+    schedules.store(audit, said, _new_interval(audit, values, said))
     return audit
+
+
+def _new_interval(audit, changes, said):
+    """Return what dates of the audit have to be looked at, if any have.
+
+    What is unchanged may come from before there were windows.
+    """
+    if audit.audit_type != AuditType.CONTINUOUS.value:
+        return None
+    if said.keys() & {'time_zone', 'run_windows'}:
+        return changes.get('interval', audit.interval)
+    return changes.get('interval')
 
 
 # Checks of a creation, in the order in which they are announced --------------

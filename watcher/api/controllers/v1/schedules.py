@@ -24,6 +24,7 @@ from watcher.api import versions
 from watcher.api.controllers import base
 from watcher.api.controllers.fields import Computed
 from watcher.api.controllers.fields import OPTIONAL
+from watcher.common import schedule
 from watcher.common import windows
 from watcher.objects.base import Columns
 
@@ -118,22 +119,40 @@ def take(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value or None for name, value in said.items()}
 
 
-def store(audit: 'objects.Audit', said: dict[str, Any]) -> None:
+def store(audit: 'objects.Audit', said: dict[str, Any],
+          interval: str | None) -> None:
     """Store what was said, in the transaction that stores the audit.
 
-    :raises wsme.exc.InvalidInput: for windows that never open
+    :param interval: a new one of a CONTINUOUS audit, None if it has no new
+        one and nothing was said
+    :raises wsme.exc.InvalidInput: for windows that never open, or within
+        which no date of the interval is
     :raises: DatabaseNotUpgraded
     """
-    if not said:
+    if not said and interval is None:
         return
     context = base.context()
     known = (objects.AuditSchedule.get(context, audit.id)
              or objects.AuditSchedule(audit_id=audit.id))
-    zone = windows.zone_of(windows.zone_name(
-        dataclasses.replace(known, **said)))
+    new = dataclasses.replace(known, **said)
+    zone = windows.zone_of(windows.zone_name(new))
     for name, value in said.items():
         if isinstance(value, list) and windows.Windows.parse(
                 value, zone).opens(timeutils.utcnow()) is None:
             raise types.invalid(name, value,
                                 _('These windows will never be open.'))
-    objects.AuditSchedule.set(context, audit.id, **said)
+    if interval is not None and new.run_windows:
+        _check_dates(audit, interval, zone, new.run_windows)
+    if said:
+        objects.AuditSchedule.set(context, audit.id, **said)
+
+
+def _check_dates(audit, interval, zone, run_windows):
+    """Refuse what would never run; the operator's windows may change."""
+    table = schedule.Timetable.parse(
+        interval, salt=audit.uuid, zone=zone,
+        windows=windows.Windows.parse(run_windows, zone))
+    if table.following(None, timeutils.utcnow()) is None:
+        raise types.invalid(
+            'interval', interval,
+            _('No date that matches it will be in the run_windows.'))

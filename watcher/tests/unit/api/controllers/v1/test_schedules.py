@@ -172,6 +172,27 @@ class TestSchedules(ScheduleTestCase):
         self.assertEqual((None, ['20:00-21:00']),
                          (document['interval'], document['run_windows']))
 
+    def test_interval_that_never_is_in_the_windows(self):
+        noon, words = '0 12 * * *', ('interval', 'run_windows')
+        late = ['20:00-21:00']
+        self.assert_refused(400, self.create(
+            audit_type='CONTINUOUS', name='a', version='1.10', interval=noon,
+            run_windows=late, status=400), *words)
+        self.get(f'{PATH}/a', status=404)
+        self.create(audit_type='CONTINUOUS', name='a', version='1.10',
+                    interval='60', run_windows=late)
+        self.assert_refused(400, self.change(
+            ('replace', '/interval', noon), status=400), *words)
+        self.change(('replace', '/interval', '30 20 * * *'))
+        self.assert_refused(400, self.change(
+            ('replace', '/run_windows', ['10:00-11:00']), status=400), *words)
+        # Both together are fine.
+        self.change(('replace', '/interval', noon),
+                    ('replace', '/run_windows', ['11:00-13:00']))
+        document = self.get(f'{PATH}/a').json
+        self.assertEqual((noon, ['11:00-13:00']),
+                         (document['interval'], document['run_windows']))
+
     def test_refused_before(self):
         self.create_event()
         for name, value in NIGHT.items():
