@@ -166,13 +166,21 @@ class Queue:
 
     def _open_ones(self, context: Any, line: list[_Waiting]
                    ) -> list[_Waiting]:
-        """Leave out the plans whose window is closed, and tell them."""
+        """Leave out the plans whose window is closed, and tell them.
+
+        Those whose window has opened say nothing of it any more, but for the
+        first one, which is most likely begun now.
+        """
         tally = hours.Tally()
         look = hours.Look([waiting.origin for waiting in line])
         found, told = [], 0
         for waiting in line:
             reason = look.closed(waiting.id)
             if reason is None:
+                if found and told < _TOLD and _is_outdated(waiting):
+                    told += self._tell(context, waiting, None)
+                    waiting = dataclasses.replace(waiting,
+                                                  status_message=None)
                 found.append(waiting)
             elif self._may_act() and not self._give_up_expired(
                     context, waiting):
@@ -297,9 +305,11 @@ class Queue:
         self._tell(context, waiting, reasons.Reason(
             _(_WAITS) % values, reasons.Code.WAITS_FOR_PLAN, **values))
 
-    def _tell(self, context: Any, waiting: _Waiting, message: str) -> bool:
+    def _tell(self, context: Any, waiting: _Waiting,
+              message: str | None) -> bool:
         """Say what a plan waits for, once.
 
+        :param message: None: nothing any more
         :returns: whether it was to be said now
         """
         if message == waiting.status_message:
@@ -315,7 +325,8 @@ class Queue:
 
         if self._change(context, waiting, tell):
             LOG.info('Action plan %(uuid)s: %(message)s',
-                     {'uuid': waiting.uuid, 'message': message})
+                     {'uuid': waiting.uuid, 'message': message
+                      or 'its execution window is open'})
         return True
 
     def _give_up_expired(self, context: Any, waiting: _Waiting) -> bool:
@@ -357,6 +368,11 @@ class Queue:
                       {'uuid': waiting.uuid, 'reason': conflict})
             return False
         return True
+
+
+def _is_outdated(waiting: _Waiting) -> bool:
+    """Whether a plan that may run says that it waits for its window."""
+    return (waiting.status_message or '').startswith(hours.WAITS)
 
 
 def _allows() -> bool:

@@ -77,6 +77,17 @@ class TestQueue(window_case.WindowTestCase):
         self.assertEqual(plan.uuid, self.claim())
         self.assertEqual(('ONGOING', harness.HOST, None), self.shown(plan))
 
+    def test_those_that_wait_for_a_worker_do_not_name_the_window(self):
+        plans = [self.nightly()]
+        audit = objects.Audit.get_by_id(self.context, plans[0].audit_id)
+        plans += [self.plan_of(audit, {}) for _number in range(2)]
+        self.assertIsNone(self.claim())
+        self.clock.set('22:00')
+        self.assertEqual(plans[0].uuid, self.claim())
+        self.assertEqual([None, None], list(map(self.message, plans[1:])))
+        self.assertEqual([plan.uuid for plan in plans[1:]],
+                         [self.claim(), self.claim()])
+
     def test_one_that_was_launched_without_being_pending(self):
         plan = self.nightly(state='RECOMMENDED', hostname=harness.HOST)
         self.assertIsNone(self.claim())
