@@ -108,6 +108,7 @@ class AuditDispatcher:
                 clock, self._fence)}
         self._scheduler = scheduler.ContinuousScheduler(clock, self._fence)
         self._next_settle = 0.0
+        self._settles_in = 0.0
         self._pause = 0.0
         self._lock = threading.Lock()
         self._running: dict[str, threading.Thread] = {}
@@ -203,6 +204,7 @@ class AuditDispatcher:
         """Keep the CONTINUOUS audits in order, from time to time."""
         now = time.monotonic()
         if now < self._next_settle:
+            self._settles_in = max(0.1, self._next_settle - now)
             return
         with self._lock:
             running = set(self._running)
@@ -214,8 +216,10 @@ class AuditDispatcher:
         except Exception:
             LOG.exception('CONTINUOUS audits cannot be scheduled now; other '
                           'audits go on')
-        self._next_settle = (
-            now + CONF.watcher_decision_engine.continuous_audit_interval)
+        # An interval of 0 does not mean without a pause.
+        self._settles_in = max(
+            1, CONF.watcher_decision_engine.continuous_audit_interval)
+        self._next_settle = now + self._settles_in
 
     def _load(self) -> pool_stats.Load:
         return pool_stats.Load(
@@ -235,9 +239,9 @@ class AuditDispatcher:
         of them count only those about audits that no row tells to wait.
         """
         options = CONF.watcher_decision_engine
-        # An interval of 0 does not mean without a pause.
-        self._pause = min(options.reconcile_interval,
-                          max(1, options.continuous_audit_interval))
+        # Messages and dates make rounds at any time; what is found out by
+        # looking from time to time is not to be late by them.
+        self._pause = min(options.reconcile_interval, self._settles_in)
         with self._lock:
             free = self._free()
             if self._stopping or free <= 0:

@@ -280,8 +280,25 @@ class TestDispatcher(DispatcherTestCase):
         self.dispatcher._running = dict.fromkeys('ab')
         self.addCleanup(self.dispatcher._running.clear)
         self.dispatcher._scheduler._clock = lambda: audit.next_run_time
+        self.dispatcher._next_settle = 0.0
         self.dispatcher._round()
         self.assertEqual(20, self.dispatcher._pause)
+
+    def test_rounds_between_do_not_delay_takeovers(self):
+        self.config(group='watcher_decision_engine', reconcile_interval=60,
+                    continuous_audit_interval=10)
+        with mock.patch.object(dispatcher, 'time') as clock:
+            for now, pause in ((100, 10), (109, 1), (109.5, 0.5),
+                               (109.99, 0.1), (110, 10)):
+                clock.monotonic.return_value = now
+                self.dispatcher._round()
+                self.assertEqual(pause, self.dispatcher._pause, now)
+            # No busy loop either.
+            self.config(group='watcher_decision_engine',
+                        continuous_audit_interval=0)
+            clock.monotonic.return_value = 120
+            self.dispatcher._round()
+            self.assertEqual(1, self.dispatcher._pause)
 
     def test_hanging_audit_does_not_delay_others(self):
         self.handler.gate.clear()
