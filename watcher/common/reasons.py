@@ -33,7 +33,7 @@ MOST_FACTS = 20
 class Code(enum.StrEnum):
     """What a reason is about, in a word that never changes.
 
-    They are documented in doc/source/user/troubleshooting.rst.
+    They are documented in doc/source/user/reasons.rst.
     """
 
     #: A text without more: of an older release, a plug-in, a user.

@@ -42,6 +42,7 @@ from oslo_serialization import jsonutils
 from watcher import objects
 from watcher.common import context as watcher_context
 from watcher.common import exception
+from watcher.common import reasons
 from watcher.common import utils
 from watcher.db import api as db_api
 from watcher.decision_engine.loading import default
@@ -353,7 +354,8 @@ class Syncer:
     def _cancel(obj, reason: str) -> None:
         kind = type(obj).__name__
         try:
-            obj.transition(AUDIT.CANCELLED, status_message=reason)
+            obj.transition(AUDIT.CANCELLED, status_message=reasons.Reason(
+                reason, reasons.Code.DEFINITION_CHANGED))
         except exception.StateConflict as exc:
             LOG.info('%(kind)s %(uuid)s is not cancelled: %(error)s',
                      {'kind': kind, 'uuid': obj.uuid, 'error': exc})

@@ -43,6 +43,7 @@ from watcher import conf
 from watcher import objects
 from watcher.common import exception
 from watcher.common import metrics
+from watcher.common import reasons
 from watcher.common import rpcapi
 from watcher.common import schedule
 from watcher.common import utils
@@ -64,6 +65,12 @@ PLAN_STATE = objects.action_plan.State
 _EXPECTED = (exception.WatcherException, jsonschema.ValidationError,
              db_exc.DBError)
 
+
+#: What failed in each phase of a run.
+_PHASES = {
+    'strategy': ('The strategy failed', reasons.Code.STRATEGY_FAILED),
+    'planner': ('The planner failed', reasons.Code.PLANNER_FAILED),
+    'end': ('Storing the result failed', reasons.Code.STORING_FAILED)}
 
 #: Returns the lease to write under, or None where there are no leases.
 #: Raises LeaseLost when the calling thread must not write any more.
@@ -96,7 +103,8 @@ def explain(exc: BaseException) -> str:
 def caveats(solution) -> str | None:
     """Return what is to be known about the data behind a solution."""
     told = getattr(solution.strategy, 'caveats', None) or ()
-    return ' '.join(told) or None
+    text = ' '.join(told)
+    return reasons.Reason(text, reasons.Code.CAVEATS) if text else None
 
 
 def _hand_over(context, plan_uuid: str, fence) -> bool:
@@ -389,7 +397,9 @@ class AuditHandler(abc.ABC):
         try:
             stored.transition(
                 PLAN_STATE.CANCELLED, expected=PLAN_STATE.RECOMMENDED,
-                status_message=f'The audit {audit.uuid} was cancelled',
+                status_message=reasons.Reason(
+                    f'The audit {audit.uuid} was cancelled',
+                    reasons.Code.AUDIT_CANCELLED, audit=audit.uuid),
                 fence=self._fence())
         except exception.StateConflict as exc:
             LOG.warning('The action plan %(plan)s of the cancelled audit '
@@ -410,10 +420,9 @@ class AuditHandler(abc.ABC):
 
     def _fail(self, context, audit, phase: str, exc: Exception) -> None:
         """Store why the run failed, unless the audit was taken away."""
-        what = {'strategy': 'The strategy failed',
-                'planner': 'The planner failed',
-                'end': 'Storing the result failed'}[phase]
-        message = f'{what}: {explain(exc)}'
+        what, code = _PHASES[phase]
+        message = reasons.Reason(f'{what}: {explain(exc)}', code,
+                                 **reasons.error(exc))
         if isinstance(exc, _EXPECTED):
             LOG.error(self.FAILED, {'uuid': audit.uuid, 'message': message})
         else:

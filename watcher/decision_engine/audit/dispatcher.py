@@ -39,6 +39,7 @@ from watcher.common import context as watcher_context
 from watcher.common import exception
 from watcher.common import periodic
 from watcher.common import pool_stats
+from watcher.common import reasons
 from watcher.common import utils
 from watcher.db import api as db_api
 from watcher.decision_engine.audit import base
@@ -394,7 +395,9 @@ class AuditDispatcher:
         :returns: whether that is stored
         """
         LOG.exception('Audit %s cannot be run', uuid)
-        message = f'The audit cannot be run: {base.explain(exc)}'
+        message = reasons.Reason(
+            f'The audit cannot be run: {base.explain(exc)}',
+            reasons.Code.AUDIT_FAILED, **reasons.error(exc))
         try:
             if self._scheduler.give_up(uuid, message):
                 return True
@@ -432,8 +435,9 @@ class AuditDispatcher:
             # Before anything is stored: afterwards they must not store more.
             self._given_up.update(thread for _uuid, thread in late)
         for uuid, thread in late:
-            message = (f'The run was given up: it was not over after '
-                       f'{limit} seconds')
+            message = reasons.Reason(
+                f'The run was given up: it was not over after {limit} '
+                f'seconds', reasons.Code.HANGING, seconds=limit)
             LOG.error('Audit %(uuid)s hangs. %(message)s. It is at:\n'
                       '%(where)s', {'uuid': uuid, 'message': message,
                                     'where': _stack_of(thread)})

@@ -21,6 +21,7 @@ from watcher import objects
 from watcher._i18n import _
 from watcher.common import context as watcher_context
 from watcher.common import exception
+from watcher.common import reasons
 from watcher.decision_engine.audit import base
 from watcher.decision_engine.audit import history
 
@@ -79,5 +80,6 @@ class EventAuditHandler(base.AuditHandler):
         base.LOG.warning(
             'Audit %(uuid)s: %(message)s. Create such audits with force if '
             'they are not to wait.', {'uuid': audit.uuid, 'message': message})
-        self._tell(audit, message)
+        self._tell(audit, plan.reason(message,
+                                      reasons.Code.BLOCKED_BY_PLAN))
         return True

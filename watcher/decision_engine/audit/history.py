@@ -28,6 +28,7 @@ from oslo_utils import timeutils
 from watcher import conf
 from watcher import objects
 from watcher.common import exception
+from watcher.common import reasons
 from watcher.common import schedule
 
 CONF = conf.CONF
@@ -59,7 +60,7 @@ def end(context: Any, audit: 'objects.Audit', fence: Any,
     """
     failures = 0 if error is None else read(context, audit).failures + 1
     _store(context, audit, fence, attempts=0, failures=failures,
-           last_error=error, finished_at=timeutils.utcnow())
+           last_error=error and str(error), finished_at=timeutils.utcnow())
     return failures
 
 
@@ -86,10 +87,12 @@ def is_hopeless(run: 'objects.AuditRun') -> bool:
     return run.attempts >= CONF.watcher_decision_engine.max_audit_attempts
 
 
-def why_hopeless(run: 'objects.AuditRun') -> str:
+def why_hopeless(run: 'objects.AuditRun') -> reasons.Reason:
     """Say so, for people who see only the audit."""
-    return (f'The run was interrupted {run.attempts} times: its engine ended '
-            f'each time before the run did. See the logs of the engines')
+    return reasons.Reason(
+        f'The run was interrupted {run.attempts} times: its engine ended '
+        f'each time before the run did. See the logs of the engines',
+        reasons.Code.HOPELESS, attempts=run.attempts)
 
 
 def pause_after(failures: int) -> float:

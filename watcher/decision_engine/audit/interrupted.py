@@ -35,6 +35,7 @@ from oslo_utils import timeutils
 from watcher import conf
 from watcher import objects
 from watcher.common import context as watcher_context
+from watcher.common import reasons
 from watcher.decision_engine.audit import history
 from watcher.objects import tenure
 
@@ -109,15 +110,18 @@ def take_over(context: Any, orphan: Orphan,
         if plan.state == PLAN_STATE.RECOMMENDED:
             plan.transition(
                 PLAN_STATE.CANCELLED, fence=fence,
-                status_message=f'The audit {audit.uuid} was interrupted')
+                status_message=reasons.Reason(
+                    f'The audit {audit.uuid} was interrupted',
+                    reasons.Code.AUDIT_INTERRUPTED, audit=audit.uuid))
     if any(plan.state not in _UNTOUCHED for plan in plans):
         _settle(audit, STATE.SUCCEEDED, None, fence)
     elif history.is_hopeless(run):
         _settle(audit, STATE.FAILED, history.why_hopeless(run), fence)
     elif not history.begin(context, audit, fence):
-        _settle(audit, STATE.CANCELLED, (
+        _settle(audit, STATE.CANCELLED, reasons.Reason(
             f'Interrupted: the decision engine on {orphan.host or "a host"} '
-            f'was stopped while the audit ran'), fence)
+            f'was stopped while the audit ran', reasons.Code.INTERRUPTED,
+            host=orphan.host), fence)
     else:
         LOG.warning('The run of audit %(uuid)s on %(host)s was interrupted; '
                     'it begins again here', {

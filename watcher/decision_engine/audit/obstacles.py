@@ -25,6 +25,7 @@ from oslo_log import log
 from watcher import conf
 from watcher import objects
 from watcher.common import exception
+from watcher.common import reasons
 from watcher.conf import decision_engine
 from watcher.decision_engine import touched
 from watcher.decision_engine.loading import default as loading
@@ -57,6 +58,12 @@ class Obstacle(NamedTuple):
     def why(self) -> str:
         """What is in the way, to be put behind a sentence about the plan."""
         return f' ({self.what} is in the scope)' if self.what else ''
+
+    def reason(self, text: str, code: reasons.Code, **facts: Any
+               ) -> reasons.Reason:
+        """The text as a reason, with what is known of the plan."""
+        return reasons.Reason(text, code, plan=self.plan, state=self.state,
+                              what=self.what or None, **facts)
 
 
 def options() -> tuple[str, ...]:

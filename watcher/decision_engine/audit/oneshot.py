@@ -13,6 +13,7 @@
 
 from watcher import conf
 from watcher import objects
+from watcher.common import reasons
 from watcher.conf import decision_engine
 from watcher.decision_engine.audit import base
 
@@ -31,11 +32,15 @@ class OneShotAuditHandler(base.AuditHandler):
                  == decision_engine.WAIT)
         message = f'The action plan {plan.plan} is {plan.state}{plan.why}. '
         if waits:
-            self._tell(audit, f'{message}The audit waits for its end.')
+            self._tell(audit, plan.reason(
+                f'{message}The audit waits for its end.',
+                reasons.Code.BLOCKED_BY_PLAN))
         else:
             message += 'Wait for its end or create the audit with force.'
-            audit.transition(STATE.CANCELLED, status_message=message,
-                             fence=self._fence())
+            audit.transition(
+                STATE.CANCELLED, fence=self._fence(),
+                status_message=plan.reason(message,
+                                           reasons.Code.BLOCKED_BY_PLAN))
         base.LOG.warning('Audit %(uuid)s is %(state)s: %(message)s', {
             'uuid': audit.uuid, 'state': audit.state,
             'message': audit.status_message})

@@ -22,6 +22,7 @@ from typing import Any
 from watcher import conf
 from watcher import objects
 from watcher.common import exception
+from watcher.common import reasons
 from watcher.common import windows
 
 CONF = conf.CONF
@@ -30,12 +31,14 @@ CONF = conf.CONF
 WAITS = 'Waits for its run window'
 
 
-def waits_until(date: datetime.datetime | None) -> str:
+def waits_until(date: datetime.datetime | None) -> reasons.Reason:
     """Say that an audit waits.
 
     :param date: None if it does for ever
     """
-    return f'{WAITS}, {windows.tell_opening(date)}'
+    return reasons.Reason(
+        f'{WAITS}, {windows.tell_opening(date)}',
+        reasons.Code.WAITS_FOR_WINDOW, opens=date and date.isoformat())
 
 
 def options() -> tuple[Any, ...]:
@@ -85,8 +88,10 @@ def find(said: 'objects.AuditSchedule | None', automatic: bool,
         found = windows.for_run(said, automatic)
     except exception.Invalid as exc:
         # It can be mended, and is run then.
-        return Wait(f'{WAITS}, which is unreadable: {exc}', None, now, said,
-                    options())
+        return Wait(
+            reasons.Reason(f'{WAITS}, which is unreadable: {exc}',
+                           reasons.Code.WAITS_FOR_WINDOW),
+            None, now, said, options())
     if found.is_open(now):
         return None
     opens = found.opens(now)

@@ -36,6 +36,7 @@ from watcher import objects
 from watcher.common import context as watcher_context
 from watcher.common import exception
 from watcher.common import periodic
+from watcher.common import reasons
 from watcher.conf import decision_engine
 from watcher.decision_engine import touched
 from watcher.objects import states
@@ -202,8 +203,10 @@ def _list(names: list[str]) -> str:
 
 
 def _give_up(context: Any, plan: _Waiting, other: _Ended, what: str) -> None:
-    message = (f'Overtaken by the action plan {other.uuid}, which has '
-               f'changed {what} since this plan was made')
+    message = reasons.Reason(
+        f'Overtaken by the action plan {other.uuid}, which has changed '
+        f'{what} since this plan was made', reasons.Code.OVERTAKEN,
+        plan=other.uuid)
     try:
         objects.ActionPlan.get_by_uuid(
             context, plan.uuid, eager=True).transition(

@@ -25,6 +25,7 @@ from watcher import conf
 from watcher import objects
 from watcher.common import context as watcher_context
 from watcher.common import exception
+from watcher.common import reasons
 from watcher.conf import decision_engine
 from watcher.decision_engine.model import element
 from watcher.decision_engine.model.collector import manager as collectors
@@ -103,7 +104,9 @@ def _give_up(plan, changes):
     named = '; '.join(changes[:MAX_NAMED])
     if len(changes) > MAX_NAMED:
         named += f'; and {len(changes) - MAX_NAMED} more'
-    message = f'The cloud is not as the plan found it any more: {named}'
+    message = reasons.Reason(
+        f'The cloud is not as the plan found it any more: {named}',
+        reasons.Code.CLOUD_CHANGED, changes=reasons.some(changes))
     try:
         plan.transition(State.SUPERSEDED, expected=State.RECOMMENDED,
                         status_message=message)

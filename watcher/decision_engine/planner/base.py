@@ -26,6 +26,7 @@ from oslo_log import log
 from watcher import objects
 from watcher._i18n import _
 from watcher.common import exception
+from watcher.common import reasons
 from watcher.common import utils
 from watcher.common.loader import default
 from watcher.common.loader import loadable
@@ -299,7 +300,9 @@ def _close_empty(plan, solution) -> None:
     why = explanation.of_solution(solution)
     LOG.info('The action plan %s has no actions and ends at once', plan.uuid)
     plan.transition(State.SUCCEEDED,
-                    status_message=f"No action is planned. {why['summary']}")
+                    status_message=reasons.Reason(
+                        f"No action is planned. {why['summary']}",
+                        reasons.Code.NOTHING_TO_DO, explanation=why.get('code')))
 
 
 def _plain(indicators):

@@ -11,8 +11,6 @@
 # under the License.
 """The whole of what status messages say in short."""
 
-import copy
-
 import sqlalchemy as sa
 
 from watcher import objects
@@ -23,7 +21,6 @@ from watcher.db import purge
 from watcher.db.sqlalchemy import models
 from watcher.db.sqlalchemy import session
 from watcher.objects import reason
-from watcher.tests import base as tests_base
 from watcher.tests.unit.db import base
 
 Code = reasons.Code
@@ -222,36 +219,3 @@ class TestWithoutTheTable(ReasonTestCase):
 
     def test_the_table_is_named(self):
         self.assertEqual(['reasons'], self.plan.dbapi.missing_tables())
-
-
-class TestText(tests_base.TestCase):
-    """A reason is a text wherever it comes to."""
-
-    def test_copies(self):
-        for clone in (copy.copy(WHY), copy.deepcopy(WHY)):
-            self.assertEqual((WHY, WHY.code, WHY.data),
-                             (clone, clone.code, clone.data))
-
-    def test_unknown_facts_are_left_out(self):
-        self.assertEqual({'error': 'Odd', 'host': 'é'}, WHY.data)
-
-    def test_the_same_in_other_words(self):
-        other = WHY.saying('Much')
-        self.assertEqual(('Much', WHY.code, WHY.data),
-                         (other, other.code, other.data))
-
-    def test_of_text(self):
-        self.assertIs(WHY, reasons.of(WHY))
-        self.assertEqual(('a', Code.OTHER, {}), (
-            reasons.of('a'), reasons.of('a').code, reasons.of('a').data))
-
-    def test_facts_of_an_exception(self):
-        class Refused(Exception):
-            http_status = 409
-
-        self.assertEqual({'error': 'Refused', 'http_status': 409},
-                         reasons.error(Refused()))
-        self.assertEqual({'error': 'SystemExit'},
-                         reasons.error(SystemExit(3)))
-        self.assertEqual({'error': 'ValueError'},
-                         reasons.error(ValueError('secret')))
