@@ -108,6 +108,9 @@ class OvertakenPlans:
         if mode == decision_engine.OFF:
             return
         now = timeutils.utcnow()
+        if self._until is not None and now < self._until:
+            # Clocks were set back: what ends now would be long looked at.
+            self._forget()
         context = watcher_context.admin_context()
         waiting = _recommended(context)
         if waiting:

@@ -189,6 +189,14 @@ class TestOvertakenPlans(cases.FollowUpTestCase):
         self.now = at(7)
         self.assertEqual(['SUPERSEDED'], self.check(late))
 
+    def test_a_clock_that_is_set_back(self):
+        plan = self.recommended(self.move('a'))
+        self.now = at(600)
+        self.assertEqual(['RECOMMENDED'], self.check(plan))
+        self.ended(self.move('a'), minutes=30)
+        self.now = at(31)
+        self.assertEqual(['SUPERSEDED'], self.check(plan))
+
     def test_ended_plans_are_read_for_a_while_only(self):
         self.now = at(60)
         self.recommended(self.other_move('x', 'host-C', 'host-D'))
