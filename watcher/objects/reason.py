@@ -16,6 +16,7 @@ Whoever assigns a :class:`watcher.common.reasons.Reason` to
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from watcher.common import reasons
 from watcher.db import api as db_api
@@ -39,3 +40,8 @@ def of_messages(entity: str, messages: Mapping[int, str | None]
         if reasons.as_stored(text) == told[ident]:
             found[ident] = reasons.Reason(text, code, **data)
     return found
+
+
+def of(obj: Any) -> reasons.Reason | None:
+    """Read why one audit, action plan or action is as it is."""
+    return of_messages(obj.entity, {obj.id: obj.status_message}).get(obj.id)
