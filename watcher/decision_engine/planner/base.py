@@ -302,7 +302,8 @@ def _close_empty(plan, solution) -> None:
     plan.transition(State.SUCCEEDED,
                     status_message=reasons.Reason(
                         f"No action is planned. {why['summary']}",
-                        reasons.Code.NOTHING_TO_DO, explanation=why.get('code')))
+                        reasons.Code.NOTHING_TO_DO,
+                        explanation=why.get('code')))
 
 
 def _plain(indicators):
