@@ -197,6 +197,7 @@ class TestContract(base.TestCase):
             ('watcher_applier', 'execution_windows'),
             ('watcher_decision_engine', 'run_windows'),
             ('DEFAULT', 'service_retention'),
+            ('watcher_decision_engine', 'balance_audits'),
             ('watcher_decision_engine', 'blocked_audits'),
             ('watcher_decision_engine', 'blocking_plans'),
             ('watcher_decision_engine', 'retention_days'),
