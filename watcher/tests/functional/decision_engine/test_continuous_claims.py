@@ -102,11 +102,11 @@ class TestTwoEngines(base.TestCase):
         other_is_done = threading.Event()
         living = scheduler.ContinuousScheduler._living
 
-        def think(hosts):
+        def think(*args):
             both_have_looked.wait(60)
             if self.options.host == late:
                 other_is_done.wait(60)
-            return living(hosts)
+            return living(*args)
 
         def look(host):
             try:
