@@ -58,13 +58,19 @@ def name_of(kind: str, what: str) -> str:
 class Known:
     """A lease as it stands in the database, whoever has it.
 
-    :ivar living: whether it is not expired, by the database's clock
+    :ivar remaining: seconds until it expires, by the database's clock;
+        negative if it is expired
     """
 
     name: str
     owner: str
     token: int
-    living: bool
+    remaining: float
+
+    @property
+    def living(self) -> bool:
+        """Whether it is not expired."""
+        return self.remaining > 0
 
 
 class Lease:
@@ -167,7 +173,8 @@ class Lease:
     @classmethod
     def known(cls, context: Any, prefix: str) -> list[Known]:
         """All leases whose names begin so, living or expired."""
-        return [Known(row.name, row.owner, row.token, bool(row.living))
+        return [Known(row.name, row.owner, row.token,
+                      (row.expires_at - row.now).total_seconds())
                 for row in cls.dbapi.list_leases(prefix)]
 
     @classmethod

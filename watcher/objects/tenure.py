@@ -151,8 +151,9 @@ class Members:
         self._leases = {known.name.casefold(): known
                         for known in self._read(context)}
         self._beating = {
-            row.host.casefold() for row in service_objects.Service.list(
-                context) if row.name == kind.service_name
+            row.host.casefold(): CONF.service_down_time - abs(row.silence)
+            for row in service_objects.Service.list(context)
+            if row.name == kind.service_name
             and service_objects.is_alive(row)}
 
     def _read(self, context: Any) -> list[lease.Known]:
@@ -172,6 +173,21 @@ class Members:
         known = self._known(host)
         return (known is not None and known.living
                 or host.casefold() in self._beating)
+
+    def next_death(self) -> float | None:
+        """Return when to look whether one of the others is dead.
+
+        :returns: seconds until the first one counts as dead if it gives no
+            further sign of life, None if none lives
+        """
+        remaining = dict(self._beating)
+        for known in self._leases.values():
+            if known.living:
+                host = known.name.removeprefix(self._kind.prefix).casefold()
+                remaining[host] = max(known.remaining,
+                                      remaining.get(host, 0.0))
+        remaining.pop(CONF.host.casefold(), None)
+        return min(remaining.values(), default=None)
 
     def leases(self) -> dict[str, int]:
         """Return the tokens of the valid leases, by host.

@@ -141,11 +141,11 @@ class Operations:
     def list_leases(self, prefix: str) -> list[Any]:
         """List leases whose names begin so, in the order of their names.
 
-        :returns: rows of name, owner, token and ``living``: not expired
+        :returns: rows of name, owner, token, ``expires_at`` and ``now``
         """
         statement = sa.select(
-            _Lease.name, _Lease.owner, _Lease.token,
-            (_Lease.expires_at > clock.utc_in()).label('living')
+            _Lease.name, _Lease.owner, _Lease.token, _Lease.expires_at,
+            clock.utc_in().label('now')
         ).where(_Lease.name.startswith(prefix, autoescape=True)
                 ).order_by(_Lease.name)
         with db_session.reader() as session:

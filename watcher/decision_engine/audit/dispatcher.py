@@ -209,9 +209,10 @@ class AuditDispatcher:
             return
         with self._lock:
             running = set(self._running)
+        death = None
         try:
             leftovers.sweep()
-            self._scheduler.settle(running)
+            death = self._scheduler.settle(running)
         except db_exc.DBError:
             raise
         except Exception:
@@ -220,6 +221,9 @@ class AuditDispatcher:
         # An interval of 0 does not mean without a pause.
         self._settles_in = max(
             1, CONF.watcher_decision_engine.continuous_audit_interval)
+        if death is not None:
+            # The audits of an engine that is dead are not to wait longer.
+            self._settles_in = min(self._settles_in, death + 0.1)
         self._next_settle = now + self._settles_in
 
     def _load(self) -> pool_stats.Load:

@@ -149,13 +149,15 @@ class ContinuousScheduler:
 
     # What should be stored ------------------------------------------------
 
-    def settle(self, running: Collection[str]) -> None:
+    def settle(self, running: Collection[str]) -> float | None:
         """Take over, schedule and end audits where that is needed.
 
         A problem with one audit does not keep the others from it.
 
         :param running: UUIDs of the audits that run in this engine; they
             are left alone until their run has ended
+        :returns: in how many seconds another engine counts as dead, if it
+            gives no further sign of life
         """
         now = self.now()
         self._begin_round(now)
@@ -180,6 +182,7 @@ class ContinuousScheduler:
         for look, host in zip(sharing.choose(looks, running, now),
                               shares.receivers(), strict=False):
             self._attempt(look, self._give, look, host)
+        return members.next_death()
 
     @staticmethod
     def _attempt(look: _Look, change: Callable[..., Any], *args: Any) -> Any:

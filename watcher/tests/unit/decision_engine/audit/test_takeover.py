@@ -121,6 +121,61 @@ class EngineTestCase(base.TestCase):
                                        filters={'audit_id': audit.id})
 
 
+class TestNextLook(EngineTestCase):
+    """The audits of a dead engine wait no longer than they must."""
+
+    def pause(self):
+        self.look()
+        return self.dispatcher._pause
+
+    def expire_in(self, seconds, host=DEAD):
+        with session.get_engine().begin() as connection:
+            connection.execute(sa.update(models.Lease).where(
+                models.Lease.name == tenure.ENGINE.lease_name(host)).values(
+                    expires_at=clock.utc_in(seconds)))
+
+    def setUp(self):
+        super().setUp()
+        self.config(group='watcher_decision_engine',
+                    continuous_audit_interval=600)
+
+    def test_alone(self):
+        self.assertEqual(600, self.pause())
+
+    def test_when_a_lease_ends(self):
+        self.take()
+        self.expire_in(40)
+        pause = self.pause()
+        self.assertLess(pause, 40.2)
+        self.assertGreater(pause, 10)
+
+    def test_own_lease(self):
+        self.expire_in(40, HERE)
+        self.assertEqual(600, self.pause())
+
+    def test_when_the_last_sign_of_life_is_old(self):
+        self.config(service_down_time=300)
+        self.take()
+        self.expire_in(40)
+        self.beat(age=100)
+        pause = self.pause()
+        self.assertLess(pause, 200.2)
+        self.assertGreater(pause, 150)
+
+    def test_the_first_of_several(self):
+        for host, seconds in (('a', 200), ('b', 70), ('c', 300)):
+            self.take(host)
+            self.expire_in(seconds, host)
+        pause = self.pause()
+        self.assertLess(pause, 70.2)
+        self.assertGreater(pause, 10)
+
+    def test_dead_ones_cause_no_looks(self):
+        self.take()
+        self.lapse()
+        self.assertEqual(600, self.pause())
+
+
 class TestTakeover(EngineTestCase):
 
     def setUp(self):
