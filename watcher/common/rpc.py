@@ -59,6 +59,9 @@ _PLAIN_ATTRIBUTES = ('target',)
 #: Seconds for closing the connections of one transport.
 CLEANUP_TIMEOUT = 2.0
 
+#: Code with which brokers refuse to remove a queue with listeners.
+_IN_USE = 406
+
 _DEFAULT_PORTS = {'rabbit': 5672, 'kombu': 5672}
 
 
@@ -120,7 +123,7 @@ def _primitive(entity):
     return jsonutils.to_primitive(entity, convert_instances=True)
 
 
-class _Running:
+class Running:
     """How many methods of a server run at the moment."""
 
     def __init__(self):
@@ -233,13 +236,15 @@ def get_notification_transport():
     return _require(_BUS.notification_transport)
 
 
-def get_server(target: messaging.Target, endpoints: list):
+def get_server(target: messaging.Target, endpoints: list,
+               running: Running | None = None):
     """Return an RPC server, not yet started.
 
     :param target: topic and server name.
     :param endpoints: objects whose documented methods may be called.
+    :param running: counts the methods that run.
     """
-    running = _Running()
+    running = running or Running()
     server = messaging.get_rpc_server(
         get_transport(), target, [_Endpoint(e, running) for e in endpoints],
         serializer=RequestContextSerializer(),
@@ -282,15 +287,24 @@ def forget_host(host: str, topic: str, pool: bool = False) -> bool:
     queues = [(get_transport(), f'{topic}.{host}')]
     if pool:
         queues.append((get_notification_transport(), host))
+    used = []
     for transport, queue in queues:
         try:
             _remove_queue(transport, queue)
         except Exception as exc:
-            # Somebody listens there, or the broker does not allow it.
+            if getattr(exc, 'code', None) == _IN_USE:
+                used.append(queue)
+                continue
+            # The broker does not allow it, for instance.
             LOG.warning('The queue %(queue)s of the host %(host)s, which is '
                         'gone, is not removed: %(reason)s',
                         {'queue': queue, 'host': host,
                          'reason': utils.first_line(exc)})
+    if used:
+        # The host is frozen, or cut off from the database.
+        LOG.info('The host %(host)s still listens to the message bus; its '
+                 'queues stay: %(queues)s',
+                 {'host': host, 'queues': ', '.join(used)})
     return True
 
 

@@ -281,8 +281,8 @@ class TestRPCServer(ServiceTestCase):
         attempts = []
         real = rpc.get_server
 
-        def get_server(target, endpoints):
-            server = real(target, endpoints)
+        def get_server(*args):
+            server = real(*args)
             if len(attempts) < 2:
                 server.start = self._refuse
             attempts.append(server)
@@ -321,8 +321,37 @@ class TestRPCServer(ServiceTestCase):
             context.make_context(), utils.generate_uuid())
         self.assertTrue(entered.wait(base.PATIENCE))
         server.stop()
-        self.assertFalse(server.wait(0.2))
-        self.assertIn('left behind', self.logger.output)
+        with self.assertLogs(service.LOG.logger, 'WARNING') as logs:
+            self.assertFalse(server.wait(0.2))
+        self.assertIn('left behind, with 1 methods', logs.output[0])
+        go_on.set()
+        self.assertTrue(server.wait(base.PATIENCE))
+
+    def test_an_idle_listener_is_left_behind_silently(self):
+        stopping, go_on = threading.Event(), threading.Event()
+        self.addCleanup(go_on.set)
+        real = rpc.get_server
+
+        def get_server(*args):
+            made = real(*args)
+            stop = made.stop
+
+            def stop_slowly():
+                stopping.set()
+                go_on.wait(2 * base.PATIENCE)
+                stop()
+            made.stop = stop_slowly
+            return made
+
+        self.useFixture(fixtures.MockPatchObject(
+            rpc, 'get_server', get_server))
+        server = self.server()
+        server.start()
+        self.assertTrue(server.wait_until_serving(base.PATIENCE))
+        server.stop()
+        self.assertTrue(stopping.wait(base.PATIENCE))
+        with self.assertNoLogs(service.LOG.logger, 'INFO'):
+            self.assertFalse(server.wait(0.01))
         go_on.set()
         self.assertTrue(server.wait(base.PATIENCE))
 
