@@ -34,7 +34,9 @@ from watcher.api.controllers.v1 import schedules
 from watcher.api.controllers.v1 import transitions
 from watcher.api.schemas.scope import scope
 from watcher.common import exception
+from watcher.common import reasons as common_reasons
 from watcher.common import rpcapi
+from watcher.objects import reason as reason_objects
 from watcher.objects import states
 
 AuditType = states.AuditType
@@ -44,6 +46,10 @@ NAME_LENGTH = 63
 
 #: States in which an audit starts nothing any more, or for now.
 HALTING = (states.AuditState.CANCELLED, states.AuditState.SUSPENDED)
+
+#: Reasons of audits that wait.
+WAITING = (common_reasons.Code.WAITS_FOR_WINDOW,
+           common_reasons.Code.BLOCKED_BY_PLAN)
 
 
 class Audits(resource.Creatable, resource.Patchable, resource.Deletable):
@@ -163,6 +169,8 @@ class Audits(resource.Creatable, resource.Patchable, resource.Deletable):
                 obj.swap(where={})
             return obj
         state = changes.pop('state')
+        if state in HALTING and _waits(obj):
+            changes['status_message'] = None
         transitions.change(states.AUDIT, obj, state, **changes)
         return obj
 
@@ -178,6 +186,14 @@ def _decides_on_plans(audit, changes):
     return (bool(changes) and changes.get('auto_trigger', audit.auto_trigger)
             and not (set(changes) == {'state'}
                      and changes['state'] in HALTING))
+
+
+def _waits(audit):
+    """Whether the message says what the audit waits for at this moment."""
+    told = reason_objects.of(audit)
+    # With a date it is about a run that was left out, which stays true.
+    return (told is not None and told.code in WAITING
+            and 'date' not in told.data)
 
 
 def _store_new(values, said):

@@ -22,6 +22,7 @@ from oslo_utils import uuidutils
 from watcher import objects
 from watcher.api.controllers.v1 import data_model
 from watcher.common import exception
+from watcher.common import reasons
 from watcher.common import rpcapi
 from watcher.tests.fixtures import database
 from watcher.tests.unit.api import base
@@ -335,6 +336,21 @@ class TestPatch(AuditTestCase):
                             old, new)
                     self.assertEqual(new if allowed else old,
                                      self.get(self.path).json['state'])
+
+    def test_halted_audits_wait_for_nothing(self):
+        code = reasons.Code
+        for message, shown in (
+                (reasons.Reason('Waits.', code.WAITS_FOR_WINDOW), None),
+                (reasons.Reason('Waits.', code.BLOCKED_BY_PLAN), None),
+                (reasons.Reason('Left out.', code.BLOCKED_BY_PLAN,
+                                date='2030-01-01'), 'Left out.'),
+                (reasons.Reason('Failed.', code.STRATEGY_FAILED), 'Failed.'),
+                ('Waits.', 'Waits.')):
+            for state in ('CANCELLED', 'SUSPENDED'):
+                objects.Audit.dbapi.update_audit(self.audit.uuid, {
+                    'state': 'ONGOING', 'status_message': message})
+                document = self.change(('replace', '/state', state)).json
+                self.assertEqual(shown, document['status_message'])
 
     def test_no_states(self):
         for operation in (('replace', '/state', 'NOPE'),
