@@ -84,8 +84,8 @@ class Operations:
         :param fence: a lease that must be held
         :raises watcher.common.exception.LeaseLost: if it is not
         :raises watcher.common.exception.DatabaseNotUpgraded: without table
-        :raises watcher.common.exception.ResourceNotFound: if there is no
-            such plan or action any more
+        :raises watcher.common.exception.ResourceNotFound: if its owner
+            is gone
         """
         model, _key = OWNERS[owner]
         try:

@@ -19,8 +19,8 @@ from sqlalchemy.dialects import mysql
 
 #: TEXT ends at 65 535 bytes on MySQL: about 1,700 parents of one action.
 LONG_TEXT = (sa.Text()
-              .with_variant(mysql.MEDIUMTEXT(), 'mysql')
-              .with_variant(mysql.MEDIUMTEXT(), 'mariadb'))
+             .with_variant(mysql.MEDIUMTEXT(), 'mysql')
+             .with_variant(mysql.MEDIUMTEXT(), 'mariadb'))
 
 #: A float of double precision; FLOAT of MySQL has only six digits.
 DOUBLE = (sa.Float(53)
