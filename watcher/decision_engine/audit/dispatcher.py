@@ -318,7 +318,12 @@ class AuditDispatcher:
                 return
             self._running[uuid] = thread
             self._began[uuid] = time.monotonic()
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            # The host has no more threads now; a later round may.
+            self._forget(uuid, thread)
+            raise
 
     def _run(self, uuid: str, context) -> None:
         end = _End.AGAIN

@@ -179,10 +179,23 @@ class ContinuousScheduler:
             if (known.get(look.uuid) == (look, said) and look.stays(now)
                     or self._attempt(look, self._settle, look, said, now)):
                 self._in_order[look.uuid] = look, said
-        for look, host in zip(sharing.choose(looks, running, now),
-                              shares.receivers(), strict=False):
-            self._attempt(look, self._give, look, host)
+        self._share(looks, running, shares.receivers())
         return members.next_death()
+
+    def _share(self, looks: 'list[_Look]', running: Collection[str],
+               receivers: list[str]) -> None:
+        """Give audits away, one to each of the receivers.
+
+        Only for a moment: what is due waits meanwhile, and what is given
+        must still have some time. The next round goes on.
+        """
+        began = self.now()
+        until = began + datetime.timedelta(seconds=sharing.MOMENT)
+        for look, host in zip(sharing.choose(looks, running, began),
+                              receivers, strict=False):
+            if not began <= self.now() < until:
+                break
+            self._attempt(look, self._give, look, host)
 
     @staticmethod
     def _attempt(look: _Look, change: Callable[..., Any], *args: Any) -> Any:

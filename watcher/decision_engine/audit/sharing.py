@@ -38,7 +38,7 @@ CONF = conf.CONF
 SLACK = 2
 
 #: Seconds around its date in which an audit stays where it is, besides those
-#: until the new owner looks at its audits.
+#: until the new owner looks at its audits; no round gives any for longer.
 MOMENT = 5
 
 
@@ -86,9 +86,9 @@ class Shares:
         if self._is_moving or not mine:
             return []
         # Those with the fewest audits first, as if all gave in turn.
+        owned = sorted(self._owned.items())
         places = [host for level in range(self.share)
-                  for host, count in sorted(self._owned.items())
-                  if count <= level]
+                  for host, count in owned if count <= level]
         first = sum(self._excess(host) for host in self._owned
                     if host < CONF.host)
         return places[first:first + mine]

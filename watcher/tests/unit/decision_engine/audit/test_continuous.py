@@ -406,6 +406,23 @@ class TestSettle(ContinuousTestCase):
                                 ).replace(tzinfo=None)
         service.save()
 
+    def test_audits_are_given_away_for_a_moment_only(self):
+        # What is due waits meanwhile; the next round goes on.
+        audits = [self.audit(hostname='engine-1',
+                             next_run_time=BEGIN + datetime.timedelta(days=1))
+                  for _number in range(10)]
+        given = []
+
+        def give(look, host):
+            given.append((look.uuid, host))
+            self.wait(seconds=2)
+
+        with mock.patch.object(self.scheduler, '_give', give):
+            self.scheduler._share(
+                scheduler._Look.list('id'), (), ['engine-2'] * 10)
+        first = sorted(audit.uuid for audit in audits)[:3]
+        self.assertEqual([(uuid, 'engine-2') for uuid in first], given)
+
     def test_only_ownerless_audits_are_taken(self):
         self.service('alive', seconds=1)
         self.service('dead', minutes=10)

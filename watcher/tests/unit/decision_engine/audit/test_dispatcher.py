@@ -147,6 +147,16 @@ class TestDispatcher(DispatcherTestCase):
         for audit in audits:
             self.wait_for_state(audit, AUDIT.SUCCEEDED)
 
+    def test_a_host_without_threads(self):
+        audit = self.audit()
+        with mock.patch.object(threading.Thread, 'start',
+                               side_effect=RuntimeError('no new thread')):
+            self.assertRaises(RuntimeError, self.dispatcher._round)
+        # It does not count as running here for ever.
+        self.assertFalse(self.dispatcher._is_running(audit.uuid))
+        self.dispatcher._round()
+        self.wait_for_state(audit, AUDIT.SUCCEEDED)
+
     def test_trigger_starts_at_once_with_the_context_of_the_user(self):
         self.dispatcher.start()
         self.at_rest()
