@@ -26,10 +26,10 @@ which these models define and every migrated database has, is:
 
 The baseline migration creates that shape except for the indexes, the next one
 brings both old shapes to it, the others add the indexes and the tables that
-are ours: explanations, leases, schedules and the records of runs. A test
-holds models and migrations against each other on every database. (A migration
-that makes a table of SQLite anew has to make its index in lower case anew,
-too: reflection does not see it.)
+are ours: explanations, leases, schedules, reasons and the records of runs. A
+test holds models and migrations against each other on every database. (A
+migration that makes a table of SQLite anew has to make its index in lower
+case anew, too: reflection does not see it.)
 
 No column has a server-side default. Dates are naive UTC. ``deleted`` is 0 for
 a living row and its own id for a soft deleted one, so that unique keys over
