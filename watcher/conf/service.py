@@ -98,7 +98,6 @@ def heartbeat_interval(conf: cfg.ConfigOpts) -> float:
     return usable
 
 
-
 def register_opts(conf: cfg.ConfigOpts) -> None:
     """Register the options of this module on ``conf``."""
     conf.register_opts(OPTS)

@@ -151,7 +151,7 @@ class Members:
         self._leases = {known.name.casefold(): known
                         for known in self._read(context)}
         self._beating = {
-            row.host.casefold(): CONF.service_down_time - abs(row.silence)
+            row.host.casefold(): CONF.service_down_time - row.silence
             for row in service_objects.Service.list(context)
             if row.name == kind.service_name
             and service_objects.is_alive(row)}

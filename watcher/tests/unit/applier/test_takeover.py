@@ -104,6 +104,19 @@ class TestAppliers(TakeoverTestCase):
         self.beat()
         self.assertTrue(self.lives())
 
+    def next_death(self):
+        return tenure_objects.Members(
+            self.context, tenure_objects.APPLIER).next_death()
+
+    def test_when_the_first_one_will_be_dead(self):
+        self.config(service_down_time=90)
+        self.assertIsNone(self.next_death())
+        self.beat(age=-80)
+        # Its clock is ahead: it has all the more time.
+        self.assertGreater(self.next_death(), 90)
+        self.lease('another')
+        self.assertLessEqual(self.next_death(), 90)
+
     def test_other_services_of_that_host_say_nothing(self):
         objects.Service.heartbeat(
             self.context, 'watcher-decision-engine', DEAD)
