@@ -164,9 +164,13 @@ class AuditHandler(abc.ABC):
         :returns: whether it was run; or what it waits for, if it does
         :raises oslo_db.exception.DBError: if the run has to be repeated,
             because its end could not be stored
+        :raises watcher.common.exception.LeaseLost: if this engine must not
+            begin anything
         """
         try:
             begun = self._begin(context, audit)
+        except exception.LeaseLost:
+            raise
         except exception.StateConflict as exc:
             LOG.info('Audit %(uuid)s is not run here: %(reason)s',
                      {'uuid': audit.uuid, 'reason': exc})

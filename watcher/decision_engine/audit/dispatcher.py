@@ -378,6 +378,11 @@ class AuditDispatcher:
                 self._take_over(context, orphan)
             else:
                 return self._execute_new(context, audit)
+        except exception.LeaseLost as exc:
+            # Others are refused as well, until the next renewal tells why.
+            LOG.warning('Audit %(uuid)s is not run now: %(reason)s',
+                        {'uuid': uuid, 'reason': exc})
+            return _End.AGAIN
         except exception.AuditNotFound as exc:
             LOG.warning('The audit that was asked for is gone: %s', exc)
         except db_exc.DBError as exc:
@@ -487,6 +492,8 @@ class AuditDispatcher:
         try:
             audit = db_api.get_instance().run_in_transaction(
                 interrupted.take_over, context, orphan, self._fence())
+        except exception.LeaseLost:
+            raise
         except exception.StateConflict as exc:
             LOG.info('Audit %(uuid)s is left to others: %(reason)s',
                      {'uuid': orphan.uuid, 'reason': exc})

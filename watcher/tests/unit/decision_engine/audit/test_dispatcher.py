@@ -531,6 +531,20 @@ class TestInterrupted(DispatcherTestCase):
                          sorted(self.handler.started))
         self.assertEqual(AUDIT.ONGOING, factories.reread(continuous).state)
 
+    def test_a_lease_that_another_process_took(self):
+        """Until the next renewal this engine takes it for its own."""
+        old, _new = (objects.Lease.take(
+            factories.context(), 'engine:engine-1', owner, 90)
+            for owner in ('this one', 'another one'))
+        self.dispatcher = dispatcher.AuditDispatcher(lambda: NOW, lambda: old)
+        self.audit()
+        self.ongoing()
+        self.dispatcher.start()
+        self.wait_for(lambda: self.logger.output.count('is not run now') == 2)
+        # It does not try again and again meanwhile.
+        self.at_rest()
+        self.assertEqual(2, self.logger.output.count('is not run now'))
+
     def test_of_a_database_that_is_not_upgraded(self):
         """Nothing would end a run that kills each engine."""
         audit = self.ongoing()
