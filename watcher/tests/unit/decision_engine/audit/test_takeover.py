@@ -217,6 +217,17 @@ class TestTakeover(EngineTestCase):
         self.look()
         self.assertTaken(*audits)
 
+    def test_what_a_stopped_engine_did_not_run_stays_for_a_while(self):
+        """Who restarts engines in turn moves no audits."""
+        audit = self.audit(factories.CONTINUOUS)
+        self.beat()
+        self.take().release()
+        self.look()
+        self.assertEqual([], self.runs)
+        self.beat(age=100)
+        self.look()
+        self.assertTaken(audit)
+
     def test_new_ones_of_a_dead_host(self):
         audit = self.audit(factories.CONTINUOUS, state=AUDIT.PENDING,
                            next_run_time=None)
