@@ -218,13 +218,13 @@ class AuditDispatcher:
         except Exception:
             LOG.exception('CONTINUOUS audits cannot be scheduled now; other '
                           'audits go on')
-        # An interval of 0 does not mean without a pause.
-        self._settles_in = max(
-            1, CONF.watcher_decision_engine.continuous_audit_interval)
+        interval = CONF.watcher_decision_engine.continuous_audit_interval
+        # An interval of 0 means in every round, but not without a pause.
+        self._settles_in = max(1, interval)
         if death is not None:
             # The audits of an engine that is dead are not to wait longer.
             self._settles_in = min(self._settles_in, death + 0.1)
-        self._next_settle = now + self._settles_in
+        self._next_settle = now + min(self._settles_in, interval)
 
     def _load(self) -> pool_stats.Load:
         return pool_stats.Load(
