@@ -285,28 +285,34 @@ class TestMigrations(CloudTestCase):
         self.assertEqual(other.name, server.flavor.original_name)
         self.assertConsistent()
 
+    def running_migration(self, uuid):
+        def running():
+            return [m for m in self.nova.server_migrations(uuid)
+                    if m.status == 'running']
+        migration, = services.wait_until(running, 10)
+        return migration
+
     def test_one_live_migration_leaves_a_host_at_a_time(self):
         first, second = self.cloud.servers_of('compute-1')[:2]
-        for uuid in (first, second):
-            self.nova.live_migrate_server(uuid, block_migration='auto')
+        hanging = self.cloud.faults.add_migration(outcome='hang')
+        self.nova.live_migrate_server(first, block_migration='auto')
+        migration = self.running_migration(first)
+        self.cloud.faults.remove(hanging.id)
+        self.nova.live_migrate_server(second, block_migration='auto')
 
         waiting, = self.nova.server_migrations(second)
         self.assertEqual('queued', waiting.status)
+        self.nova.abort_server_migration(migration, first)
         for uuid in (first, second):
             self.wait_for_status(uuid, 'ACTIVE')
-        self.assertEqual(1, len(self.cloud.servers_of('compute-1')))
+        self.assertEqual(2, len(self.cloud.servers_of('compute-1')))
         self.assertConsistent()
 
     def test_abort(self):
         uuid = self.first_server()
         self.cloud.faults.add_migration(outcome='hang')
         self.nova.live_migrate_server(uuid, block_migration='auto')
-
-        def running():
-            return [m for m in self.nova.server_migrations(uuid)
-                    if m.status == 'running']
-        migration, = services.wait_until(running, 10)
-        self.nova.abort_server_migration(migration, uuid)
+        self.nova.abort_server_migration(self.running_migration(uuid), uuid)
 
         self.wait_for_status(uuid, 'ACTIVE', 'compute-1')
         self.assertConsistent()
