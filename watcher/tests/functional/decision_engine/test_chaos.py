@@ -58,12 +58,12 @@ from watcher.tests.functional.decision_engine import chaos
 from watcher.tests.functional.decision_engine import witness
 
 AUDITS = int(os.environ.get('WATCHER_TEST_ENGINES_AUDITS', '200'))
-INTERVAL = int(os.environ.get('WATCHER_TEST_ENGINES_INTERVAL', '10'))
+INTERVAL = int(os.environ.get('WATCHER_TEST_ENGINES_INTERVAL', '20'))
 #: How often every kind of trouble is made.
 ROUNDS = int(os.environ.get('WATCHER_TEST_ENGINES_ROUNDS', '1'))
 SEED = int(os.environ.get('WATCHER_TEST_ENGINES_SEED', '1'))
 #: How many kinds come one right after the other.
-AT_A_TIME = 3
+AT_A_TIME = 5
 #: Seconds after which an engine counts as dead.
 LEASE = 4
 
