@@ -62,6 +62,9 @@ COMMAND_LIMIT = 60
 AUDIT_LIMIT = 60
 PLAN_LIMIT = 120
 
+#: What ends the quick start.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 FINAL = ('SUCCEEDED', 'FAILED', 'CANCELLED', 'SUPERSEDED')
 
 WORDS = {'PENDING': 'waiting', 'ONGOING': 'running', 'SUCCEEDED': 'done',
@@ -119,6 +122,22 @@ def wait_for(condition: Callable[[], Any], limit: float,
         time.sleep(0.2)
 
 
+@contextlib.contextmanager
+def _hold_signals() -> Iterator[None]:
+    """What arrives meanwhile takes effect at the end."""
+    arrived: list[int] = []
+    former = {number: signal.signal(
+        number, lambda number, frame: arrived.append(number))
+        for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+    if arrived:
+        signal.raise_signal(arrived[0])
+
+
 # The sandbox ---------------------------------------------------------------
 
 class Process:
@@ -133,7 +152,8 @@ class Process:
 
     def start(self) -> None:
         """Start it and wait until it works."""
-        with self._output.open('wb') as output:
+        # A process that an exception keeps us from knowing would stay.
+        with self._output.open('wb') as output, _hold_signals():
             # In a session of its own: Ctrl-C is for us, we end it.
             self._process = subprocess.Popen(
                 [sys.executable, '-W', 'ignore', '-m',
@@ -446,7 +466,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _interrupt(number: int, frame: Any) -> NoReturn:
     # Only once: the end must not be interrupted.
-    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for name in SIGNALS:
         signal.signal(name, signal.SIG_IGN)
     raise Interrupted
 
@@ -513,7 +533,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     args = _arguments(argv)
     once = args.once or not (sys.stdin.isatty() and sys.stdout.isatty())
-    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for name in SIGNALS:
         signal.signal(name, _interrupt)
     try:
         with _folder(args.state_dir) as folder:

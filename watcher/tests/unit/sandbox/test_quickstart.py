@@ -10,7 +10,12 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 import io
+import os
+import pathlib
+import signal
+import subprocess
 import types
+from unittest import mock
 
 import fixtures
 
@@ -55,6 +60,30 @@ class TestDescribe(base.TestCase):
                 action_type='change_nova_service_state',
                 input_parameters={'resource_name': 'one',
                                   'state': 'disabled'}), {}))
+
+
+class TestSignals(base.TestCase):
+
+    def test_one_that_arrives_while_the_sandbox_is_being_started(self):
+        """It is the worst moment: the process is there, but not known."""
+        def interrupt(number, frame):
+            raise quickstart.Interrupted
+
+        for number in quickstart.SIGNALS:
+            self.addCleanup(signal.signal, number,
+                            signal.signal(number, interrupt))
+        folder = self.useFixture(fixtures.TempDir()).path
+        process = quickstart.Process(pathlib.Path(folder))
+        child = mock.Mock(**{'poll.return_value': None})
+
+        def popen(*args, **kwargs):
+            os.kill(os.getpid(), signal.SIGTERM)
+            return child
+
+        self.patch(subprocess, 'Popen', popen)
+        self.assertRaises(quickstart.Interrupted, process.start)
+        process.stop()
+        child.terminate.assert_called_once_with()
 
 
 class TestProgress(base.TestCase):
