@@ -15,6 +15,10 @@ import contextlib
 import os
 import pathlib
 import signal
+import sqlite3
+
+from oslo_config import cfg
+from sqlalchemy.engine import url
 
 from watcher.tests.fixtures import services
 from watcher.tests.functional.applier import base
@@ -61,6 +65,35 @@ class ProcessTestCase(base.OverCloud):
     def signal_workers(self, number):
         for worker in self.workers():
             os.kill(worker, number)
+
+    def freeze(self):
+        """Stop the workers where they hold no lock; returns them.
+
+        SQLite has one lock, for all; servers release those of a process that
+        does nothing.
+        """
+        workers = self.workers()
+        self.addCleanup(self._thaw, workers)
+        path = url.make_url(cfg.CONF.database.connection).database
+
+        def has_stopped():
+            self.signal_workers(signal.SIGSTOP)
+            with contextlib.closing(sqlite3.connect(path, 1)) as connection:
+                try:
+                    connection.execute('BEGIN IMMEDIATE')
+                except sqlite3.OperationalError:
+                    self._thaw(workers)
+                    return False
+            return True
+
+        services.wait_until(has_stopped, what='a moment without a lock')
+        return workers
+
+    @staticmethod
+    def _thaw(workers):
+        for worker in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGCONT)
 
     def kill(self):
         """Have it end like a machine without power."""
@@ -113,9 +146,7 @@ class TestAnotherApplier(ProcessTestCase):
     options = {'reconcile_interval': 1}
 
     def test_one_that_was_frozen_does_nothing_any_more(self):
-        frozen = self.workers()
-        self.signal_workers(signal.SIGSTOP)
-        self.addCleanup(self._thaw, frozen)
+        frozen = self.freeze()
         self.start_applier('applier-2')
         self.assertRecovered()
         self._thaw(frozen)
@@ -128,12 +159,6 @@ class TestAnotherApplier(ProcessTestCase):
             what='the next worker')
         self.assertRecovered()
         self.assertEqual([1, 0], self.asked_to_migrate())
-
-    @staticmethod
-    def _thaw(workers):
-        for worker in workers:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(worker, signal.SIGCONT)
 
 
 class TestResume(ProcessTestCase):
