@@ -19,6 +19,7 @@ into actions, indicators and reasons in words. The documented methods
 
 import abc
 import dataclasses
+import functools
 from collections.abc import Mapping
 
 from oslo_config import cfg
@@ -356,9 +357,9 @@ class BaseStrategy(loadable.Loadable, metaclass=abc.ABCMeta):
                 self._found_model or model)
         return self._found_state.copy()
 
-    @property
+    @functools.cached_property
     def shared_options(self) -> settings.Settings:
-        """What is configured in ``[watcher_strategies]`` for this one."""
+        """What was configured for this run in ``[watcher_strategies]``."""
         return settings.Settings.of_strategy(self.name)
 
     def rules_for(self, state: cluster.ClusterState

@@ -31,7 +31,7 @@ from watcher.tests.functional.applier import chaos
 from watcher.tests.functional.applier import deeds
 
 #: Plans of all runs together, and which order of events is played.
-PLANS = int(os.environ.get('WATCHER_TEST_CHAOS_PLANS', '100'))
+PLANS = int(os.environ.get('WATCHER_TEST_CHAOS_PLANS', '40'))
 SEED = int(os.environ.get('WATCHER_TEST_CHAOS_SEED', '1'))
 #: Seconds between two events at most: how long outages last.
 _LONGEST_WAIT = 2.0

@@ -31,7 +31,7 @@ from watcher.tests.fixtures import servers
 from watcher.tests.fixtures import services
 from watcher.tests.functional.decision_engine import witness
 
-AUDITS = int(os.environ.get('WATCHER_TEST_BACKLOG_AUDITS', '200'))
+AUDITS = int(os.environ.get('WATCHER_TEST_BACKLOG_AUDITS', '80'))
 ENGINES = int(os.environ.get('WATCHER_TEST_BACKLOG_ENGINES', '3'))
 WORKERS = 2
 

@@ -291,6 +291,7 @@ class TestRunning(RunningTestCase):
         plan = self.chain(3)
         self.rest(plan)
         self.look()
+        self.assertEqual(3, len(self.events('action_plan.update')))
         told = [message.payload['watcher_object.data'] for message
                 in self.recorder.messages
                 if message.event_type == 'action_plan.update']
@@ -298,6 +299,7 @@ class TestRunning(RunningTestCase):
                          [data['status_message'] for data in told])
         self.open()
         self.wait_for_state(plan, 'SUCCEEDED')
+        self.wait_for(lambda: not self.manager.running)
         self.assertEqual(1, len(self.events('execution.start plan1')))
         self.assertEqual(1, len(self.events('execution.end plan1')))
 
