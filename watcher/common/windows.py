@@ -156,8 +156,8 @@ class Windows:
 
         That is, by the week, until the next date that somebody named.
         """
-        zones = {rules.zone for rules in self._rules}
-        look = _LOOK if len(zones) < 2 else _LOOK_AT_ZONES
+        several = len({rules.zone for rules in self._rules}) > 1
+        look = _LOOK_AT_ZONES if several else _LOOK
         begins = {now}
         for rules in self._rules:
             for _closes, entry in rules.entries:

@@ -28,8 +28,8 @@ import json, os, signal, sys, threading
 print(json.dumps({
     'argv': sys.argv, 'cwd': os.getcwd(), 'name': __name__,
     'environ': dict(os.environ), 'stdin': sys.stdin.read(),
-    'watcher': [name for name in sys.modules
-                if name.partition('.')[0] == 'watcher'],
+    'tests': [name for name in sys.modules
+              if name.startswith('watcher.tests')],
     'threads': threading.active_count(),
     'open': len(os.listdir('/proc/self/fd')),
     'signals': [str(signal.getsignal(number)) for number in
