@@ -54,6 +54,11 @@ if [ $# -eq 0 ] && [ -z "$servers" ] && tools/ci-services.sh check; then
     fi
 fi
 
+if [ $# -eq 0 ]; then
+    # Tests of daemons wait a lot: for leases, restarts, time-outs.
+    set -- --concurrency $(($(nproc) + 1))
+fi
+
 # Secrets and settings of the caller's cloud must not reach the tests.
 for name in $(compgen -e | grep '^OS_' || true); do
     case $name in

@@ -100,9 +100,12 @@ ensure_venv() {
     # The build tools come first and from the tested set, so that nothing is
     # fetched behind the back of the constraints.
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
-        -c "$VENV_ROOT/upper-constraints.txt" setuptools pbr \
+        --no-compile -c "$VENV_ROOT/upper-constraints.txt" setuptools pbr \
         "${files[@]}" || return 1
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
         --no-build-isolation --no-deps -e "$VENV_ROOT" || return 1
+    # By all processors, as pip does not. Some packages contain files that are
+    # not for this Python.
+    "$VENV/bin/python" -m compileall -qq -j 0 "$VENV/lib" || true
     printf '%s\n' "$stamp" >"$VENV/.watcher-stamp"
 }

@@ -24,7 +24,14 @@ import sys
 import fixtures
 
 from watcher.tests import base
+from watcher.tests.fixtures import forks
 from watcher.tests.fixtures import services
+
+SCRIPT = """
+import sys
+from watcher.cmd import sandbox
+sys.exit(sandbox.main())
+"""
 
 
 class TestSandboxCommand(base.TestCase):
@@ -92,10 +99,7 @@ class TestSandboxCommand(base.TestCase):
         self.assertIn('Keystone: http://127.0.0.1:', text)
 
     def refused(self, *arguments):
-        done = subprocess.run(
-            [sys.executable, '-W', 'ignore', '-m', 'watcher.cmd.sandbox',
-             *arguments], capture_output=True, text=True,
-            env=self.environ, check=False)
+        done = forks.run(SCRIPT, arguments, env=self.environ)
         self.assertNotIn('Traceback', done.stderr)
         return done.returncode, done.stderr
 
