@@ -11,6 +11,7 @@
 # under the License.
 """The stand-alone API server and the application for web servers."""
 
+import contextlib
 import json
 import os
 import socket
@@ -200,8 +201,20 @@ class TestUWSGI(base.CommandTestCase):
         self.addCleanup(self._end, process)
         response = self._get(process, f'http://127.0.0.1:{port}/')
         self.assertEqual(200, response.status_code)
-        process.terminate()
+        self._terminate(process)
         self.assertEqual(0, process.wait(base.STOP_TIMEOUT))
+
+    @staticmethod
+    def _terminate(process):
+        """End it, though it serves before it heeds signals.
+
+        A first worker answers while the master still starts the others.
+        """
+        deadline = time.monotonic() + base.STOP_TIMEOUT
+        while process.poll() is None and time.monotonic() < deadline:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(3)
 
     def _get(self, process, url):
         deadline = time.monotonic() + base.START_TIMEOUT
