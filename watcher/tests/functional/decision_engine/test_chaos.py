@@ -57,8 +57,8 @@ from watcher.tests.fixtures import services
 from watcher.tests.functional.decision_engine import chaos
 from watcher.tests.functional.decision_engine import witness
 
-AUDITS = int(os.environ.get('WATCHER_TEST_ENGINES_AUDITS', '60'))
-INTERVAL = int(os.environ.get('WATCHER_TEST_ENGINES_INTERVAL', '10'))
+AUDITS = int(os.environ.get('WATCHER_TEST_ENGINES_AUDITS', '200'))
+INTERVAL = int(os.environ.get('WATCHER_TEST_ENGINES_INTERVAL', '30'))
 #: How often every kind of trouble is made.
 ROUNDS = int(os.environ.get('WATCHER_TEST_ENGINES_ROUNDS', '1'))
 SEED = int(os.environ.get('WATCHER_TEST_ENGINES_SEED', '1'))
