@@ -344,8 +344,8 @@ class ApplierManager:
             self._resting.taking.add(orphan.uuid)
             if standing.is_told(plan.status_message):
                 values['status_message'] = None
-        plan.swap({'state': orphan.state, 'hostname': orphan.host},
-                  self.lease, **values)
+        objects.ActionPlan.dbapi.run_in_transaction(
+            takeover.take, plan, orphan, self.lease, values)
         self._resting.taking.discard(orphan.uuid)
         if orphan.idle:
             return

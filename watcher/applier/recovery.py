@@ -26,6 +26,7 @@ from watcher.common import reasons
 from watcher.notifications import action_plan as notifications
 from watcher.objects import action as action_objects
 from watcher.objects import action_plan as plan_objects
+from watcher.objects import tenure
 
 CONF = conf.CONF
 LOG = log.getLogger(__name__)
@@ -123,6 +124,7 @@ def cancel_interrupted(context: Any, plan: objects.ActionPlan,
         # A thread that was left behind must not begin one between the look
         # and the change.
         objects.Lease.serialize(context, limits.SLOTS)
+        tenure.APPLIER.check_gone(context, host, fence)
         started[:] = _list_started(context, plan)
         plan.transition(
             PlanState.CANCELLED, expected=RUNNING, where={'hostname': host},
@@ -253,7 +255,7 @@ def _changed_together(plan, change):
         try:
             objects.ActionPlan.dbapi.run_in_transaction(change)
             return True
-        except exception.LeaseLost as lost:
+        except (exception.LeaseLost, exception.NoOrphan) as lost:
             _log_left_alone(plan, lost)
             return False
         except exception.StateConflict as conflict:

@@ -29,10 +29,12 @@ A plan that is ONGOING or CANCELLING is an orphan when its applier is gone:
 import dataclasses
 from collections.abc import Collection
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 from watcher import objects
 from watcher.applier import recovery
+from watcher.common import context as watcher_context
 from watcher.objects import action_plan as plan_objects
 from watcher.objects import tenure
 
@@ -81,6 +83,19 @@ def find_orphans(context: Any, host: str,
     for other, orphans in others.items():
         if not appliers.lives(other) and appliers.exclude(context, other):
             yield from orphans
+
+
+def take(plan: objects.ActionPlan, orphan: Orphan,
+         fence: objects.Lease | None, values: Mapping[str, Any]) -> None:
+    """Make the plan one of this applier; to be called in a transaction.
+
+    :param values: what is stored of that
+    :raises watcher.common.exception.StateConflict: if somebody was faster
+    """
+    tenure.APPLIER.check_gone(watcher_context.admin_context(), orphan.host,
+                              fence)
+    plan.swap({'state': orphan.state, 'hostname': orphan.host}, fence,
+              **values)
 
 
 def forget_long_gone(context: Any) -> None:

@@ -137,6 +137,13 @@ class StateConflict(Conflict):
                 '%(expected)s but is %(actual)s.')
 
 
+class NoOrphan(StateConflict):
+    """A process of that host name is back and goes on with what it had."""
+
+    msg_fmt = _('What belongs to %(host)s is left to it: it is at work '
+                'again.')
+
+
 class LeaseLost(StateConflict):
     """This process may not act any more: another one took its place."""
 

@@ -193,6 +193,14 @@ class Lease:
         return cls.dbapi.revoke_lease(known)
 
     @classmethod
+    def is_living(cls, context: Any, name: str) -> bool:
+        """Whether anybody holds a lease; to be asked in a transaction.
+
+        Whoever takes it waits until the transaction ends.
+        """
+        return cls.dbapi.is_lease_living(name)
+
+    @classmethod
     def forget(cls, context: Any, prefix: str, seconds: float) -> int:
         """Remove leases that are expired for longer than so many seconds."""
         return cls.dbapi.forget_leases(prefix, seconds)

@@ -32,6 +32,7 @@ from oslo_utils import uuidutils
 from watcher import conf
 from watcher._i18n import _
 from watcher.common import context as watcher_context
+from watcher.common import exception
 from watcher.common import service
 from watcher.objects import lease
 from watcher.objects import service as service_objects
@@ -103,6 +104,22 @@ class Kind:
             _('the other %(title)ss took this one, on %(host)s, for dead, '
               'because it could not renew its lease in time, and took over '
               'its %(work)s; it starts anew') % names)
+
+    def check_gone(self, context: Any, host: str | None,
+                   fence: lease.Lease | None) -> None:
+        """Make sure that what belongs to a host may be taken from it.
+
+        To be called in the transaction that does so. Since the process there
+        was shut out another one may have come with its host name, and goes
+        on with the same things in the same name. If it comes now it waits,
+        and finds that they are gone.
+
+        :param fence: the lease of this process, None if it works without
+        :raises watcher.common.exception.NoOrphan: if somebody is at work
+        """
+        if (host not in (None, CONF.host) and fence is not None
+                and lease.Lease.is_living(context, self.lease_name(host))):
+            raise exception.NoOrphan(host=host)
 
     def forget_long_gone(self, context: Any) -> None:
         """Remove the leases of hosts that will hardly come back."""

@@ -160,6 +160,16 @@ class Operations:
             .with_for_update(read=True)))
 
     @db_session.write
+    def is_lease_living(self, name: str) -> bool:
+        """Whether anybody holds a lease.
+
+        Nobody takes it before the commit, also if it is expired.
+        """
+        return bool(db_session.current().scalar(
+            sa.select(_Lease.expires_at > clock.utc_in())
+            .where(_Lease.name == name).with_for_update(read=True)))
+
+    @db_session.write
     def forget_leases(self, prefix: str, seconds: float) -> int:
         """Remove leases that are expired for longer than so many seconds.
 

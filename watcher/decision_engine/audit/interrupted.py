@@ -101,6 +101,7 @@ def take_over(context: Any, orphan: Orphan,
         it had a result already, or runs of it do not end well
     :raises watcher.common.exception.StateConflict: if somebody was faster
     """
+    tenure.ENGINE.check_gone(context, orphan.host, fence)
     audit = objects.Audit.get_by_uuid(context, orphan.uuid, eager=True)
     audit.swap({'state': STATE.ONGOING, 'hostname': orphan.host}, fence,
                hostname=CONF.host)

@@ -37,6 +37,7 @@ from watcher.common import context as watcher_context
 from watcher.common import exception
 from watcher.common import schedule
 from watcher.common import utils
+from watcher.db import api as db_api
 from watcher.decision_engine.audit import base
 from watcher.decision_engine.audit import continuous
 from watcher.decision_engine.audit import opening
@@ -256,14 +257,20 @@ class ContinuousScheduler:
                                status_message=message)
         if wanted == look:
             return True
+        db_api.get_instance().run_in_transaction(
+            self._change, look, wanted, self._fence())
+        self._tell(look, wanted)
+        return False
+
+    def _change(self, look: _Look, wanted: _Look, fence) -> None:
+        tenure.ENGINE.check_gone(watcher_context.admin_context(),
+                                 look.hostname, fence)
         audit = self._read(look)
         # Only a real change is stored and announced.
         for name in ('hostname', 'next_run_time', 'status_message'):
             if getattr(wanted, name) != getattr(look, name):
                 setattr(audit, name, getattr(wanted, name))
-        audit.save(where=look.expected, fence=self._fence())
-        self._tell(look, wanted)
-        return False
+        audit.save(where=look.expected, fence=fence)
 
     def _give(self, look: _Look, host: str) -> None:
         """Let another engine have an audit from now on."""

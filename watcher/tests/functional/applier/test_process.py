@@ -78,6 +78,9 @@ class ProcessTestCase(base.OverCloud):
 
         def has_stopped():
             self.signal_workers(signal.SIGSTOP)
+            # A system call in which a thread is now ends before it stops.
+            services.wait_until(lambda: self._are_stopped(workers),
+                                what='that no thread runs')
             with contextlib.closing(sqlite3.connect(path, 1)) as connection:
                 try:
                     connection.execute('BEGIN IMMEDIATE')
@@ -88,6 +91,13 @@ class ProcessTestCase(base.OverCloud):
 
         services.wait_until(has_stopped, what='a moment without a lock')
         return workers
+
+    @staticmethod
+    def _are_stopped(workers):
+        states = [path.read_text().rpartition(')')[2].split()[0]
+                  for worker in workers for path in
+                  pathlib.Path(f'/proc/{worker}/task').glob('*/stat')]
+        return set(states) == {'T'}
 
     @staticmethod
     def _thaw(workers):

@@ -348,16 +348,35 @@ class TestResume(TakeoverTestCase):
 
     def test_one_that_another_applier_took_first(self):
         plan = self.make_begun(hostname=DEAD)
-        swap = objects.ActionPlan.swap
+        recover = self.manager._recover
 
-        def be_late(obj, *args, **kwargs):
+        def be_late(orphan):
             self.set_host(plan, 'applier-2')
-            return swap(obj, *args, **kwargs)
-        with mock.patch.object(objects.ActionPlan, 'swap', be_late):
+            return recover(orphan)
+        with mock.patch.object(self.manager, '_recover', be_late):
             self.look()
         self.assertEqual(('ONGOING', 'applier-2', []), (
             self.read(plan).state, self.read(plan).hostname, self.runs))
         self.assertEqual([], self.manager.running)
+
+    def test_one_of_an_applier_that_came_back(self):
+        """It goes on by itself, with the same host name."""
+        self.lease()
+        self.lapse()
+        recover = self.manager._recover
+
+        def be_late(orphan):
+            self.lease()
+            return recover(orphan)
+        for interrupted_plans in 'resume', 'cancel':
+            self.config(interrupted_plans=interrupted_plans,
+                        group='watcher_applier')
+            plan = self.make_begun(hostname=DEAD)
+            with mock.patch.object(self.manager, '_recover', be_late):
+                self.look()
+            self.assertEqual(('ONGOING', DEAD, []), (
+                self.read(plan).state, self.read(plan).hostname, self.runs))
+            self.lapse()
 
     def set_host(self, plan, host):
         plan = self.read(plan)

@@ -191,6 +191,25 @@ class TestTakeover(EngineTestCase):
                  else AUDIT.SUCCEEDED, HERE), self.found(audit))
             self.assertEqual(1, len(self.plans(audit)))
 
+    def test_of_an_engine_that_came_back(self):
+        """It runs them again by itself, with the same host name."""
+        self.take()
+        self.lapse()
+        audits = [self.audit(kind) for kind in KINDS]
+
+        def after_it_is_back(function):
+            def late(*args):
+                self.take()
+                return function(*args)
+            return late
+        for owner, name in ((self.dispatcher, '_take_over'),
+                            (self.dispatcher._scheduler, '_settle')):
+            self.patch(owner, name, after_it_is_back(getattr(owner, name)))
+        self.look()
+        self.assertEqual([], self.runs)
+        self.assertEqual([(AUDIT.ONGOING, DEAD)] * 3,
+                         [self.found(audit) for audit in audits])
+
     def test_of_a_host_that_never_returns(self):
         """Field report, part 5 test 19: names change at every restart."""
         audits = [self.audit(kind, 'pod-x7f2') for kind in KINDS]
