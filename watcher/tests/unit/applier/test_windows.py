@@ -22,6 +22,7 @@ from oslo_db import exception as db_exc
 from watcher import objects
 from watcher.applier import claims
 from watcher.applier import figures
+from watcher.applier import takeover
 from watcher.applier.actions import base as action_base
 from watcher.applier.workflow_engine import rehearsal
 from watcher.applier.workflow_engine import standing
@@ -571,15 +572,17 @@ class TestHandOver(RestTestCase):
 
     def test_the_answer_of_the_database_is_lost(self):
         """It is ours then, and was not interrupted."""
-        swap = objects.ActionPlan.swap
+        dbapi = objects.ActionPlan.dbapi
+        run = dbapi.run_in_transaction
         broken = [db_exc.DBConnectionError()]
 
-        def lose(plan, *args, **kwargs):
-            swap(plan, *args, **kwargs)
-            if broken:
+        def lose(function, *args, **kwargs):
+            done = run(function, *args, **kwargs)
+            if function is takeover.take and broken:
                 raise broken.pop()
+            return done
 
-        with mock.patch.object(objects.ActionPlan, 'swap', lose):
+        with mock.patch.object(dbapi, 'run_in_transaction', lose):
             self.assertRaises(db_exc.DBConnectionError, self.open)
         self.assertEqual(('ONGOING', harness.HOST, None),
                          self.shown(self.plan))
