@@ -439,12 +439,12 @@ class TestSettle(ContinuousTestCase):
 
     def test_other_engine_is_faster(self):
         audit = self.audit()
-        real = objects.Audit.save
+        real = self.scheduler._settle
 
-        def save(this, **options):
+        def settle(*args):
             self.dbapi_update(audit, hostname='engine-2')
-            real(this, **options)
-        with mock.patch.object(objects.Audit, 'save', save):
+            return real(*args)
+        with mock.patch.object(self.scheduler, '_settle', settle):
             self.scheduler.settle(())
         after = factories.reread(audit)
         self.assertEqual(('engine-2', None),
@@ -456,12 +456,12 @@ class TestSettle(ContinuousTestCase):
 
     def test_interval_changed_while_the_engine_looks(self):
         audit = self.audit(hostname='engine-1')
-        real = objects.Audit.save
+        real = self.scheduler._settle
 
-        def save(this, **options):
+        def settle(*args):
             self.dbapi_update(audit, interval='0 2 * * *')
-            real(this, **options)
-        with mock.patch.object(objects.Audit, 'save', save):
+            return real(*args)
+        with mock.patch.object(self.scheduler, '_settle', settle):
             self.scheduler.settle(())
         self.assertIsNone(factories.reread(audit).next_run_time)
         self.scheduler.settle(())
