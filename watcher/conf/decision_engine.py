@@ -258,9 +258,10 @@ OPTS = [
              'audits than its share (more than two, and more than a fifth of '
              'the share) gives the excess to engines that have less, e.g. '
              'when these were away. It does when all of them have worked for '
-             '[DEFAULT] service_down_time seconds. Audits that are about to '
-             'run, in the next reconcile_interval + 5 seconds, stay; so do '
-             'those that run again within that time. Users see it in the '
+             '[DEFAULT] service_down_time seconds. Audits stay that are '
+             'about to run: within the longer one of reconcile_interval and '
+             'continuous_audit_interval, and five seconds; so those with a '
+             'shorter interval never move. Users see it in the '
              'hostname of the audits. Otherwise an audit keeps its engine '
              'until that is gone.'),
     cfg.IntOpt(
