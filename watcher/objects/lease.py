@@ -193,12 +193,14 @@ class Lease:
         return cls.dbapi.revoke_lease(known)
 
     @classmethod
-    def is_living(cls, context: Any, name: str) -> bool:
-        """Whether anybody holds a lease; to be asked in a transaction.
+    def shut_out(cls, context: Any, name: str) -> bool:
+        """As :meth:`revoke`, whoever has the lease now; in a transaction.
 
         Whoever takes it waits until the transaction ends.
+
+        :returns: False if somebody holds it
         """
-        return cls.dbapi.is_lease_living(name)
+        return cls.dbapi.shut_out(name)
 
     @classmethod
     def forget(cls, context: Any, prefix: str, seconds: float) -> int:

@@ -112,13 +112,14 @@ class Kind:
         To be called in the transaction that does so. Since the process there
         was shut out another one may have come with its host name, and goes
         on with the same things in the same name. If it comes now it waits,
-        and finds that they are gone.
+        and finds that they are gone; if it is dead again it is shut out.
 
         :param fence: the lease of this process, None if it works without
         :raises watcher.common.exception.NoOrphan: if somebody is at work
         """
         if (host not in (None, CONF.host) and fence is not None
-                and lease.Lease.is_living(context, self.lease_name(host))):
+                and not lease.Lease.shut_out(context,
+                                             self.lease_name(host))):
             raise exception.NoOrphan(host=host)
 
     def forget_long_gone(self, context: Any) -> None:

@@ -160,14 +160,18 @@ class Operations:
             .with_for_update(read=True)))
 
     @db_session.write
-    def is_lease_living(self, name: str) -> bool:
-        """Whether anybody holds a lease.
+    def shut_out(self, name: str) -> bool:
+        """Take a lease from whoever has it, for nobody, if it is expired.
 
-        Nobody takes it before the commit, also if it is expired.
+        Nobody takes it again before the commit.
+
+        :returns: false if it is held; true also if there is none
         """
-        return bool(db_session.current().scalar(
-            sa.select(_Lease.expires_at > clock.utc_in())
-            .where(_Lease.name == name).with_for_update(read=True)))
+        session = db_session.current()
+        return (_change(session, {'token': _Lease.token + 1},
+                        _Lease.name == name,
+                        _Lease.expires_at <= clock.utc_in())
+                or _token(session, name) is None)
 
     @db_session.write
     def forget_leases(self, prefix: str, seconds: float) -> int:

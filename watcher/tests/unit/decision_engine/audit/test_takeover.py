@@ -11,6 +11,7 @@
 # under the License.
 """Audits whose engine is gone, and engines that lose their lease."""
 
+import contextlib
 import datetime
 import threading
 from unittest import mock
@@ -197,18 +198,40 @@ class TestTakeover(EngineTestCase):
         self.lapse()
         audits = [self.audit(kind) for kind in KINDS]
 
-        def after_it_is_back(function):
-            def late(*args):
-                self.take()
-                return function(*args)
-            return late
-        for owner, name in ((self.dispatcher, '_take_over'),
-                            (self.dispatcher._scheduler, '_settle')):
-            self.patch(owner, name, after_it_is_back(getattr(owner, name)))
-        self.look()
+        self.look_after(self.take)
         self.assertEqual([], self.runs)
         self.assertEqual([(AUDIT.ONGOING, DEAD)] * 3,
                          [self.found(audit) for audit in audits])
+
+    def test_of_an_engine_that_came_back_and_fell_asleep(self):
+        """Thawed later, it must not go on with them."""
+        for kind in KINDS:
+            self.runs.clear()
+            self.take()
+            self.lapse()
+            audit = self.audit(kind)
+            leases = []
+
+            def come_and_freeze(leases=leases):
+                leases.append(self.take())
+                self.lapse()
+            self.look_after(come_and_freeze)
+            self.assertTaken(audit)
+            self.assertEqual([False], [lease.renew() for lease in leases])
+
+    def look_after(self, event):
+        """Have it happen after an orphan was found, before it is taken."""
+        def late(function):
+            def call(*args):
+                event()
+                return function(*args)
+            return call
+        with contextlib.ExitStack() as stack:
+            for owner, name in ((self.dispatcher, '_take_over'),
+                                (self.dispatcher._scheduler, '_settle')):
+                stack.enter_context(mock.patch.object(
+                    owner, name, late(getattr(owner, name))))
+            self.look()
 
     def test_of_a_host_that_never_returns(self):
         """Field report, part 5 test 19: names change at every restart."""
